@@ -1,0 +1,825 @@
+"""Nodes for Maelstrom and the Gossip Glomers, in plain blocking Python, ten lines at a time.
+
+    from maelstrom_node import Node
+
+    node = Node()
+
+    @node.on("echo")
+    def echo(message):
+        return {"type": "echo_ok", "echo": message.body["echo"]}
+
+    if __name__ == "__main__":
+        node.run()
+
+What a handler returns is the answer; None is no answer. A handler that raises RPCError answers
+with that error. Handlers may block, in `node.rpc` or anything else: others go on meanwhile, so
+state that they share needs a `threading.Lock`. What a script prints goes to the log.
+
+Copy this file wherever you like: it needs Python 3.10 or newer and nothing else. With ujson
+installed it is faster. The protocol is Maelstrom's:
+https://github.com/jepsen-io/maelstrom/blob/main/doc/protocol.md
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from enum import IntEnum
+from functools import lru_cache, partial
+from itertools import count
+from random import Random
+from threading import get_ident
+from typing import Any, NamedTuple, TypeVar
+from weakref import WeakValueDictionary
+
+try:
+    from ujson import dumps, loads
+except ImportError:
+    from json import dumps, loads  # type: ignore[assignment]
+
+Body = dict[str, Any]
+Handler = Callable[["Message"], "Body | None"]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+# ---------------------------------------------------------------------------------------------
+# Errors
+# ---------------------------------------------------------------------------------------------
+
+
+class Code(IntEnum):
+    """Maelstrom's error codes. Those of 1000 and above are your own."""
+
+    TIMEOUT = 0
+    NODE_NOT_FOUND = 1
+    NOT_SUPPORTED = 10
+    TEMPORARILY_UNAVAILABLE = 11
+    MALFORMED_REQUEST = 12
+    CRASH = 13
+    ABORT = 14
+    KEY_DOES_NOT_EXIST = 20
+    KEY_ALREADY_EXISTS = 21
+    PRECONDITION_FAILED = 22
+    TXN_CONFLICT = 30
+
+
+NAMES = {int(code): code.name.lower().replace("_", "-") for code in Code}
+DEFINITE = frozenset(Code) - {Code.TIMEOUT, Code.CRASH}
+
+
+class RPCError(Exception):
+    """A request failed: raised by `node.rpc`, and by handlers to answer with an error."""
+
+    def __init__(self, code: int, text: str = "") -> None:
+        super().__init__(code, text)
+        self.code = int(code)
+        self.text = str(text)
+
+    @property
+    def definite(self) -> bool:
+        """Whether what was asked for has certainly not happened, and never will."""
+        return self.code in DEFINITE
+
+    def __str__(self) -> str:
+        return f"{NAMES.get(self.code, 'error')} ({self.code}): {self.text}"
+
+
+class RPCTimeout(RPCError):
+    """No answer came in time: what was asked for may have happened, or may happen yet."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(Code.TIMEOUT, text)
+
+
+# ---------------------------------------------------------------------------------------------
+# JSON
+# ---------------------------------------------------------------------------------------------
+
+
+def encode(value: Any) -> str:
+    """A value as one line of ASCII. Raises TypeError, ValueError or RecursionError."""
+    try:
+        return dumps(value)
+    except Exception:  # what is too deep for ujson need not be for the standard library
+        import json
+
+        return json.dumps(value)
+
+
+def decode(line: bytes | str) -> Any:
+    """The value of a line of JSON, in UTF-8 if it is bytes. Raises ValueError or RecursionError.
+
+    With ujson, a number such as 01 and a control character in a string pass as well.
+    """
+    try:
+        return loads(line if line.isascii() or isinstance(line, str) else line.decode())
+    except Exception:  # as above; and the standard library says better what is wrong
+        import json
+
+        return json.loads(line if isinstance(line, str) else line.decode())
+
+
+@lru_cache(maxsize=1024)
+def _envelope(src: str, dest: str) -> str:
+    return f'{{"src":{encode(src)},"dest":{encode(dest)},"body":'
+
+
+def _encode_message(src: str, dest: str, body: Body) -> str:
+    return f"{_envelope(src, dest)}{encode(body)}}}"
+
+
+def _quote(value: object) -> str:
+    """A value as it is shown in the log: on one line, and not too much of it."""
+    try:
+        text = repr(value[:200] if isinstance(value, (bytes, str)) else value)
+    except Exception as error:  # somebody's __repr__, or too deep for it
+        text = f"{type(value).__name__} ({type(error).__name__})"
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def _describe(function: Callable[..., object]) -> str:
+    """A function's name and where it is."""
+    name = getattr(function, "__qualname__", repr(function))
+    code = getattr(function, "__code__", None)
+    return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code else name
+
+
+# ---------------------------------------------------------------------------------------------
+# The node
+# ---------------------------------------------------------------------------------------------
+
+
+class Message(NamedTuple):
+    """A message as it came. Its body has a type."""
+
+    src: str
+    dest: str
+    body: Body
+
+
+_new = tuple.__new__  # takes half the time of Message(...)
+
+
+class Node:
+    """What a node does about messages. How they come and go is the runtime's business."""
+
+    def __init__(self, runtime: Runtime | None = None) -> None:
+        self.id = ""  # this and the next two are known from init on
+        self.ids: list[str] = []
+        self.peers: list[str] = []  # all but this one
+        self.lin_kv = KV(self, "lin-kv")
+        self.seq_kv = KV(self, "seq-kv")
+        self.lww_kv = KV(self, "lww-kv")
+        self.lin_tso = TSO(self)
+        self._runtime = runtime or default_runtime()
+        self._handlers: dict[str, Handler] = {}
+        self._init_handlers: dict[str, Handler] = {}
+        self._routes: dict[str, Handler] = {}  # the handlers, once init is done
+        self._tasks: list[tuple[float, Callable[[], object]]] = []
+        self._msg_ids = count(1)
+        self._answers: WeakValueDictionary[int, Answer] = WeakValueDictionary()
+        self._closed = False
+
+    # What a script says
+
+    def on(self, type: str) -> Callable[[F], F]:
+        """Decorate the handler for messages of a type. Raises ValueError if there is one.
+
+        The handler for "init" runs before init_ok goes out, and what it returns is ignored.
+        """
+
+        def register(handler: F) -> F:
+            handlers = self._init_handlers if type == "init" else self._handlers
+            first = handlers.setdefault(type, handler)
+            if first is not handler:
+                both = f"{_describe(first)} and {_describe(handler)}"
+                raise ValueError(f"two handlers for {type!r}: {both}")
+            return handler
+
+        return register
+
+    def every(self, seconds: float) -> Callable[[F], F]:
+        """Decorate a function to be called periodically, from one period after init on."""
+
+        def register(task: F) -> F:
+            self._tasks.append((seconds, task))
+            if self._is_ready:
+                self._start(seconds, task)
+            return task
+
+        return register
+
+    def run(self) -> None:
+        """Handle messages until the end of input."""
+        self._runtime.serve(self)
+
+    # What its handlers use
+
+    def send(self, dest: str, body: Body) -> None:
+        """Send a message. Raises TypeError or ValueError if it can't be encoded."""
+        if not self.id:
+            raise RuntimeError("a node can't send before init, which tells it who it is")
+        self._runtime.write(_encode_message(self.id, dest, body))
+
+    def rpc(self, dest: str, body: Body, timeout: float = 1.0) -> Body:
+        """Send a request, wait for the answer, return its body.
+
+        Raises RPCTimeout after `timeout` seconds, RPCError if the answer is an error.
+        """
+        answer = self.request(dest, body)
+        try:
+            return answer.result(timeout)
+        finally:
+            self._answers.pop(answer.msg_id, None)
+
+    def request(self, dest: str, body: Body) -> Answer:
+        """Send a request without waiting. Who doesn't keep what this returns gets no answer."""
+        msg_id = next(self._msg_ids)
+        answer = Answer(msg_id, f"{body.get('type')!r} from {dest}", self._runtime.waiter())
+        self._answers[msg_id] = answer
+        self.send(dest, {**body, "msg_id": msg_id})
+        if self._closed:
+            self._end_waiting()
+        return answer
+
+    def spawn(self, function: Callable[..., object], *args: Any) -> None:
+        """Run a function in the background. An exception in it goes to the log."""
+        self._runtime.spawn(self._guard, function, *args)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass. After the end of input this ends a function in the background."""
+        self._runtime.sleep(seconds)
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back."""
+        return self._runtime.now()
+
+    @property
+    def random(self) -> Random:
+        return self._runtime.random
+
+    def log(self, text: str) -> None:
+        """Write a line to stderr, which Maelstrom keeps in node-logs/."""
+        with contextlib.suppress(OSError, ValueError):  # nobody can be told
+            sys.stderr.write(f"{text}\n")
+
+    # What the runtime calls
+
+    def receive(self, line: bytes | str) -> None:
+        """Take in one line of input, whatever it is."""
+        try:
+            message = decode(line)
+        except Exception as error:
+            self.log(f"dropped what is not JSON: {_quote(line)}: {error}")
+            return
+        try:
+            src, dest, body = message["src"], message["dest"], message["body"]
+            in_reply_to = body.get("in_reply_to")
+            valid = type(src) is type(dest) is type(body["type"]) is str
+        except (TypeError, KeyError, AttributeError):
+            valid = False
+        if not valid:
+            self._refuse(message)
+        elif in_reply_to is None:
+            self._runtime.dispatch(self._handle, _new(Message, (src, dest, body)))
+        else:
+            answer = self._answers.pop(in_reply_to, None) if type(in_reply_to) is int else None
+            if answer is None:
+                self.log(f"dropped an answer that nobody waits for: {_quote(line)}")
+            else:
+                answer.waiter.set(body)
+
+    def close(self) -> None:
+        """No more input will come: let nobody wait for an answer."""
+        self._closed = True
+        self._end_waiting()
+
+    # Inside
+
+    def _handle(self, message: Message) -> None:
+        """Let the handler of a message run, and answer."""
+        try:
+            reply = self._routes.get(message.body["type"], self._handle_other)(message)
+        except RPCError as error:
+            self._fail(message, error)
+        except (Exception, SystemExit) as error:
+            self.log(traceback.format_exc().rstrip())
+            self._fail(message, RPCError(Code.CRASH, _quote(error)))
+        else:
+            if reply is not None:
+                self._reply(message, reply)
+
+    def _handle_other(self, message: Message) -> Body:
+        """Handle init, and what has no handler or comes before init."""
+        type, id, ids = (message.body.get(key) for key in ("type", "node_id", "node_ids"))
+        if type != "init":
+            if self._is_ready:
+                raise RPCError(Code.NOT_SUPPORTED, f"there is no handler for {type!r}")
+            raise RPCError(Code.TEMPORARILY_UNAVAILABLE, f"{type!r} came before init was done")
+        if not isinstance(id, str) or not id or not isinstance(ids, list):
+            raise RPCError(Code.MALFORMED_REQUEST, "init has a node_id and a list of node_ids")
+        if not self._is_ready:
+            self.id, self.ids, self.peers = id, ids, [other for other in ids if other != id]
+            for handler in self._init_handlers.values():
+                handler(message)
+            self._routes = self._handlers
+            for seconds, task in self._tasks:
+                self._start(seconds, task)
+        elif (id, ids) != (self.id, self.ids):
+            raise RPCError(Code.PRECONDITION_FAILED, f"this node is {self.id} already")
+        return {"type": "init_ok"}
+
+    @property
+    def _is_ready(self) -> bool:
+        return self._routes is self._handlers
+
+    def _reply(self, message: Message, reply: Body) -> None:
+        """Send an answer, unless the message has no msg_id: then nobody waits for one."""
+        msg_id = message.body.get("msg_id")
+        try:
+            if not isinstance(reply, dict) or "type" not in reply:
+                raise TypeError("an answer is an object with a type")
+            if msg_id is not None:
+                body = {**reply, "in_reply_to": msg_id}
+                self._runtime.write(_encode_message(self.id, message.src, body))
+        except (TypeError, ValueError, RecursionError) as error:
+            problem = f"the handler for {message.body['type']!r} returned {_quote(reply)}: {error}"
+            if msg_id is not None:
+                self.log(problem)
+            self._fail(message, RPCError(Code.CRASH, problem))
+
+    def _fail(self, message: Message, error: RPCError) -> None:
+        """Answer with an error, or log it if nobody waits for an answer."""
+        msg_id = message.body.get("msg_id")
+        if msg_id is None:
+            self.log(f"{error}; it came from {message.src}: {_quote(message.body)}")
+            return
+        body = {"type": "error", "code": error.code, "text": error.text, "in_reply_to": msg_id}
+        self._runtime.write(_encode_message(self.id or message.dest, message.src, body))
+
+    def _refuse(self, message: Any) -> None:
+        """Answer what is not a proper message, if that is possible."""
+        match message:
+            case {"src": str(src), "body": {"msg_id": int()} as body, **rest}:
+                dest = rest.get("dest")
+                if body.get("in_reply_to") is None and (self.id or isinstance(dest, str)):
+                    problem = "a message has a src, a dest and a body with a type"
+                    error = RPCError(Code.MALFORMED_REQUEST, problem)
+                    self._fail(Message(src, str(dest), body), error)
+                    return
+        self.log(f"dropped what is not a message: {_quote(message)}")
+
+    def _start(self, seconds: float, task: Callable[[], object]) -> None:
+        self._runtime.every(seconds, partial(self._guard, task))
+
+    def _guard(self, function: Callable[..., object], *args: Any) -> None:
+        """Run what is nobody's request: its errors go to the log."""
+        try:
+            function(*args)
+        except RPCError as error:
+            self.log(f"{_describe(function)}: {error}")
+        except Exception:
+            self.log(traceback.format_exc().rstrip())
+
+    def _end_waiting(self) -> None:
+        for msg_id in list(self._answers):
+            answer = self._answers.pop(msg_id, None)
+            if answer is not None:
+                answer.waiter.set({"type": "error", "code": 0, "text": "end of input"})
+
+
+class Answer:
+    """The answer to a request, which may not be there yet."""
+
+    __slots__ = ("__weakref__", "msg_id", "request", "waiter")
+
+    def __init__(self, msg_id: int, request: str, waiter: Waiter) -> None:
+        self.msg_id = msg_id
+        self.request = request  # as errors name it
+        self.waiter = waiter
+
+    def result(self, timeout: float = 1.0) -> Body:
+        """Wait for the answer and return its body.
+
+        Raises RPCTimeout after `timeout` seconds, RPCError if the answer is an error.
+        """
+        try:
+            body: Body = self.waiter.wait(timeout)
+        except TimeoutError:
+            raise RPCTimeout(f"no answer to {self.request} within {timeout:g} s") from None
+        if body["type"] != "error":
+            return body
+        code, text = body.get("code"), body.get("text", "")
+        if type(code) is not int:
+            raise RPCError(Code.CRASH, f"an error without a code: {text}")
+        raise RPCTimeout(text) if code == Code.TIMEOUT else RPCError(code, text)
+
+
+# ---------------------------------------------------------------------------------------------
+# Maelstrom's services
+# ---------------------------------------------------------------------------------------------
+
+REQUIRED: Any = object()
+MISSING: Any = object()
+
+
+class KV:
+    """A client of a key-value service: lin-kv, seq-kv or lww-kv.
+
+    `timeout` is in seconds, for each request. All methods raise RPCError.
+    """
+
+    def __init__(self, node: Node, service: str, timeout: float = 1.0) -> None:
+        self.timeout = timeout
+        self._node = node
+        self._service = service
+
+    def read(self, key: Any, default: Any = REQUIRED) -> Any:
+        """The value of a key; `default`, if given, where there is none."""
+        try:
+            return self._ask(type="read", key=key)["value"]
+        except RPCError as error:
+            if default is REQUIRED or error.code != Code.KEY_DOES_NOT_EXIST:
+                raise
+            return default
+
+    def write(self, key: Any, value: Any) -> None:
+        self._ask(type="write", key=key, value=value)
+
+    def cas(self, key: Any, from_: Any, to: Any, create_if_not_exists: bool = False) -> None:
+        """Change a value from `from_` to `to`; raises 22 if it is another, 20 if there is none."""
+        body = {"type": "cas", "key": key, "from": from_, "to": to}
+        if create_if_not_exists:
+            body["create_if_not_exists"] = True
+        self._ask(**body)
+
+    def create_if_not_exists(self, key: Any, value: Any) -> None:
+        """Give a key a value unless it has one."""
+        try:
+            self.cas(key, value, value, create_if_not_exists=True)
+        except RPCError as error:
+            if error.code == Code.KEY_DOES_NOT_EXIST:  # lww-kv creates by writing only
+                self.write(key, value)
+            elif error.code not in (Code.KEY_ALREADY_EXISTS, Code.PRECONDITION_FAILED):
+                raise
+
+    def update(self, key: Any, function: Callable[[Any], Any], default: Any = REQUIRED) -> Any:
+        """Replace a value by `function(value)`, and return that, whoever else does the same.
+
+        `default`, if given, stands for the value of a key that does not exist. The function is
+        called again whenever somebody else was quicker.
+        """
+        races = (Code.KEY_DOES_NOT_EXIST, Code.KEY_ALREADY_EXISTS, Code.PRECONDITION_FAILED)
+        cas_creates = True
+        while True:
+            old = self.read(key, default if default is REQUIRED else MISSING)
+            exists = old is not MISSING
+            old = old if exists else default
+            new = function(decode(encode(old)))  # a copy, lest it changes `old` in place
+            if not exists and not cas_creates:
+                self.write(key, new)
+                return new
+            try:
+                self.cas(key, old, new, create_if_not_exists=not exists)
+                return new
+            except RPCError as error:
+                if error.code not in races:
+                    raise
+                # lww-kv ignores create_if_not_exists. There the last write wins anyway.
+                cas_creates = exists or error.code != Code.KEY_DOES_NOT_EXIST
+
+    def _ask(self, **body: Any) -> Body:
+        return self._node.rpc(self._service, body, self.timeout)
+
+
+class TSO:
+    """A client of the timestamp oracle, lin-tso. `timeout` is in seconds."""
+
+    def __init__(self, node: Node, timeout: float = 1.0) -> None:
+        self.timeout = timeout
+        self._node = node
+
+    def ts(self) -> int:
+        """A number greater than any that anybody got before. Raises RPCError."""
+        ts: int = self._node.rpc("lin-tso", {"type": "ts"}, self.timeout)["ts"]
+        return ts
+
+
+# ---------------------------------------------------------------------------------------------
+# The runtime: all that a node knows of the world
+# ---------------------------------------------------------------------------------------------
+
+
+class Waiter(ABC):
+    """A value that one thread waits for and another supplies, once."""
+
+    @abstractmethod
+    def set(self, value: Any) -> None: ...
+
+    @abstractmethod
+    def wait(self, timeout: float) -> Any:
+        """The value, as soon as it is set. Raises TimeoutError after `timeout` seconds."""
+
+
+class Runtime(ABC):
+    """Where lines come from and go to, who runs handlers, what time it is, what is random."""
+
+    random: Random
+
+    @abstractmethod
+    def serve(self, node: Node) -> None:
+        """Call `node.receive` for every line that comes, then `node.close`."""
+
+    @abstractmethod
+    def dispatch(self, function: Callable[..., object], *args: Any) -> None:
+        """Run a handler; `node.receive` calls this."""
+
+    @abstractmethod
+    def write(self, line: str) -> None:
+        """Send a line, which is given without its newline."""
+
+    @abstractmethod
+    def waiter(self) -> Waiter: ...
+
+    @abstractmethod
+    def spawn(self, function: Callable[..., object], *args: Any) -> None:
+        """Run a function in the background."""
+
+    @abstractmethod
+    def every(self, seconds: float, function: Callable[[], object]) -> None:
+        """Run a function in the background once per period, after the first one has passed."""
+
+    @abstractmethod
+    def sleep(self, seconds: float) -> None: ...
+
+    @abstractmethod
+    def now(self) -> float:
+        """Seconds on a clock that never goes back."""
+
+
+# ---------------------------------------------------------------------------------------------
+# The usual runtime: stdin, stdout and threads
+# ---------------------------------------------------------------------------------------------
+
+CHUNK = 1 << 14  # bytes to read at once
+TICK = 0.002  # seconds for which handlers may keep the reader from reading
+CROWD = 16  # handlers that may run at once; any number may wait
+MOST_THREADS = 10_000
+DRAIN = 5.0  # seconds for which handlers may go on after the end of input
+
+
+class StdioRuntime(Runtime):
+    """Lines from stdin and to stdout, handlers in the threads of a pool.
+
+    One thread of the pool at a time is the reader. It takes in what has come, lets the handlers
+    run, writes what they sent in one go, and reads on. It runs them itself, because to wake
+    another thread for each message costs several times what a quick handler does. A handler
+    that is about to wait in `rpc` or `sleep` first makes another thread the reader; if one keeps
+    the reader in any other way, the watchdog does.
+
+    While a handler is kept, it may wait for an answer that is behind other requests: so all that
+    has come is taken in, and answers handed over, before more handlers run.
+    """
+
+    def __init__(self, stdin: int = 0, stdout: int = 1) -> None:
+        self.random = Random()
+        self._stdin = stdin
+        self._stdout = stdout
+        self._pool = ThreadPoolExecutor(MOST_THREADS, "pool")
+        self._partial: list[bytes] = []  # of a line whose end has not come yet
+        self._lines: deque[bytes] = deque()
+        self._put_off: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._handling: list[int] = []  # the reader, unless it waits for input; or else nobody
+        self._running: set[int] = set()  # threads of the pool, except those in `rpc` or `sleep`
+        self._background: set[threading.Thread] = set()
+        self._rounds = 0  # how often the reader has had something to do
+        self._watchful = threading.Event()
+        self._outbox: list[str] = []
+        self._writing = threading.Lock()
+        self._broken: OSError | None = None
+        self._ended = threading.Event()
+
+    def serve(self, node: Node) -> None:
+        self._node = node
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is no reason for a traceback
+        stdout, sys.stdout = sys.stdout, sys.stderr  # where a stray print does no harm
+        try:
+            threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+            self._pool.submit(self._read)
+            self._ended.wait()
+            self._finish()
+        finally:
+            sys.stdout = stdout
+
+    def dispatch(self, function: Callable[..., object], *args: Any) -> None:
+        if len(self._running) == 1:
+            function(*args)
+        else:
+            self._put_off.append((function, args))
+
+    def write(self, line: str) -> None:
+        self._outbox.append(line)
+        if not self._handling:  # or else the reader writes when it is through
+            self._flush()
+
+    def waiter(self) -> Waiter:
+        return LockWaiter(self._wait)
+
+    def spawn(self, function: Callable[..., object], *args: Any) -> None:
+        def run() -> None:
+            with contextlib.suppress(SystemExit):  # from `sleep`, after the end of input
+                function(*args)
+            self._background.discard(thread)
+
+        thread = threading.Thread(target=run, daemon=True)
+        self._background.add(thread)
+        thread.start()
+
+    def every(self, seconds: float, function: Callable[[], object]) -> None:
+        def run() -> None:
+            due = self.now()
+            while True:
+                due = max(due + seconds, self.now())
+                self.sleep(due - self.now())
+                function()
+
+        self.spawn(run)
+
+    def sleep(self, seconds: float) -> None:
+        if threading.current_thread() not in self._background:
+            self._wait(time.sleep, max(0.0, seconds))
+        elif self._ended.wait(seconds):
+            raise SystemExit
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    # Reading and handling
+
+    def _read(self) -> None:
+        """Be the reader, until the role is taken away or the input ends."""
+        me = get_ident()
+        self._running.add(me)
+        while self._take_in():
+            self._rounds += 1
+            self._handling.append(me)
+            if not self._watchful.is_set():
+                self._watchful.set()
+            self._work()
+            try:
+                self._handling.remove(me)
+            except ValueError:
+                break
+            if self._outbox:  # what somebody else left to us meanwhile
+                self._flush()
+        else:
+            self._node.close()
+            self._ended.set()
+        self._running.discard(me)
+        self._work()  # on what the new reader left because there were too many of us
+
+    def _take_in(self) -> bool:
+        """Get the lines that have come, or wait for some if there is nothing to do.
+
+        Return False at the end of input.
+        """
+        if self._lines:
+            return True
+        busy = self._put_off and len(self._running) <= CROWD
+        try:
+            if busy and not select.select([self._stdin], [], [], 0)[0]:
+                return True
+            chunk = os.read(self._stdin, CHUNK)
+        except OSError:
+            chunk = b""
+        if not chunk and not self._partial:
+            return False
+        lines, newline, rest = chunk.rpartition(b"\n")
+        if chunk and not newline:
+            self._partial.append(chunk)
+            return True
+        self._partial.append(lines)
+        self._lines.extend(b"".join(self._partial).split(b"\n"))
+        self._partial = [rest] if rest else []
+        return True
+
+    def _work(self) -> None:
+        """Let the node receive all lines, run what was put off, write what was sent."""
+        try:
+            while self._lines:
+                self._node.receive(self._lines.popleft())
+            while self._put_off and len(self._running) <= CROWD:
+                function, args = self._put_off.popleft()
+                function(*args)
+        except IndexError:  # another thread was quicker
+            pass
+        except BaseException:  # which is no Exception, or the node would have seen to it
+            self._node.log(traceback.format_exc().rstrip())
+        self._flush()
+
+    def _pass_on(self) -> None:
+        """Make another thread the reader, unless the present one waits for input."""
+        with contextlib.suppress(IndexError):
+            self._handling.pop()
+            self._pool.submit(self._read)
+
+    def _wait(self, wait: Callable[..., Any], *args: Any) -> Any:
+        """Call what waits, from whatever thread this is."""
+        self._flush()
+        me = get_ident()
+        if me in self._handling:
+            self._pass_on()
+        is_running = me in self._running
+        self._running.discard(me)
+        try:
+            return wait(*args)
+        finally:
+            if is_running:
+                self._running.add(me)
+
+    def _watch(self) -> None:
+        """Look after a reader that is kept by handlers; sleep while nothing happens."""
+        while self._watchful.wait():
+            rounds = self._rounds
+            time.sleep(TICK)
+            self._flush()
+            if rounds != self._rounds:
+                continue
+            self._watchful.clear()
+            if self._handling or self._outbox:
+                self._watchful.set()
+                self._pass_on()
+
+    # Writing
+
+    def _flush(self) -> None:
+        """Write all that waits, unless another thread is at it: then that one does."""
+        while self._outbox and self._writing.acquire(blocking=False):
+            try:
+                lines = self._outbox[:]
+                del self._outbox[: len(lines)]
+                data = memoryview(("\n".join(lines) + "\n").encode())
+                while data:
+                    data = data[os.write(self._stdout, data) :]
+            except OSError as error:
+                self._broken = error
+                self._ended.set()
+            finally:
+                self._writing.release()
+
+    def _finish(self) -> None:
+        """Let what is in flight come to an end, write what it sent, and give up on the rest."""
+        if self._broken:
+            # Nobody is there to hear the answers. One thread still waits for input, for ever.
+            if not isinstance(self._broken, BrokenPipeError):
+                self._node.log(f"can't write to stdout: {self._broken}")
+            os._exit(0 if isinstance(self._broken, BrokenPipeError) else 1)
+        deadline = self.now() + DRAIN
+        handlers = threading.Thread(target=self._pool.shutdown, daemon=True)
+        handlers.start()
+        for thread in (handlers, *self._background):
+            thread.join(max(0.0, deadline - self.now()))
+        self._flush()
+        with self._writing:  # so that a thread that is at it is through
+            pass
+        self._flush()
+        if handlers.is_alive():
+            self._node.log(f"gave up on handlers that took {DRAIN:g} s after the end of input")
+            os._exit(0)
+
+
+class LockWaiter(Waiter):
+    """A value that a thread waits for on a lock; `wait_for` calls what waits."""
+
+    __slots__ = ("_lock", "_value", "_wait_for")
+
+    def __init__(self, wait_for: Callable[..., Any]) -> None:
+        self._wait_for = wait_for
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def set(self, value: Any) -> None:
+        self._value = value
+        self._lock.release()
+
+    def wait(self, timeout: float) -> Any:
+        seconds = min(max(0.0, timeout), threading.TIMEOUT_MAX)
+        there = self._lock.acquire(blocking=False)
+        if not there and not self._wait_for(self._lock.acquire, True, seconds):
+            raise TimeoutError
+        self._lock.release()  # for who asks again
+        return self._value
+
+
+default_runtime: Callable[[], Runtime] = StdioRuntime

@@ -1,0 +1,224 @@
+"""When the history of a register is linearizable."""
+
+from __future__ import annotations
+
+from itertools import combinations, permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.checkers.linearizability import check
+from workbench.history import History, Operation
+
+INVOKE = {"write": 1, "cas": 2, "read": 0}
+
+
+def history(*lines):
+    """`"0 write 1"` begins an operation of process 0; `"0 ok"`, `"0 ok 1"`, `"0 info"` end it."""
+    operations = []
+    running = {}
+    for line in lines:
+        process, word, *values = line.split()
+        if word in INVOKE:
+            numbers = [int(value) for value in values]
+            value = numbers if word == "cas" else numbers[0] if numbers else None
+            running[process] = word, value
+            type, f = "invoke", word
+        else:
+            type, (f, value) = word, running.pop(process)
+            if values:
+                value = None if values == ["nil"] else int(values[0])
+        index = len(operations)
+        operations.append(Operation(index, index, type, int(process), f, value))
+    return History(operations)
+
+
+def linearizable(*lines):
+    return check(history(*lines).pairs()).valid
+
+
+def test_one_after_the_other():
+    assert linearizable("0 write 1", "0 ok", "0 read", "0 ok 1")
+    assert not linearizable("0 write 1", "0 ok", "0 read", "0 ok 2")
+
+
+def test_a_read_of_what_had_been_overwritten():
+    assert not linearizable(
+        "0 write 1", "0 ok", "0 write 2", "0 ok", "1 read", "1 ok 1"
+    )  # fmt: skip
+
+
+def test_a_read_during_a_write_may_see_it_or_not():
+    for seen in (1, 2):
+        assert linearizable("0 write 1", "0 ok", "0 write 2", "1 read", f"1 ok {seen}", "0 ok")
+    assert not linearizable("0 write 1", "0 ok", "0 write 2", "1 read", "1 ok 3", "0 ok")
+
+
+def test_once_a_read_has_seen_a_write_later_reads_see_it_too():
+    write = ("0 write 1", "0 ok", "0 write 2")
+    assert linearizable(*write, "1 read", "1 ok 1", "2 read", "2 ok 2", "0 ok")
+    assert not linearizable(*write, "1 read", "1 ok 2", "2 read", "2 ok 1", "0 ok")
+
+
+def test_compare_and_set():
+    assert linearizable("0 write 1", "0 ok", "0 cas 1 2", "0 ok", "0 read", "0 ok 2")
+    assert not linearizable("0 write 1", "0 ok", "0 cas 2 3", "0 ok")
+    assert not linearizable("0 cas 1 2", "0 ok")
+
+
+def test_of_two_that_compare_with_the_same_value_only_one_can_succeed():
+    both = ("0 write 1", "0 ok", "0 cas 1 2", "1 cas 1 3")
+    assert linearizable(*both, "0 ok", "1 fail", "0 read", "0 ok 2")
+    assert not linearizable(*both, "0 ok", "1 ok")
+
+
+def test_they_may_need_each_other_in_the_opposite_order():
+    assert linearizable("0 write 1", "0 ok", "0 cas 2 3", "1 cas 1 2", "0 ok", "1 ok")
+
+
+def test_what_failed_did_not_happen():
+    assert linearizable("0 write 1", "0 ok", "0 write 2", "0 fail", "0 read", "0 ok 1")
+    assert not linearizable("0 write 1", "0 ok", "0 write 2", "0 fail", "0 read", "0 ok 2")
+
+
+@pytest.mark.parametrize("end", ["info", None])
+def test_what_has_an_unknown_outcome_may_happen_at_once_or_later_or_never(end):
+    crash = ["0 write 1", "0 ok", "1 write 2", *([f"1 {end}"] if end else [])]
+    assert linearizable(*crash, "0 read", "0 ok 2", "0 read", "0 ok 2")
+    assert linearizable(*crash, "0 read", "0 ok 1", "0 read", "0 ok 2")
+    assert linearizable(*crash, "0 read", "0 ok 1", "0 read", "0 ok 1")
+    assert not linearizable(*crash, "0 read", "0 ok 2", "0 read", "0 ok 1")
+
+
+def test_it_does_not_happen_before_it_began():
+    assert not linearizable("0 write 1", "0 ok", "0 read", "0 ok 2", "1 write 2", "1 info")
+
+
+def test_it_happens_only_once():
+    crash = ("0 write 1", "0 ok", "1 write 2", "1 info")
+    there_and_back = ("0 read", "0 ok 2", "0 write 1", "0 ok", "0 read", "0 ok 2")
+    assert not linearizable(*crash, *there_and_back)
+    assert linearizable(*crash, "2 write 2", "2 info", *there_and_back)
+
+
+def test_a_read_of_unknown_outcome_or_of_nil_says_nothing():
+    assert linearizable("0 write 1", "0 ok", "0 read", "0 info")
+    assert linearizable("0 write 1", "0 ok", "0 read", "0 ok nil")
+
+
+def test_the_first_operation_that_nothing_explains():
+    result = check(
+        history(
+            "0 write 1", "0 ok", "1 read", "2 read", "1 ok 1", "2 ok 2", "0 read", "0 ok 3"
+        ).pairs()
+    )
+    assert result.valid is False
+    assert (result.call.completion.index, result.previous.completion.index) == (5, 4)
+    (configuration,) = result.configurations
+    assert configuration.value == 1
+    assert [call.completion.index for call in configuration.open] == [5]
+
+
+def test_what_a_right_history_may_have_come_to():
+    result = check(history("0 write 1", "1 write 2", "0 ok", "1 ok").pairs())
+    assert result.valid is True
+    assert result.configurations[0].value in (1, 2)
+    assert result.configurations[0].open == ()
+
+
+def test_a_budget_that_is_too_small_leaves_it_open():
+    pairs = list(history("0 write 1", "0 ok", "0 read", "0 ok 1").pairs())
+    assert check(pairs, budget=1).valid is None
+    assert check(pairs, budget=3).valid is True
+    assert check(pairs, budget=None).valid is True
+
+
+def test_many_operations_of_unknown_outcome():
+    """Twenty, any of which explains what is read next, in a history of a thousand operations."""
+    lines = ["0 write 0", "0 ok"]
+    for number in range(1, 21):
+        lines += [f"{number} write {number % 5}", f"{number} info"]
+    for number in range(20):
+        lines += ["0 read", f"0 ok {number % 5}"] + ["0 read", f"0 ok {number % 5}"] * 24
+    result = check(history(*lines).pairs(), budget=2_000)
+    assert result.valid is True
+
+
+def test_many_operations_at_once():
+    """Fifteen writes that overlap, and a read that none of them explains."""
+    lines = [f"{number} write {number % 5}" for number in range(15)]
+    lines += ["99 read", "99 ok 3"] + [f"{number} ok" for number in range(15)]
+    assert check(history(*lines).pairs(), budget=100).valid is True
+    lines[-16] = "99 ok 7"
+    assert check(history(*lines).pairs(), budget=100_000).valid is False
+
+
+# Every order of every choice of operations
+
+
+def explained(pairs):
+    """Is there an order of the operations in which a register gives these answers?"""
+    certain = [(a, b) for a, b in pairs if b is not None and b.type == "ok"]
+    unknown = [(a, b) for a, b in pairs if b is None or b.type == "info"]
+    return any(
+        register_allows(order) and in_time(order)
+        for count in range(len(unknown) + 1)
+        for happened in combinations(unknown, count)
+        for order in permutations([*certain, *happened])
+    )
+
+
+def in_time(order):
+    return not any(
+        later[1] is not None and later[1].type == "ok" and later[1].index < earlier[0].index
+        for earlier, later in combinations(order, 2)
+    )
+
+
+def register_allows(order):
+    value = None
+    for invocation, completion in order:
+        if invocation.f == "write":
+            value = invocation.value
+        elif invocation.f == "cas":
+            if value != invocation.value[0]:
+                return False
+            value = invocation.value[1]
+        elif (completion.value if completion else None) not in (None, value):
+            return False
+    return True
+
+
+@st.composite
+def histories(draw):
+    """Up to seven operations of three clients; reads and outcomes are random."""
+    values = st.integers(0, 2)
+    calls = st.one_of(
+        st.just("read"),
+        st.builds("write {}".format, values),
+        st.builds("cas {} {}".format, values, values),
+    )
+    lines, running, left = [], {}, draw(st.integers(1, 7))
+    names = {0: 0, 1: 1, 2: 2}  # client -> process, another one after a crash
+    while left or running:
+        client = draw(st.sampled_from(sorted(running) if not left else [0, 1, 2]))
+        process = names[client]
+        if client not in running:
+            running[client] = draw(calls)
+            lines.append(f"{process} {running[client]}")
+            left -= 1
+            continue
+        is_read = running.pop(client) == "read"
+        end = draw(st.sampled_from(["ok", "ok", "ok", "info", "fail"]))
+        if end == "info":
+            names[client] += 3
+        answer = f" {draw(values)}" if is_read and end == "ok" else ""
+        lines.append(f"{process} {end}{answer}")
+    return history(*lines)
+
+
+@given(histories())
+def test_the_search_agrees_with_trying_every_order(recorded):
+    pairs = list(recorded.pairs())
+    assert check(pairs, budget=None).valid is explained(pairs)

@@ -1,0 +1,139 @@
+"""Simulation finds bugs: each broken variant of a script fails with some seed, the real ones never.
+
+A variant is the script itself with a few lines changed, so it stays broken in just one way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from workbench.options import Options
+from workbench.runner import simulate
+
+ROOT = Path(__file__).parent.parent
+FIVE = ("n0", "n1", "n2", "n3", "n4")
+CHALLENGE_3C = Options(
+    workload="broadcast", nodes=FIVE, time_limit=20, rate=10, nemesis=("partition",)
+)
+WITH_HUB = replace(CHALLENGE_3C, latency=100, args=("--max-latency", "600ms"))
+UNIQUE_IDS = Options(
+    workload="unique-ids",
+    nodes=("n0", "n1", "n2"),
+    concurrency=6,
+    time_limit=3,
+    rate=300,
+    latency=20,
+)
+SEEDS = 200  # within which a failure must show
+
+
+def failing_seed(options: Options, script: Path) -> int | None:
+    """The first seed with which the script fails."""
+    options = replace(options, bin=str(script))
+    for seed in range(SEEDS):
+        if simulate(replace(options, seed=seed), None)["valid?"] is False:
+            return seed
+    return None
+
+
+def variant(name: str, *changes: tuple[str, str]) -> str:
+    """A script's source with some passages changed, each of which must be there."""
+    source = (ROOT / name).read_text()
+    for old, new in changes:
+        assert source.count(old) == 1, f"{name} has changed: {old!r}"
+        source = source.replace(old, new)
+    return source
+
+
+NO_QUESTIONS = ("    for peer in late:\n", "    for peer in []:\n")
+NO_RETRIES = ("    if peer is not None:\n        ask(peer)\n", "")
+
+BROKEN = {
+    "no repair": (CHALLENGE_3C, "broadcast.py", [NO_QUESTIONS, NO_RETRIES]),
+    "a retry that gives up": (CHALLENGE_3C, "broadcast.py", [NO_RETRIES]),
+    "a repair that forgets one link": (
+        replace(CHALLENGE_3C, nodes=FIVE[:3], concurrency=3),
+        "broadcast.py",
+        [
+            (
+                "    global rtt\n    with lock:\n        if peer in asked:\n",
+                "    global rtt\n    with lock:\n"
+                "        if peer in asked or {peer, node.id} == {'n1', 'n2'}:\n",
+            ),
+            ("        updates = {", "        updates = {} if peers == node.peers else {"),
+        ],
+    ),
+    "a hub without fallback": (
+        WITH_HUB,
+        "broadcast.py",
+        [
+            ("pushing = not budget or node.ids[0] in silent", "pushing = not budget"),
+            ("        return {node.id: acked[peer][me]}\n", "        return {}\n"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_broadcast_is_found(name, script):
+    options, original, changes = BROKEN[name]
+    assert failing_seed(options, script(variant(original, *changes))) is not None
+
+
+SEQUENCE = """
+import threading
+from maelstrom_node import Node
+node = Node()
+lock = threading.Lock()
+next_id = 0
+
+@node.on("generate")
+def generate(message):
+    global next_id
+    with lock:
+        id = next_id
+        node.lin_kv.write(node.id, id + 1)  # so that it survives a restart
+        next_id = id + 1
+    return {"type": "generate_ok", "id": f"{node.id}-{id}"}
+
+node.run()
+"""
+CLOCK = """
+import time
+from maelstrom_node import Node
+node = Node()
+
+@node.on("generate")
+def generate(message):
+    return {"type": "generate_ok", "id": time.time_ns() // 1_000_000}
+
+node.run()
+"""
+
+
+def test_a_lock_that_is_left_out_around_a_blocking_call_is_found(script):
+    right = replace(UNIQUE_IDS, bin=str(script(SEQUENCE)))
+    assert all(simulate(replace(right, seed=seed), None)["valid?"] for seed in range(5))
+    without = SEQUENCE.replace("    with lock:\n", "    if True:\n")
+    assert failing_seed(UNIQUE_IDS, script(without)) is not None
+
+
+def test_ids_from_a_clock_only_are_found(script):
+    assert failing_seed(UNIQUE_IDS, script(CLOCK)) is not None
+
+
+@pytest.mark.parametrize(
+    ("script_name", "options"),
+    [
+        ("broadcast.py", CHALLENGE_3C),
+        ("broadcast.py", WITH_HUB),
+        ("unique_ids.py", replace(UNIQUE_IDS, nemesis=("partition",), availability="total")),
+    ],
+)
+def test_the_real_scripts_raise_no_alarm(script_name, options):
+    options = replace(options, bin=str(ROOT / script_name))
+    for seed in range(10):
+        assert simulate(replace(options, seed=seed), None)["valid?"] is True

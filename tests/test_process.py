@@ -1,0 +1,293 @@
+"""Nodes as processes: one clear error for each way to misbehave, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from workbench.cli import main
+
+ROOT = Path(__file__).parent.parent
+
+# A node in a dozen lines; `{extra}` runs before each answer to an echo.
+NODE = """#!{python} -IS
+import json, os, signal, sys, time
+def say(line):
+    os.write(1, line.encode() + b"\\n")
+def answer(message, **body):
+    body["in_reply_to"] = message["body"]["msg_id"]
+    say(json.dumps({{"src": message["dest"], "dest": message["src"], "body": body}}))
+{start}
+for line in sys.stdin:
+    message = json.loads(line)
+    if message["body"]["type"] == "init":
+        me = message["dest"]
+        {init}
+    else:
+        {echo}
+{end}
+"""
+
+
+@pytest.fixture
+def run(tmp_path, capfd):
+    """Run the echo workload with such a node; return the exit status and what was printed."""
+
+    def run(
+        echo: str = 'answer(message, type="echo_ok", echo=message["body"]["echo"])',
+        init: str = 'answer(message, type="init_ok")',
+        start: str = "",
+        end: str = "",
+        flags: tuple[str, ...] = (),
+    ) -> tuple[int, str]:
+        node = tmp_path / "a node.py"
+        node.write_text(
+            NODE.format(python=sys.executable, start=start, init=init, echo=echo, end=end)
+        )
+        node.chmod(0o755)
+        return test(node, *flags)
+
+    def test(node: Path, *flags: str) -> tuple[int, str]:
+        arguments = ["test", "-w", "echo", "--bin", str(node), "--node-count", "1"]
+        arguments += ["--time-limit", "0.6", "--rate", "50", "--store", str(tmp_path / "store")]
+        status = main([*arguments, *flags])
+        return status, capfd.readouterr().out
+
+    run.test = test
+    yield run
+    assert not alive(tmp_path), "a process was left behind"
+
+
+def alive(where: Path) -> str:
+    """The processes whose command line mentions a folder."""
+    listing = subprocess.run(
+        ["ps", "-wweo", "pid,args"], capture_output=True, text=True, check=True
+    )
+    lines = [line for line in listing.stdout.splitlines() if f"{where}/" in line]
+    return "\n".join(line for line in lines if "ps -wweo" not in line)
+
+
+def test_a_good_node_is_valid(run):
+    status, output = run()
+    assert status == 0
+    assert "Everything looks good!" in output
+
+
+# It can't be started
+
+
+def test_no_such_file(run, tmp_path):
+    status, output = run.test(tmp_path / "nothing")
+    assert status == 1
+    assert "Node n0 can't be started: there is no such file." in output
+    assert str(tmp_path / "nothing") in output
+
+
+def test_a_directory(run, tmp_path):
+    assert "it is a directory" in run.test(tmp_path)[1]
+
+
+def test_no_run_bit(run, tmp_path):
+    (tmp_path / "node").write_text("#!/bin/sh\n")
+    status, output = run.test(tmp_path / "node")
+    assert status == 1
+    assert "no run bit" in output
+    assert "chmod +x" in output
+
+
+def test_no_such_interpreter(run, tmp_path):
+    (tmp_path / "node").write_text("#!/no/such/python\n")
+    (tmp_path / "node").chmod(0o755)
+    output = run.test(tmp_path / "node")[1]
+    assert "the interpreter of its first line does not exist" in output
+    assert "#!/no/such/python" in output
+
+
+def test_no_program_at_all(run, tmp_path):
+    (tmp_path / "node").write_bytes(b"\x00\x01\x02")
+    (tmp_path / "node").chmod(0o755)
+    assert "does not know how to run it" in run.test(tmp_path / "node")[1]
+
+
+# It ends, or says nothing
+
+
+def test_it_exits_early(run):
+    status, output = run(echo='sys.stderr.write("out of cheese\\n"); sys.exit(3)')
+    assert status == 1
+    assert "Node n0 ended during the test: exit status 3." in output
+    assert "out of cheese" in output
+
+
+def test_it_dies_of_a_signal(run):
+    assert "killed by SIGSEGV" in run(echo="os.kill(os.getpid(), signal.SIGSEGV)")[1]
+
+
+def test_it_never_answers_init(run, monkeypatch):
+    monkeypatch.setattr("workbench.test.INIT_TIMEOUT", 0.3)
+    status, output = run(init='sys.stderr.write("thinking\\n")')
+    assert status == 1
+    assert "Node n0 did not answer init within 0.3 s." in output
+    assert "thinking" in output
+
+
+def test_it_answers_init_with_an_error(run):
+    output = run(init='answer(message, type="error", code=11, text="not today")')[1]
+    assert "answered init with an error" in output
+    assert "not today" in output
+
+
+def test_it_closes_stdout(run):
+    assert "closed its standard output" in run(echo="os.close(1)", end="time.sleep(9)")[1]
+
+
+# What it prints is no message
+
+
+@pytest.mark.parametrize(
+    ("printed", "problem"),
+    [
+        ("'hello world'", "printed a line that is not JSON. Is it meant for standard error?"),
+        ("'[1, 2]'", "printed JSON that is not an object"),
+        ('\'{"dest": "c1", "body": {}}\'', "sent a message without `src`"),
+        ('\'{"src": "n0", "body": {}}\'', "sent a message without `dest`"),
+        ('\'{"src": "n0", "dest": "c1"}\'', "sent a message without `body`"),
+        ('\'{"src": "n0", "dest": "c1", "body": 7}\'', "is no object for `body`"),
+        ('\'{"src": 7, "dest": "c1", "body": {}}\'', "is no string for `src`"),
+        ('\'{"src": "n9", "dest": "c1", "body": {}}\'', "as somebody else, 'n9'"),
+        ('\'{"src": "n0", "dest": "n9", "body": {}}\'', "to 'n9', which does not exist"),
+        ('\'{"src": "n0"} {"src": "n0"}\'', "printed more than one message on a line"),
+        ("'[' * 100_000", "nested too deeply"),
+    ],
+)
+def test_a_bad_line(run, printed, problem):
+    status, output = run(echo=f"say({printed})")
+    assert status == 1
+    assert "Node n0 " in output
+    assert problem in output
+    assert "Expected: {" in output
+
+
+def test_a_line_that_is_not_utf_8(run):
+    assert "not UTF-8" in run(echo="os.write(1, b'\\xff\\xfe\\n')")[1]
+
+
+def test_an_endless_line(run, monkeypatch):
+    monkeypatch.setattr("workbench.process.LONGEST_LINE", 1 << 20)
+    assert "without an end of line" in run(echo="while True: os.write(1, b'x' * 65536)")[1]
+
+
+def test_a_flood_of_messages_does_not_keep_the_test_from_ending(run):
+    flood = (
+        'spam = json.dumps({"src": me, "dest": "lin-kv", "body": {"type": "read", "key": 1}})'
+        "\n        while True: say(spam)"
+    )
+    began = time.monotonic()
+    run(echo=flood)
+    assert time.monotonic() - began < 30
+
+
+def test_an_answer_of_the_wrong_shape(run):
+    status, output = run(echo='answer(message, type="echo_ok", eco=1)')
+    assert status == 1
+    assert "gave an answer of the wrong shape: `echo` is missing" in output
+    assert '"type": "echo"' in output  # the request
+    assert '"eco": 1' in output  # the answer
+    assert 'Expected: {"type": "echo_ok", "in_reply_to": 1, "echo": anything}' in output
+
+
+# It doesn't listen, or doesn't go
+
+
+def test_a_node_that_does_not_read_blocks_nobody(run, monkeypatch):
+    monkeypatch.setattr("workbench.process.MOST_UNREAD", 1 << 18)
+    answer_and_send = (
+        'answer(message, type="init_ok")\n        if me == "n1": time.sleep(60)\n'
+        '        for _ in range(50): say(json.dumps({"src": me, "dest": "n1", '
+        '"body": {"type": "x", "pad": "x" * 20000}}))'
+    )
+    status, output = run(init=answer_and_send, flags=("--node-count", "2"))
+    assert status == 1
+    assert "Node n1 does not read its standard input" in output
+
+
+def test_a_node_that_ignores_sigterm_is_killed(run):
+    status, output = run(
+        start="signal.signal(signal.SIGTERM, signal.SIG_IGN)", end="time.sleep(60)"
+    )
+    assert status == 0
+    assert "warning: n0 ignored SIGTERM" in output
+
+
+def test_what_a_node_started_ends_with_it(run):
+    run(start='import subprocess; subprocess.Popen(["sleep", "987"])')
+    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    assert "sleep 987" not in listing.stdout
+
+
+# What is kept
+
+
+def test_what_was_recorded_until_then_is_kept(run, tmp_path):
+    run(echo='answer(message, type="echo_ok", echo=1 if me else 2)\n        sys.exit(5)')
+    kept = tmp_path / "store" / "latest"
+    results = json.loads((kept / "results.json").read_text())
+    assert results["valid?"] is False
+    assert "exit status 5" in results["error"]
+    assert (kept / "history.edn").read_text().startswith("{:index 0, :time ")
+    assert '"type": "init"' in (kept / "messages.jsonl").read_text()
+
+
+def test_standard_error_is_kept_and_shown_if_asked_for(run, tmp_path):
+    output = run(start='sys.stderr.write("good morning\\n")', flags=("--log-stderr",))[1]
+    assert "n0 good morning" in output
+    assert (tmp_path / "store/latest/node-logs/n0.log").read_text() == "good morning\n"
+
+
+# When the workbench itself is ended
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
+)
+def test_no_process_outlives_the_workbench(tmp_path, number, status):
+    node = tmp_path / "node.py"
+    node.write_text(
+        NODE.format(
+            python=sys.executable,
+            start="signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+            init='answer(message, type="init_ok")',
+            echo="pass",
+            end="time.sleep(60)",
+        )
+    )
+    node.chmod(0o755)
+    arguments = ["test", "-w", "echo", "--bin", str(node), "--node-count", "2", "--rate", "50"]
+    workbench = subprocess.Popen(
+        [sys.executable, "-m", "workbench", *arguments, "--store", str(tmp_path / "store")],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_until(lambda: (tmp_path / "store/latest/history.jsonl").exists())
+    wait_until(lambda: alive(tmp_path).count("node.py") >= 3)
+    os.kill(workbench.pid, number)
+    assert workbench.wait(20) == status
+    wait_until(lambda: not alive(tmp_path))
+    if number != signal.SIGKILL:
+        results = json.loads((tmp_path / "store/latest/results.json").read_text())
+        assert results["error"] == "interrupted"
+
+
+def wait_until(condition, seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)

@@ -1,0 +1,35 @@
+"""Statistics: how many operations succeeded, failed, or ended as nobody knows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from workbench.checkers.verdict import merge_valid
+from workbench.history import History
+from workbench.options import Options
+
+# They may fail as often as they like (jepsen.tests.kafka/stats-checker).
+EXEMPT = ("crash", "debug-topic-partitions")
+
+
+def check(history: History, options: Options) -> dict[str, Any]:
+    """Jepsen's stats checker: valid if some operation of every kind succeeded."""
+    by_f: dict[str, Counter[str]] = {}
+    for operation in history.client_operations():
+        if operation.type != "invoke":
+            by_f.setdefault(operation.f, Counter())[operation.type] += 1
+    results = {f: _counts(by_f[f]) for f in sorted(by_f)}
+    overall = _counts(sum(by_f.values(), Counter()))
+    valid = merge_valid(part["valid?"] for f, part in results.items() if f not in EXEMPT)
+    return {**overall, "valid?": valid, "by-f": results}
+
+
+def _counts(types: Counter[str]) -> dict[str, Any]:
+    return {
+        "valid?": types["ok"] > 0,
+        "count": types.total(),
+        "ok-count": types["ok"],
+        "fail-count": types["fail"],
+        "info-count": types["info"],
+    }

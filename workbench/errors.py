@@ -1,0 +1,47 @@
+"""Whose mistake it was: the person's at the command line, the node's, or ours.
+
+A `UsageError` says what is wrong with the command. A `NodeError` says which node broke the
+protocol, quotes the evidence and says what was expected. Anything else that escapes is a mistake
+of the workbench itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+PROTOCOL = "https://github.com/jepsen-io/maelstrom/blob/main/doc/protocol.md"
+
+
+class UsageError(Exception):
+    """The command cannot be carried out as it was given."""
+
+
+class NodeError(Exception):
+    """A node broke the protocol or died.
+
+    `evidence` are the lines that prove it: what it printed, its exit status, its last stderr.
+    """
+
+    def __init__(
+        self, node: str, problem: str, *, expected: str = "", evidence: Sequence[str] = ()
+    ) -> None:
+        self.node = node
+        self.problem = problem
+        self.expected = expected
+        self.evidence = tuple(evidence)
+        super().__init__(f"Node {node} {problem}")
+
+    def __str__(self) -> str:
+        lines = [f"Node {self.node} {self.problem}"]
+        lines += [f"    {line}" for line in self.evidence]
+        if self.expected:
+            lines.append(f"Expected: {self.expected}")
+        return "\n".join(lines)
+
+
+def quote(line: str | bytes, limit: int = 300) -> str:
+    """A line as it can be shown in an error: printable, and no longer than `limit`."""
+    text = line.decode("utf-8", "backslashreplace") if isinstance(line, bytes) else line
+    if len(text) > limit:
+        text = f"{text[:limit]}… ({len(text):,} characters)"
+    return text.encode("unicode_escape").decode() if not text.isprintable() else text

@@ -1,0 +1,123 @@
+"""The event loop: a heap of timed events, on a virtual clock or on the real one.
+
+Theory of operation. Everything in a test (network, clients, load, faults, services) is a state
+machine that knows only `now` and `call_at`. Nothing here has threads, and nothing sleeps but the
+loop. An event is a function and the time at which it is due; events that are due at the same time
+run in the order in which they were asked for, so a run depends on nothing but its events.
+
+`Loop` is virtual: it jumps to the next event. `RealLoop` waits for it, and meanwhile for the
+pipes of the nodes. Times are integers, nanoseconds since the loop was made, so that no rounding
+can make two machines differ.
+"""
+
+from __future__ import annotations
+
+import heapq
+import selectors
+import time
+from collections.abc import Callable
+from typing import Any
+
+NANOS = 1_000_000_000
+MILLIS = 1_000_000  # nanoseconds in a millisecond
+
+
+def nanos(seconds: float) -> int:
+    """Seconds as whole nanoseconds."""
+    return round(seconds * NANOS)
+
+
+class Loop:
+    """Events on a virtual clock."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.events = 0
+        self._heap: list[tuple[int, int, Callable[..., object], tuple[Any, ...]]] = []
+        self._scheduled = 0
+        self._stopped = False
+
+    def call_at(self, when: int, function: Callable[..., object], *args: Any) -> None:
+        """Run `function(*args)` at time `when`, or at once if that has passed."""
+        self._scheduled += 1
+        heapq.heappush(self._heap, (max(when, self.now), self._scheduled, function, args))
+
+    def call_later(self, delay: int, function: Callable[..., object], *args: Any) -> None:
+        """Run `function(*args)` after `delay` nanoseconds."""
+        self.call_at(self.now + delay, function, *args)
+
+    def stop(self) -> None:
+        """Make `run` return after the event that is running."""
+        self._stopped = True
+
+    def run(self) -> None:
+        """Run events until `stop` is called or none is left."""
+        self._stopped = False
+        while self._heap and not self._stopped:
+            self.step()
+
+    def step(self) -> None:
+        """Jump to the next event and run it."""
+        self.now, _, function, args = heapq.heappop(self._heap)
+        self.events += 1
+        function(*args)
+
+
+class RealLoop(Loop):
+    """Events on the real clock, between which the loop waits for file descriptors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._origin = time.monotonic_ns()
+        self._selector = selectors.DefaultSelector()
+
+    def watch(self, fd: int, events: int, function: Callable[[], object]) -> None:
+        """Call `function` whenever `fd` is ready for `events` (of `selectors`)."""
+        try:
+            self._selector.modify(fd, events, function)
+        except KeyError:
+            self._selector.register(fd, events, function)
+
+    def unwatch(self, fd: int) -> None:
+        """Forget `fd`; to be called before it is closed."""
+        try:
+            self._selector.unregister(fd)
+        except KeyError:
+            return
+
+    def call_at(self, when: int, function: Callable[..., object], *args: Any) -> None:
+        # The clock may have moved since the event began that asks.
+        self._scheduled += 1
+        heapq.heappush(self._heap, (when, self._scheduled, function, args))
+
+    def run(self) -> None:
+        self._stopped = False
+        while not self._stopped:
+            self._tick()
+            # No more than was due by now, so that a flood of events cannot starve the pipes.
+            due = self.now
+            while self._heap and self._heap[0][0] <= due and not self._stopped:
+                _, _, function, args = heapq.heappop(self._heap)
+                self._tick()
+                self.events += 1
+                function(*args)
+            if self._stopped:
+                return
+            for key, _ in self._selector.select(self._patience()):
+                self._tick()
+                key.data()
+                if self._stopped:
+                    return
+
+    def close(self) -> None:
+        self._selector.close()
+
+    def _tick(self) -> None:
+        self.now = time.monotonic_ns() - self._origin
+
+    def _patience(self) -> float | None:
+        """Seconds until the next event is due."""
+        if not self._heap:
+            return None
+        self._tick()
+        return max(0, self._heap[0][0] - self.now) / NANOS

@@ -1,0 +1,460 @@
+"""A node behind pipes: a program in any language that speaks JSON, one message a line.
+
+A node's standard output goes into the network and the network's messages go to its standard
+input; what it prints to standard error is kept in its log. No pipe ever blocks the workbench:
+what a slow node does not read waits in memory. Each node leads a process group of its own, so
+that it ends with everything it started. A guardian outside the workbench ends the groups if the
+workbench itself is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from workbench.cluster import Cluster
+from workbench.errors import PROTOCOL, NodeError, quote
+from workbench.loop import MILLIS, RealLoop
+from workbench.network import Message, Network, UnknownEndpoint
+
+CHUNK = 1 << 16
+LONGEST_LINE = 1 << 28  # bytes; more without a newline is no message
+MOST_UNREAD = 1 << 28  # bytes that a node may leave unread
+CHECK_INTERVAL = 100 * MILLIS
+LAST_LINES = 15
+GRACE = 1.0  # seconds between SIGTERM and SIGKILL
+
+MESSAGE = '{"src": "n1", "dest": "c1", "body": {"type": "…", …}}, one JSON object on a line'
+
+
+class Guardian:
+    """Ends process groups if the workbench dies before it could.
+
+    It is a shell that reads the groups' numbers from a pipe. When the workbench is gone the pipe
+    ends, whatever the reason.
+    """
+
+    SCRIPT = """
+        trap '' INT TERM HUP
+        groups=
+        while read -r action group; do
+            case $action in
+                watch) groups="$groups $group" ;;
+                leave) exit 0 ;;
+            esac
+        done
+        for group in $groups; do kill -KILL "-$group"; done
+    """
+
+    def __init__(self) -> None:
+        self._shell = subprocess.Popen(
+            ["/bin/sh", "-c", self.SCRIPT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            bufsize=0,
+        )
+
+    def watch(self, group: int) -> None:
+        self._tell(f"watch {group}\n")
+
+    def dismiss(self) -> None:
+        """The groups have ended; the guardian is needed no more."""
+        self._tell("leave\n")
+        assert self._shell.stdin is not None
+        self._shell.stdin.close()
+        self._shell.wait()
+
+    def _tell(self, line: str) -> None:
+        assert self._shell.stdin is not None
+        with suppress(BrokenPipeError):
+            self._shell.stdin.write(line.encode())
+
+
+class ProcessNode:
+    """One node process on the network.
+
+    Raises NodeError from the loop when it misbehaves. `log` receives its standard error;
+    `show_stderr`, if given, hears each line of it as well.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        command: Sequence[str],
+        loop: RealLoop,
+        network: Network,
+        guardian: Guardian,
+        log: Path,
+        show_stderr: Callable[[str], object] | None = None,
+    ) -> None:
+        self.id = id
+        self._command = list(command)
+        self._loop = loop
+        self._network = network
+        self._guardian = guardian
+        self._show_stderr = show_stderr
+        self._unread = bytearray()  # for its stdin
+        self._stdout = bytearray()  # an unfinished line
+        self._stderr = bytearray()
+        self._last_stderr: deque[str] = deque(maxlen=LAST_LINES)
+        self._stdout_closed_at: int | None = None
+        self._running = True
+        self._log_path = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log: IO[bytes] = log.open("ab")
+        self._process = self._start()
+
+    # Life
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        program = self._command[0]
+        try:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                cwd=tempfile.gettempdir(),
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._log.close()
+            raise self._cannot_start(program, error) from None
+        self._guardian.watch(process.pid)
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        self._stdin_fd = process.stdin.fileno()
+        self._stdout_fd = process.stdout.fileno()
+        self._stderr_fd = process.stderr.fileno()
+        for fd in (self._stdin_fd, self._stdout_fd, self._stderr_fd):
+            os.set_blocking(fd, False)
+        self._loop.watch(self._stdout_fd, selectors.EVENT_READ, self._read_stdout)
+        self._loop.watch(self._stderr_fd, selectors.EVENT_READ, self._read_stderr)
+        self._network.join(self.id, self._deliver)
+        self._loop.call_later(CHECK_INTERVAL, self._check)
+        return process
+
+    def _cannot_start(self, program: str, error: OSError) -> NodeError:
+        path = Path(program)
+        if not path.exists():
+            problem, expected = "can't be started: there is no such file.", "the path of a program"
+        elif path.is_dir():
+            problem, expected = "can't be started: it is a directory.", "the path of a program"
+        elif not os.access(path, os.X_OK):
+            problem = "can't be started: the file has no run bit."
+            expected = f"an executable file; try: chmod +x {program}"
+        elif isinstance(error, FileNotFoundError):
+            problem = "can't be started: the interpreter of its first line does not exist."
+            expected = "a first line such as #!/usr/bin/env python3"
+        elif error.strerror == "Exec format error":
+            problem = "can't be started: the system does not know how to run it."
+            expected = "a program for this machine, or a first line such as #!/usr/bin/env python3"
+        else:
+            problem = f"can't be started: {error.strerror}."
+            expected = "an executable program"
+        evidence = [program]
+        with suppress(OSError), path.open("rb") as file:
+            first = file.readline(200)
+            if first.startswith(b"#!"):
+                evidence.append(f"its first line: {quote(first.strip())}")
+        return NodeError(self.id, problem, expected=expected, evidence=evidence)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the node's process group."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def ask_to_stop(self) -> None:
+        """Ask it to end; `stop` makes it."""
+        self._running = False
+        self._loop.unwatch(self._stdin_fd)
+        self._loop.unwatch(self._stdout_fd)
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGTERM)
+
+    def stop(self, deadline: float) -> bool:
+        """End it, at the latest at `deadline` (of time.monotonic) by force.
+
+        False if force was needed. What it left on standard error is kept.
+        """
+        graceful = True
+        try:
+            self._process.wait(max(0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            graceful = False
+        self.signal(signal.SIGKILL)
+        self._process.wait()
+        while self._read_stderr():
+            pass
+        self._loop.unwatch(self._stderr_fd)
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            with suppress(OSError):
+                pipe.close()
+        self._log.close()
+        return graceful
+
+    def kill(self) -> None:
+        """End it at once, as a crash would, and leave the network."""
+        self._network.leave(self.id)
+        self.signal(signal.SIGKILL)
+        self.ask_to_stop()
+        self.stop(time.monotonic() + GRACE)
+
+    def _check(self) -> None:
+        """Has it died, or closed its output?"""
+        if not self._running:
+            return
+        status = self._process.poll()
+        if status is not None:
+            self._read_stdout()
+            while self._read_stderr():
+                pass
+            raise self._error(
+                f"ended during the test: {_describe_status(status)}.",
+                evidence=self._stderr_evidence(),
+                expected="a node that answers until its standard input ends",
+            )
+        closed_at = self._stdout_closed_at
+        if closed_at is not None and self._loop.now - closed_at > 5 * CHECK_INTERVAL:
+            raise self._error(
+                "closed its standard output.",
+                evidence=self._stderr_evidence(),
+                expected="standard output to stay open until the end of the test",
+            )
+        self._loop.call_later(CHECK_INTERVAL, self._check)
+
+    def _error(self, problem: str, *, evidence: Sequence[str], expected: str) -> NodeError:
+        self._running = False
+        return NodeError(self.id, problem, evidence=evidence, expected=expected)
+
+    def last_words(self) -> list[str]:
+        """The last lines of its standard error, for an error message."""
+        while self._read_stderr():
+            pass
+        return self._stderr_evidence()
+
+    def _stderr_evidence(self) -> list[str]:
+        if not self._last_stderr:
+            return ["It printed nothing to standard error."]
+        where = f"The last lines of its standard error (all of it: {self._log_path}):"
+        return [where, *(f"  {line}" for line in self._last_stderr)]
+
+    # Standard input
+
+    def _deliver(self, message: Message) -> None:
+        if not self._running:
+            return
+        had_unread = bool(self._unread)
+        self._unread += message.line
+        self._unread += b"\n"
+        if not had_unread:
+            self._write_stdin()
+        if len(self._unread) > MOST_UNREAD:
+            raise self._error(
+                f"does not read its standard input: {len(self._unread) >> 20} MiB wait for it.",
+                evidence=self._stderr_evidence(),
+                expected="a node that reads its messages",
+            )
+
+    def _write_stdin(self) -> None:
+        try:
+            while self._unread:
+                # Not the whole buffer: a slice of it is copied, and only a pipeful goes out.
+                written = os.write(self._stdin_fd, self._unread[:CHUNK])
+                del self._unread[:written]
+        except BlockingIOError:
+            self._loop.watch(self._stdin_fd, selectors.EVENT_WRITE, self._write_stdin)
+            return
+        except BrokenPipeError:
+            # Dead, or deaf: the next check tells. Nothing that it is sent arrives any more.
+            self._unread.clear()
+        self._loop.unwatch(self._stdin_fd)
+
+    # Standard output
+
+    def _read_stdout(self) -> None:
+        chunk = _read(self._stdout_fd)
+        if chunk is None:
+            return
+        if not chunk:
+            self._loop.unwatch(self._stdout_fd)
+            if self._stdout_closed_at is None:
+                self._stdout_closed_at = self._loop.now
+            return
+        start = len(self._stdout)
+        self._stdout += chunk
+        if b"\n" not in chunk:
+            if start > LONGEST_LINE:
+                raise self._error(
+                    f"printed {start >> 20} MiB without an end of line.",
+                    evidence=(quote(bytes(self._stdout[:200])),),
+                    expected=MESSAGE,
+                )
+            return
+        *lines, rest = bytes(self._stdout).split(b"\n")
+        self._stdout = bytearray(rest)
+        for line in lines:
+            self._send(line)
+
+    def _send(self, line: bytes) -> None:
+        """Put one line that the node printed into the network."""
+        if not line.strip():
+            return
+        try:
+            message = json.loads(line.decode("utf-8"))
+        except UnicodeDecodeError:
+            raise self._bad_line("printed a line that is not UTF-8", line) from None
+        except RecursionError:
+            raise self._bad_line("printed a line that is nested too deeply", line) from None
+        except ValueError as error:
+            if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
+                raise self._bad_line("printed more than one message on a line", line) from None
+            hint = " Is it meant for standard error?" if line[:1] != b"{" else ""
+            raise self._bad_line("printed a line that is not JSON", line, hint=hint) from None
+        if not isinstance(message, dict):
+            raise self._bad_line("printed JSON that is not an object", line)
+        src, dest, body = message.get("src"), message.get("dest"), message.get("body")
+        for field, value in (("src", src), ("dest", dest)):
+            if not isinstance(value, str):
+                how = "without" if field not in message else "whose value is no string for"
+                raise self._bad_line(f"sent a message {how} `{field}`", line)
+        if not isinstance(body, dict):
+            how = "without" if "body" not in message else "whose value is no object for"
+            raise self._bad_line(f"sent a message {how} `body`", line)
+        if src != self.id:
+            raise self._bad_line(f"sent a message as somebody else, {src!r}", line)
+        try:
+            self._network.send(self.id, str(dest), body, line)
+        except UnknownEndpoint:
+            raise self._bad_line(
+                f"sent a message to {dest!r}, which does not exist", line
+            ) from None
+
+    def _bad_line(self, problem: str, line: bytes, hint: str = "") -> NodeError:
+        return self._error(
+            f"{problem}.{hint}",
+            evidence=(quote(line),),
+            expected=f"{MESSAGE} (see {PROTOCOL})",
+        )
+
+    # Standard error
+
+    def _read_stderr(self) -> bool:
+        """Read a chunk of what it printed; False if there is none at present."""
+        chunk = _read(self._stderr_fd)
+        if not chunk:
+            if chunk is not None:
+                self._loop.unwatch(self._stderr_fd)
+            return False
+        self._log.write(chunk)
+        self._log.flush()
+        *lines, rest = bytes(self._stderr + chunk).split(b"\n")
+        self._stderr = bytearray(rest[-CHUNK:])
+        for line in lines[-LAST_LINES:] if self._show_stderr is None else lines:
+            text = quote(line, limit=2000)
+            self._last_stderr.append(text)
+            if self._show_stderr:
+                self._show_stderr(text)
+        return True
+
+
+class ProcessCluster(Cluster):
+    """The nodes of a test as processes. `logs` is the folder for their standard error."""
+
+    def __init__(
+        self,
+        nodes: Sequence[str],
+        command: Sequence[str],
+        loop: RealLoop,
+        network: Network,
+        logs: Path,
+        show_stderr: Callable[[str], object] | None = None,
+    ) -> None:
+        self._ids = nodes
+        self._command = command
+        self._loop = loop
+        self._network = network
+        self._logs = logs
+        self._show_stderr = show_stderr
+        self._guardian = Guardian()
+        self._nodes: dict[str, ProcessNode] = {}
+
+    def start(self) -> None:
+        for id in self._ids:
+            self.start_node(id)
+
+    def start_node(self, id: str) -> None:
+        show = partial(self._show, id) if self._show_stderr else None
+        self._nodes[id] = ProcessNode(
+            id,
+            self._command,
+            self._loop,
+            self._network,
+            self._guardian,
+            self._logs / f"{id}.log",
+            show,
+        )
+
+    def kill_node(self, id: str) -> None:
+        self._nodes.pop(id).kill()
+
+    def pause_node(self, id: str) -> None:
+        self._network.pause(id)
+        self._nodes[id].signal(signal.SIGSTOP)
+
+    def resume_node(self, id: str) -> None:
+        self._nodes[id].signal(signal.SIGCONT)
+        self._network.resume(id)
+
+    def _show(self, id: str, line: str) -> None:
+        assert self._show_stderr
+        self._show_stderr(f"{id} {line}")
+
+    def last_words(self, node: str) -> list[str]:
+        return self._nodes[node].last_words()
+
+    def stop(self) -> list[str]:
+        """End all nodes, together."""
+        for node in self._nodes.values():
+            node.ask_to_stop()
+        deadline = time.monotonic() + GRACE
+        forced = [node.id for node in self._nodes.values() if not node.stop(deadline)]
+        self._guardian.dismiss()
+        if not forced:
+            return []
+        return [f"{', '.join(forced)} ignored SIGTERM for {GRACE:g} s and had to be killed."]
+
+
+def _read(fd: int) -> bytes | None:
+    """A chunk; b"" at the end; None if there is nothing at present."""
+    try:
+        return os.read(fd, CHUNK)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+
+
+def _describe_status(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"

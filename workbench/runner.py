@@ -1,0 +1,115 @@
+"""Runs one test for a person: progress while it runs, then the verdict and where it is kept."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+
+from workbench.loop import RealLoop
+from workbench.network import Network
+from workbench.options import Options
+from workbench.process import ProcessCluster
+from workbench.progress import Progress
+from workbench.store import Store
+from workbench.summary import render
+from workbench.test import Results, Test
+
+
+class RunLog:
+    """`run.log`: what happened around the test. Calling it also shows the line."""
+
+    def __init__(self, out: TextIO, console: Console) -> None:
+        self._out = out
+        self.console = console
+
+    def keep(self, line: str) -> None:
+        self._out.write(line + "\n")
+
+    def __call__(self, line: str) -> None:
+        self.keep(line)
+        self.console.print(line, markup=False, highlight=False)
+
+
+def run(options: Options, root: Path, challenge: str | None, simulated: bool) -> Results:
+    """Run the test, show the verdict, and return the results."""
+    console = Console(soft_wrap=True)
+    store = Store.create(root, options.workload)
+    log = RunLog(store.open("run.log"), console)
+    with terminable():
+        results = simulate(options, store, log) if simulated else execute(options, store, log)
+    if "error" in results:
+        log.keep(f"error: {results['error']}")
+    log.keep(f"valid: {results['valid?']}")
+    store.write_results(results)
+    store.close()
+    render(results, store.path, challenge)
+    return results
+
+
+def execute(options: Options, store: Store, log: RunLog) -> Results:
+    """Run the test in real time, with a process for each node."""
+    loop = RealLoop()
+
+    def processes(network: Network) -> ProcessCluster:
+        return ProcessCluster(
+            options.nodes,
+            [str(Path(options.bin).absolute()), *options.args],
+            loop,
+            network,
+            store.path / "node-logs",
+            log if options.log_stderr else None,
+        )
+
+    test = Test(options, loop, store, processes, log)
+    with Progress(test, log.console):
+        results = test.run()
+    loop.close()
+    for warning in test.warnings:
+        log(f"warning: {warning}")
+    return results
+
+
+def simulate(
+    options: Options, store: Store | None, log: Callable[[str], object] = lambda line: None
+) -> Results:
+    """Run the test in virtual time, nodes in this process; without a store, keep nothing."""
+    from workbench.simulation import SimulatedCluster
+    from workbench.turns import TurnLoop
+
+    loop = TurnLoop()
+
+    def scripts(network: Network) -> SimulatedCluster:
+        return SimulatedCluster(
+            options.nodes,
+            Path(options.bin).absolute(),
+            options.args,
+            loop,
+            network,
+            options.seed,
+            (lambda id: store.open(f"node-logs/{id}.log")) if store else None,
+            log if options.log_stderr else None,
+        )
+
+    return Test(options, loop, store, scripts, log).run()
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP interrupt as Ctrl-C does."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

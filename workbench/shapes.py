@@ -1,0 +1,115 @@
+"""Shapes of JSON values: a small notation for what an answer must look like.
+
+`int`, `float`, `str`, `bool`, `list` and `dict` are themselves, `Any` is anything, a plain value is
+itself, `[shape]` is an array of any length, `(shape, shape)` an array of just these,
+`{"field": shape}` an object with just these fields, `{str: shape}` an object with any keys and
+`OneOf(shape, shape)` whatever is one of these.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+NAMES = {
+    int: "an integer",
+    float: "a number",
+    str: "a string",
+    bool: "true or false",
+    list: "an array",
+    dict: "an object",
+}
+
+
+class OneOf:
+    """The shape of what has one of these shapes."""
+
+    __slots__ = ("shapes",)
+
+    def __init__(self, *shapes: Any) -> None:
+        self.shapes = shapes
+
+
+def mismatch(value: Any, shape: Any, where: str = "", optional: Mapping[str, Any] = {}) -> str:
+    """What is wrong with `value`, in a few words that say where, or "" if nothing is."""
+    if shape is Any:
+        return ""
+    if isinstance(shape, type):
+        right = isinstance(value, shape) or (shape is float and isinstance(value, int))
+        if right and (shape is bool or not isinstance(value, bool)):
+            return ""
+        return f"{where or 'it'} should be {NAMES[shape]}, not {_show(value)}"
+    if isinstance(shape, OneOf):
+        if any(not mismatch(value, alternative) for alternative in shape.shapes):
+            return ""
+        return f"{where or 'it'} should be {describe(shape)}, not {_show(value)}"
+    if isinstance(shape, dict):
+        if not isinstance(value, dict):
+            return f"{where or 'it'} should be an object, not {_show(value)}"
+        return _object_mismatch(value, shape, where, optional)
+    if isinstance(shape, (list, tuple)):
+        if not isinstance(value, list):
+            return f"{where or 'it'} should be an array, not {_show(value)}"
+        if isinstance(shape, tuple) and len(value) != len(shape):
+            return f"{where or 'it'} should have {len(shape)} elements, not {len(value)}"
+        if shape == [Any]:
+            return ""
+        shapes = shape * len(value) if isinstance(shape, list) else shape
+        problems = (
+            mismatch(element, expected, f"{where}[{index}]")
+            for index, (element, expected) in enumerate(zip(value, shapes, strict=True))
+        )
+        return next(filter(None, problems), "")
+    if value == shape and isinstance(value, bool) == isinstance(shape, bool):
+        return ""
+    return f"{where or 'it'} should be {_show(shape)}, not {_show(value)}"
+
+
+def _object_mismatch(
+    value: dict[str, Any], shape: dict[Any, Any], where: str, optional: Mapping[str, Any]
+) -> str:
+    def path(field: str) -> str:
+        return f"{where}.{field}" if where else f"`{field}`"
+
+    if str in shape:
+        problems = (mismatch(element, shape[str], path(key)) for key, element in value.items())
+        return next(filter(None, problems), "")
+    for field, expected in shape.items():
+        if field not in value:
+            return f"{path(field)} is missing"
+        if problem := mismatch(value[field], expected, path(field)):
+            return problem
+    for field in value:
+        if field in optional:
+            if problem := mismatch(value[field], optional[field], path(field)):
+                return problem
+        elif field not in shape:
+            return f"{path(field)} is not expected"
+    return ""
+
+
+def describe(shape: Any) -> str:
+    """A shape as a person reads it, in the manner of JSON."""
+    if shape is Any:
+        return "anything"
+    if isinstance(shape, type):
+        return NAMES[shape].split()[-1] if shape is not bool else "true or false"
+    if isinstance(shape, OneOf):
+        return " or ".join(map(describe, shape.shapes))
+    if isinstance(shape, dict):
+        fields = (
+            f"{'string' if key is str else json.dumps(key)}: {describe(element)}"
+            for key, element in shape.items()
+        )
+        return "{" + ", ".join(fields) + "}"
+    if isinstance(shape, list):
+        return f"[{describe(shape[0])}, …]"
+    if isinstance(shape, tuple):
+        return "[" + ", ".join(map(describe, shape)) + "]"
+    return json.dumps(shape)
+
+
+def _show(value: Any) -> str:
+    text = json.dumps(value, default=repr)
+    return text if len(text) <= 80 else text[:80] + "…"

@@ -1,0 +1,385 @@
+"""Simulated nodes: an unmodified Python script, run many times over in this process.
+
+Each node runs the script's source in a namespace of its own, as `__main__`, on a runtime that
+supplies virtual time, the simulated network and seeded randomness (`turns.py` tells how blocking
+code works in virtual time, `virtual.py` what becomes of the standard library). `node.run()`
+blocks on the simulated inbox; a message that arrives calls the node's code inline.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, NoReturn, TextIO
+
+import maelstrom_node
+from workbench.cluster import Cluster, stream
+from workbench.errors import NodeError, UsageError, quote
+from workbench.loop import NANOS, nanos
+from workbench.network import Message, Network, UnknownEndpoint
+from workbench.process import MESSAGE
+from workbench.turns import NodeStopped, Strand, TurnLoop
+from workbench.virtual import (
+    Importer,
+    virtual_datetime,
+    virtual_os,
+    virtual_random,
+    virtual_threading,
+    virtual_time,
+    virtual_uuid,
+)
+
+LAST_LINES = 15
+
+
+class SimulatedWaiter(maelstrom_node.Waiter):
+    """What an RPC blocks on: parks its strand until it is set or the time is up."""
+
+    def __init__(self, loop: TurnLoop) -> None:
+        self._loop = loop
+        self._value: Any = None
+        self._done = False
+        self._strand: Strand | None = None
+
+    def set(self, value: Any) -> None:
+        if not self._done:
+            self._done = True
+            self._value = value
+            if self._strand is not None:
+                self._loop.call_at(self._loop.now, self._loop.resume, self._strand)
+
+    def wait(self, timeout: float) -> Any:
+        if not self._done:
+            strand = self._strand = self._loop.strand
+            assert strand is not None
+            self._loop.call_later(nanos(timeout), self._expire, strand)
+            self._loop.park()
+            self._strand = None
+        if not self._done:
+            raise TimeoutError
+        return self._value
+
+    def _expire(self, strand: Strand) -> None:
+        # An expired timer must not end a later wait of the same strand.
+        if self._strand is strand and not self._done:
+            self._loop.resume(strand)
+
+
+class SimulatedRuntime(maelstrom_node.Runtime):
+    """The runtime of one simulated node."""
+
+    def __init__(self, host: Host, loop: TurnLoop, random: Random) -> None:
+        self.random = random
+        self._host = host
+        self._loop = loop
+
+    def serve(self, node: maelstrom_node.Node) -> None:
+        self._host.serve(node)
+
+    def dispatch(self, function: Callable[..., object], *args: Any) -> None:
+        function(*args)
+
+    def write(self, line: str) -> None:
+        self._host.send(line)
+
+    def waiter(self) -> SimulatedWaiter:
+        return SimulatedWaiter(self._loop)
+
+    def spawn(self, function: Callable[..., object], *args: Any) -> None:
+        self._host.call_at(self._loop.now, "spawned", function, *args)
+
+    def every(self, seconds: float, function: Callable[[], object]) -> None:
+        def run(due: int) -> None:
+            function()
+            again = max(due + nanos(seconds), self._loop.now)
+            self._host.call_at(again, "every", run, again)
+
+        first = self._loop.now + nanos(seconds)
+        self._host.call_at(first, "every", run, first)
+
+    def sleep(self, seconds: float) -> None:
+        self._loop.sleep(seconds)
+
+    def now(self) -> float:
+        self._loop.check_stopped()
+        return self._loop.now / NANOS
+
+
+class Host:
+    """One node of the simulation: its script, its inbox, its log. It can be killed for good."""
+
+    def __init__(
+        self, id: str, cluster: SimulatedCluster, random: Random, incarnation: int
+    ) -> None:
+        self.id = id
+        self.alive = True
+        self.node: maelstrom_node.Node | None = None
+        self._cluster = cluster
+        self._loop = cluster.loop
+        self._early: deque[Message] = deque()
+        self._last_stderr: deque[str] = deque(maxlen=LAST_LINES)
+        self._partial = ""
+        self.runtime = SimulatedRuntime(self, self._loop, random)
+        modules = {
+            "time": virtual_time(self._loop),
+            "datetime": virtual_datetime(self._loop),
+            "random": virtual_random(random),
+            "uuid": virtual_uuid(random, self._loop),
+            "os": virtual_os(random, pid=1000 + incarnation),
+            "threading": virtual_threading(self._loop, self._spawn_thread, self._deadlock),
+        }
+        self._importer = Importer(cluster.script.parent, modules, shared=("maelstrom_node",))
+
+    # Running its code
+
+    def call_at(self, when: int, name: str, function: Callable[..., object], *args: Any) -> None:
+        """Run `function` as a strand of this node at `when`, if it is alive then."""
+        self._loop.call_at(when, self._enter, name, function, *args)
+
+    def _enter(self, name: str, function: Callable[..., object], *args: Any) -> None:
+        if not self.alive:
+            return
+        if not self._loop.postpone(self.id, self._enter, name, function, *args):
+            self._loop.enter(self.id, name, function, *args)
+
+    def _spawn_thread(self, name: str, function: Callable[[], object]) -> None:
+        def run() -> None:
+            try:
+                function()
+            except Exception:
+                self.log(traceback.format_exc())
+
+        self.call_at(self._loop.now, name, run)
+
+    def begin(self) -> None:
+        """Start the script."""
+        self.call_at(self._loop.now, "main", self._run_script)
+
+    def _run_script(self) -> None:
+        namespace = {"__name__": "__main__", "__file__": str(self._cluster.script)}
+        try:
+            self._importer.run(self._cluster.script, namespace)
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+            if isinstance(end.code, str):
+                self.log(end.code + "\n")
+        except Exception:
+            self.log(traceback.format_exc())
+            status = 1
+        else:
+            status = 0
+        self.fail(
+            f"ended during the test: exit status {status}.",
+            evidence=self.last_words(),
+            expected="a script that calls node.run(), which answers until its input ends",
+        )
+
+    def serve(self, node: maelstrom_node.Node) -> None:
+        """`node.run()`: take messages until the end of the simulation."""
+        self.node = node
+        while self._early:
+            self.call_at(self._loop.now, "message", node.receive, self._early.popleft().line)
+        self._loop.park()
+
+    def deliver(self, message: Message) -> None:
+        """A message has arrived."""
+        if self.node is None:
+            self._early.append(message)
+        else:
+            self._enter("message", self.node.receive, message.line)
+
+    # What it does to the world
+
+    def send(self, line: str) -> None:
+        """Put a line that the node printed into the network."""
+        self._loop.check_stopped()
+        if not self.alive:
+            return
+        message = maelstrom_node.decode(line)
+        dest = message["dest"]
+        try:
+            self._cluster.network.send(self.id, dest, message["body"], line.encode())
+        except UnknownEndpoint:
+            self.fail(
+                f"sent a message to {dest!r}, which does not exist.",
+                evidence=(quote(line),),
+                expected=MESSAGE,
+            )
+
+    def fail(self, problem: str, *, evidence: Sequence[str], expected: str) -> NoReturn:
+        """This node misbehaved: the test is over."""
+        self._loop.fail(NodeError(self.id, problem, evidence=evidence, expected=expected))
+        raise NodeStopped
+
+    def _deadlock(self, chain: str) -> None:
+        self.fail(
+            "is in a deadlock.",
+            evidence=(chain, *_script_lines(self._cluster.script)),
+            expected="locks that are always taken in the same order",
+        )
+
+    def log(self, text: str) -> None:
+        """Keep what the node printed to standard error."""
+        self._cluster.write_log(self.id, text)
+        *lines, self._partial = (self._partial + text).split("\n")
+        self._last_stderr.extend(quote(line) for line in lines)
+
+    def print(self, text: str) -> None:
+        """What the node printed to standard output, where only messages belong.
+
+        While it serves, the library sends such text to the log, as it does in a real process.
+        """
+        if self.node is not None or not text.strip():
+            self.log(text)
+            return
+        self.fail(
+            "printed a line that is not JSON. Is it meant for standard error?",
+            evidence=(quote(text.rstrip("\n")),),
+            expected=MESSAGE,
+        )
+
+    def last_words(self) -> list[str]:
+        if not self._last_stderr:
+            return ["It printed nothing to standard error."]
+        return ["The last lines of its standard error:", *(f"  {x}" for x in self._last_stderr)]
+
+
+class Output(io.TextIOBase):
+    """Standard output or error during a simulation: goes to the node whose code runs."""
+
+    def __init__(self, cluster: SimulatedCluster, real: TextIO, write: Callable[[Host, str], None]):
+        self._cluster = cluster
+        self._real = real
+        self._write = write
+
+    def write(self, text: str) -> int:
+        host = self._cluster.running()
+        if host is None:
+            return self._real.write(text)
+        self._write(host, text)
+        return len(text)
+
+    def flush(self) -> None:
+        if self._cluster.running() is None:
+            self._real.flush()
+
+    def isatty(self) -> bool:
+        return self._real.isatty()
+
+    def fileno(self) -> int:
+        return self._real.fileno()
+
+
+class SimulatedCluster(Cluster):
+    """The nodes of a test as simulated scripts.
+
+    `open_log` opens the log of a node, which is the store's to close; None keeps none.
+    `show_stderr` hears each node's standard error as well.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[str],
+        script: Path,
+        args: Sequence[str],
+        loop: TurnLoop,
+        network: Network,
+        seed: int,
+        open_log: Callable[[str], TextIO] | None = None,
+        show_stderr: Callable[[str], object] | None = None,
+    ) -> None:
+        self.script = script
+        self.loop = loop
+        self.network = network
+        self._ids = nodes
+        self._args = args
+        self._seed = seed
+        self._open_log = open_log
+        self._show_stderr = show_stderr
+        self._logs: dict[str, TextIO] = {}
+        self._hosts: dict[str, Host] = {}
+        self._incarnations = 0
+        self._restore: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        if not self.script.is_file():
+            raise UsageError(f"cannot simulate {self.script}: there is no such file")
+        self._borrow()
+        for id in self._ids:
+            self.start_node(id)
+
+    def start_node(self, id: str) -> None:
+        self._incarnations += 1
+        random = stream(self._seed, f"node {id} {self._incarnations}")
+        host = self._hosts[id] = Host(id, self, random, self._incarnations)
+        self.network.join(id, host.deliver)
+        host.begin()
+
+    def kill_node(self, id: str) -> None:
+        self._hosts[id].alive = False
+        self.network.leave(id)
+        self.loop.end_strands(id)
+
+    def pause_node(self, id: str) -> None:
+        self.network.pause(id)
+        self.loop.pause(id)
+
+    def resume_node(self, id: str) -> None:
+        self.loop.unpause(id)
+        self.network.resume(id)
+
+    def running(self) -> Host | None:
+        """The node whose code runs at present."""
+        strand = self.loop.strand
+        return self._hosts.get(strand.node) if strand is not None else None
+
+    def write_log(self, id: str, text: str) -> None:
+        if self._open_log is not None:
+            if id not in self._logs:
+                self._logs[id] = self._open_log(id)
+            self._logs[id].write(text)
+        if self._show_stderr is not None:
+            for line in text.splitlines():
+                self._show_stderr(f"{id} {line}")
+
+    def last_words(self, node: str) -> list[str]:
+        return self._hosts[node].last_words()
+
+    def stop(self) -> list[str]:
+        self.loop.shut_down()
+        if self._restore:
+            self._restore()
+        return []
+
+    def _borrow(self) -> None:
+        """Let scripts see their arguments, and print to their logs, until `stop`."""
+        before = sys.argv, sys.stdout, sys.stderr, maelstrom_node.default_runtime
+
+        def restore() -> None:
+            sys.argv, sys.stdout, sys.stderr, maelstrom_node.default_runtime = before
+
+        self._restore = restore
+        sys.argv = [str(self.script), *self._args]
+        sys.stdout = Output(self, sys.stdout, Host.print)
+        sys.stderr = Output(self, sys.stderr, Host.log)
+        maelstrom_node.default_runtime = self._runtime
+
+    def _runtime(self) -> maelstrom_node.Runtime:
+        host = self.running()
+        assert host is not None, "a node is made by its script"
+        return host.runtime
+
+
+def _script_lines(script: Path) -> list[str]:
+    """Where in the script the running code is."""
+    stack = traceback.extract_stack()
+    return [
+        f"{entry.filename}:{entry.lineno} in {entry.name}: {entry.line}"
+        for entry in stack
+        if entry.filename == str(script)
+    ]

@@ -1,0 +1,155 @@
+"""A sweep: the same simulated test with many seeds, over all cores or a Dask cluster.
+
+Each seed is an independent, repeatable test, so they run on any `concurrent.futures.Executor`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shlex
+import signal
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from workbench.errors import UsageError
+from workbench.options import Options
+from workbench.runner import simulate
+from workbench.summary import WRITTEN, figures, number
+
+FAILING_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one seed: the verdict, the figures, and why it isn't valid if it isn't."""
+
+    seed: int
+    valid: Any
+    figures: dict[str, float] = field(default_factory=dict)
+    reason: str = ""
+
+
+def run_seed(options: Options) -> Outcome:
+    """Simulate one test, and keep nothing of it but its outcome."""
+    results = simulate(options, None)
+    named = {f.name: f for f in figures(results)}
+    values = {name: f.value for name, f in named.items() if f.value is not None}
+    reason = str(results.get("error", "")).split("\n")[0]
+    if not reason and results["valid?"] is not True:
+        reason = "; ".join(f"{f.name}: {f.remark}" for f in named.values() if f.value and f.remark)
+    return Outcome(options.seed, results["valid?"], values, reason)
+
+
+def seeds(text: str) -> range:
+    """`0..999`, both included, or a single seed. Raises ValueError for anything else."""
+    first, separator, last = text.partition("..")
+    numbers = range(int(first), int(last if separator else first) + 1)
+    if not numbers:
+        raise ValueError(f"no seeds in {text!r}")
+    return numbers
+
+
+@contextmanager
+def executor(dask: str | None) -> Iterator[Executor]:
+    """Processes on this machine, or the workers of the Dask cluster at address `dask`.
+
+    Raises UsageError if there is no such cluster.
+    """
+    if dask is None:
+        pool = ProcessPoolExecutor(
+            os.cpu_count(), multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
+        )
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UsageError("--dask needs Dask; try: pip install distributed") from None
+    try:
+        client = Client(dask, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"no Dask scheduler answers at {dask}: {error}") from None
+    with client, client.get_executor() as remote:
+        yield remote
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C is for the sweep, which then ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def sweep(
+    options: Options, numbers: Sequence[int], pool: Executor, console: Console
+) -> tuple[list[Outcome], bool]:
+    """Run all seeds. Returns the outcomes by seed, and whether all came: Ctrl-C ends it early."""
+    outcomes: list[Outcome] = []
+    futures: list[Future[Outcome]] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        bar = progress.add_task("seeds", total=len(numbers))
+        try:
+            futures = [pool.submit(run_seed, replace(options, seed=seed)) for seed in numbers]
+            for future in as_completed(futures):
+                outcome = future.result()
+                outcomes.append(outcome)
+                failed = sum(o.valid is not True for o in outcomes)
+                what = f"seeds, {failed} not valid" if failed else "seeds"
+                progress.update(bar, advance=1, description=what)
+        except KeyboardInterrupt:
+            for future in futures:
+                future.cancel()
+    outcomes.sort(key=lambda outcome: outcome.seed)
+    return outcomes, len(outcomes) == len(numbers)
+
+
+def show(outcomes: Sequence[Outcome], command: Sequence[str], console: Console) -> None:
+    """Print the verdicts, the spread of each figure, and how to bring failures back.
+
+    `command` is the command line of the test without its seed.
+    """
+    words = {True: "valid", False: "invalid", "unknown": "unknown"}
+    counts = Counter(words[outcome.valid] for outcome in outcomes)
+    console.print()
+    console.print(f"{len(outcomes):,} seeds: " + ", ".join(f"{n:,} {w}" for w, n in counts.items()))
+    table = Table("figure", box=None)
+    for heading in ("min", "median", "p99", "max"):
+        table.add_column(heading, justify="right")
+    names = dict.fromkeys(name for outcome in outcomes for name in outcome.figures)
+    for name in names:
+        values = sorted(o.figures[name] for o in outcomes if name in o.figures)
+        write = WRITTEN.get(name, number)
+        table.add_row(name, *(write(quantile(values, q)) for q in (0, 0.5, 0.99, 1)))
+    console.print(table)
+    failing = [outcome for outcome in outcomes if outcome.valid is not True]
+    if failing:
+        console.print(f"\nNot valid: {len(failing):,}. To bring one back:")
+    for outcome in failing[:FAILING_SHOWN]:
+        line = shlex.join(with_seed(command, outcome.seed))
+        console.print(f"  python -m workbench test {line}", soft_wrap=True, markup=False)
+        console.print(f"    {outcome.reason or 'nothing is known'}", soft_wrap=True, markup=False)
+    if len(failing) > FAILING_SHOWN:
+        rest = " ".join(str(outcome.seed) for outcome in failing[FAILING_SHOWN:])
+        console.print(f"  and with these seeds: {rest}", soft_wrap=True)
+
+
+def with_seed(command: Sequence[str], seed: int) -> list[str]:
+    """The command line of one seed's test."""
+    cut = command.index("--") if "--" in command else len(command)
+    return [*command[:cut], "--simulate", "--seed", str(seed), *command[cut:]]
+
+
+def quantile(values: Sequence[float], q: float) -> float:
+    """The value at rank floor(n q) of sorted `values`, as Jepsen takes quantiles."""
+    return values[min(len(values) - 1, int(len(values) * q))]

@@ -1,0 +1,229 @@
+"""One test from beginning to end: options in, results out.
+
+The phases are Maelstrom's: start the nodes; `init`, to be answered within 10 s; the workload's
+set-up requests; the load, with the nemesis, for `--time-limit`; then, for workloads with a final
+phase: heal the network, wait 10 s, and let every worker do its final operations. Then the checkers
+judge the history.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+from workbench import services
+from workbench.checkers import availability, stats
+from workbench.checkers.verdict import merge_valid
+from workbench.client import Client, Outcome
+from workbench.cluster import Cluster, stream
+from workbench.errors import NodeError
+from workbench.history import History
+from workbench.load import Load
+from workbench.loop import Loop, nanos
+from workbench.nemesis import Nemesis
+from workbench.network import Latency, Network
+from workbench.options import Options
+from workbench.recorder import Recorder
+from workbench.store import Store
+from workbench.workloads import WORKLOADS
+from workbench.workloads.base import Conversation
+
+INIT_TIMEOUT = 10.0  # seconds
+RECOVERY = 10.0  # seconds between the healing and the final operations
+
+Results = dict[str, Any]
+
+
+class Test:
+    """Builds the pieces of one test and drives them through its phases."""
+
+    def __init__(
+        self,
+        options: Options,
+        loop: Loop,
+        store: Store | None,
+        make_cluster: Callable[[Network], Cluster],
+        log: Callable[[str], object] = lambda line: None,
+    ) -> None:
+        self.options = options
+        self.loop = loop
+        self.log = log
+        self.recorder = Recorder(loop, store)
+        journal = self.recorder.journal
+        journal.log_send = log if options.log_net_send else None
+        journal.log_recv = log if options.log_net_recv else None
+        seed = options.seed
+        self.network = Network(
+            loop,
+            stream(seed, "network"),
+            journal,
+            Latency(options.latency, options.latency_dist),
+            options.p_loss,
+            options.p_duplicate,
+        )
+        self.workload = WORKLOADS[options.workload](options, stream(seed, "load"))
+        self._client_names = (f"c{number}" for number in count())
+        self.load = Load(
+            loop,
+            self.network,
+            self.workload,
+            stream(seed, "workers"),
+            self.recorder.record,
+            self._client_names,
+        )
+        for name, service in services.default_services(stream(seed, "services")).items():
+            services.start(name, service, self.network)
+        self.cluster = make_cluster(self.network)
+        self.nemesis = Nemesis(
+            options,
+            loop,
+            self.network,
+            self.cluster,
+            stream(seed, "nemesis"),
+            self.recorder.record,
+            self._revive,
+        )
+        self.phase = "starting"
+        self.warnings: list[str] = []
+        self._phases: Iterator[Callable[[], None]] = iter(
+            (self._initialise, self._set_up, self._load, self._recover, self._finish)
+        )
+
+    def run(self) -> Results:
+        """Run all phases and return the results.
+
+        If a node breaks the protocol, or a person interrupts, the test ends there: what was
+        recorded until then is kept and judged, `error` says what happened, and `valid?` is False
+        or "unknown".
+        """
+        error: NodeError | KeyboardInterrupt | None = None
+        try:
+            self.cluster.start()
+            self._next_phase()
+            self.loop.run()
+        except (NodeError, KeyboardInterrupt) as problem:
+            error = problem
+        finally:
+            self.warnings += self.cluster.stop()
+            self.recorder.end()
+        results = self.judge()
+        if isinstance(error, NodeError):
+            results |= {"valid?": False, "error": str(error)}
+        elif error is not None:
+            results |= {"valid?": "unknown", "error": "interrupted"}
+        return results
+
+    def judge(self) -> Results:
+        """The results of what has been recorded."""
+        recorder = self.recorder
+        results = check(History(recorder.operations), self.options)
+        net = recorder.journal.totals(recorder.invocations)
+        return {**results, "net": net}
+
+    # Phases
+
+    def _next_phase(self) -> None:
+        phase = next(self._phases)
+        phase()
+
+    def _initialise(self) -> None:
+        self.phase = "initialising"
+        self._ask_every_node(self._init, INIT_TIMEOUT)
+
+    def _init(self, node: str) -> Conversation:
+        yield {"type": "init", "node_id": node, "node_ids": list(self.options.nodes)}
+
+    def _set_up(self) -> None:
+        self.phase = "setting up"
+        self._ask_every_node(self.workload.setup, self.workload.request_timeout)
+
+    def _ask_every_node(self, conversation: Callable[[str], Conversation], timeout: float) -> None:
+        """Hold a conversation with every node at once; go on when all have answered."""
+        waiting = set(self.options.nodes)
+
+        def done(node: str) -> None:
+            waiting.remove(node)
+            if not waiting:
+                self._next_phase()
+
+        for node in self.options.nodes:
+            self._ask(node, conversation, timeout, done)
+
+    def _ask(
+        self,
+        node: str,
+        conversation: Callable[[str], Conversation],
+        timeout: float,
+        then: Callable[[str], object],
+    ) -> None:
+        """Hold a conversation with a node, by a client of its own, then call `then`."""
+        answers = {"init": ("init_ok", {}), **self.workload.answers}
+        client = Client(self.loop, self.network, next(self._client_names), answers)
+
+        def done(outcome: Outcome) -> None:
+            client.close()
+            if outcome.type != "ok":
+                raise self._no_answer(node, outcome, timeout)
+            then(node)
+
+        client.converse(node, conversation(node), timeout, done)
+
+    def _revive(self, node: str) -> None:
+        """Initialise a node that the nemesis has started anew."""
+
+        def conversation(node: str) -> Conversation:
+            yield from self._init(node)
+            yield from self.workload.setup(node)
+
+        self._ask(node, conversation, INIT_TIMEOUT, lambda node: None)
+
+    def _no_answer(self, node: str, outcome: Outcome, timeout: float) -> NodeError:
+        request = "the set-up request" if self.phase == "setting up" else "init"
+        if outcome.error == "net-timeout":
+            problem = f"did not answer {request} within {timeout:g} s."
+        else:
+            problem = f"answered {request} with an error: {json.dumps(outcome.error)}."
+        expected = (
+            '{"type": "init_ok", "in_reply_to": …}' if request == "init" else "an `…_ok` answer"
+        )
+        return NodeError(node, problem, evidence=self.cluster.last_words(node), expected=expected)
+
+    def _load(self) -> None:
+        self.phase = "running"
+        self.recorder.begin()
+        self.load.hire()
+        self.nemesis.start()
+        self.load.run(
+            self.workload.generator(),
+            self.options.rate,
+            self.options.time_limit,
+            then=self._next_phase,
+        )
+
+    def _recover(self) -> None:
+        final = self.workload.final_generator()
+        if final is None:
+            self._finish()
+            return
+        self.phase = "waiting for recovery"
+        self.log("Waiting for recovery...")
+        self.nemesis.end()
+        limit = self.workload.final_time_limit
+        self.loop.call_later(nanos(RECOVERY), self.load.run, final, None, limit, self._next_phase)
+
+    def _finish(self) -> None:
+        self.phase = "done"
+        self.loop.stop()
+
+
+def check(history: History, options: Options) -> Results:
+    """Judge a history: the workload's checker, availability and statistics, and all together."""
+    results: Results = {
+        "stats": stats.check(history, options),
+        "availability": availability.check(history, options),
+        "workload": WORKLOADS[options.workload].check(history, options),
+    }
+    results["valid?"] = merge_valid(part["valid?"] for part in results.values())
+    return results

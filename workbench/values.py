@@ -1,0 +1,38 @@
+"""How values compare: as in Clojure, where 1, 1.0 and true are three different values.
+
+Elements of a set and ids may be any JSON value. Python takes `1 == 1.0 == True` for granted and
+can neither hash nor order lists and dicts; checkers need both.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def identity(value: Any) -> Any:
+    """Something hashable that is the same for equal JSON values and for no others."""
+    if type(value) is int or isinstance(value, str):
+        return value
+    return ("json", json.dumps(value, sort_keys=True))
+
+
+def order(value: Any) -> Any:
+    """A sort key for values of all kinds: null < numbers < booleans < strings < lists < the rest.
+
+    Within a kind the order is that of Clojure's `compare`: of two lists the shorter comes first.
+    Clojure refuses to compare kinds with each other, and maps at all; here they have a place too.
+    """
+    if value is None:
+        return (0,)
+    if isinstance(value, bool):
+        return (2, value)
+    if isinstance(value, (int, float)):
+        return (1, value)
+    if isinstance(value, str):
+        return (3, value)
+    if isinstance(value, (list, tuple)):
+        return (4, len(value), [order(item) for item in value])
+    if isinstance(value, dict):
+        return (5, len(value), sorted([order(key), order(item)] for key, item in value.items()))
+    return (6, len(value), sorted(map(order, value)))

@@ -1,0 +1,67 @@
+"""Broadcast: values given to one node come to be read on all.
+
+Half of the operations broadcast the next integer, half read. After the network has healed every
+worker reads once more.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+from workbench.checkers import set_full
+from workbench.history import History
+from workbench.options import Options
+from workbench.workloads.base import (
+    ClientSession,
+    Conversation,
+    Forever,
+    Invocation,
+    OncePerWorker,
+    OperationGenerator,
+    Workload,
+)
+from workbench.workloads.topology import TOPOLOGIES
+
+
+class Session(ClientSession):
+    def invoke(self, invocation: Invocation) -> Conversation:
+        if invocation.f == "broadcast":
+            yield {"type": "broadcast", "message": invocation.value}
+            return invocation.value
+        answer = yield {"type": "read"}
+        return answer["messages"]
+
+
+class BroadcastWorkload(Workload):
+    name = "broadcast"
+    answers = {
+        "topology": ("topology_ok", {}),
+        "broadcast": ("broadcast_ok", {}),
+        "read": ("read_ok", {"messages": [Any]}),
+    }
+    idempotent = frozenset({"read"})
+
+    def setup(self, node: str) -> Conversation:
+        topology = TOPOLOGIES[self.options.topology](self.options.nodes)
+        yield {"type": "topology", "topology": topology}
+
+    def generator(self) -> OperationGenerator:
+        values = count()
+
+        def operation() -> Invocation:
+            if self.random.random() < 0.5:
+                return Invocation("broadcast", next(values))
+            return Invocation("read")
+
+        return Forever(operation)
+
+    def final_generator(self) -> OperationGenerator:
+        return OncePerWorker(Invocation("read", final=True))
+
+    def session(self, node: str) -> ClientSession:
+        return Session()
+
+    @staticmethod
+    def check(history: History, options: Options) -> dict[str, Any]:
+        return set_full.check(history, options)

@@ -1,0 +1,59 @@
+"""Counters: adds to one node come to count on all. `g-counter` only grows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.checkers import counter
+from workbench.history import History
+from workbench.options import Options
+from workbench.workloads.base import (
+    ClientSession,
+    Conversation,
+    Forever,
+    Invocation,
+    OncePerWorker,
+    OperationGenerator,
+    Workload,
+)
+
+
+class Session(ClientSession):
+    def invoke(self, invocation: Invocation) -> Conversation:
+        if invocation.f == "add":
+            yield {"type": "add", "delta": invocation.value}
+            return invocation.value
+        answer = yield {"type": "read"}
+        return answer["value"]
+
+
+class PNCounterWorkload(Workload):
+    name = "pn-counter"
+    answers = {"add": ("add_ok", {}), "read": ("read_ok", {"value": int})}
+    idempotent = frozenset({"read"})
+    least = -5
+
+    def generator(self) -> OperationGenerator:
+        def operation() -> Invocation:
+            # Maelstrom draws a delta from -5 to 4; for g-counter it skips the negative ones,
+            # so that two thirds of its operations are reads.
+            if self.random.random() < 0.5 and (delta := self.random.randrange(-5, 5)) >= self.least:
+                return Invocation("add", delta)
+            return Invocation("read")
+
+        return Forever(operation)
+
+    def final_generator(self) -> OperationGenerator:
+        return OncePerWorker(Invocation("read", final=True))
+
+    def session(self, node: str) -> ClientSession:
+        return Session()
+
+    @staticmethod
+    def check(history: History, options: Options) -> dict[str, Any]:
+        return counter.check(history, options)
+
+
+class GCounterWorkload(PNCounterWorkload):
+    name = "g-counter"
+    least = 0

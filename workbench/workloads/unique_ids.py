@@ -1,0 +1,39 @@
+"""Unique ids: every answer is an id that no other answer has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.checkers import unique_ids
+from workbench.history import History
+from workbench.options import Options
+from workbench.workloads.base import (
+    ClientSession,
+    Conversation,
+    Forever,
+    Invocation,
+    OperationGenerator,
+    Workload,
+)
+
+
+class Session(ClientSession):
+    def invoke(self, invocation: Invocation) -> Conversation:
+        answer = yield {"type": "generate"}
+        return answer["id"]
+
+
+class UniqueIdsWorkload(Workload):
+    name = "unique-ids"
+    answers = {"generate": ("generate_ok", {"id": Any})}
+    reusable_clients = True
+
+    def generator(self) -> OperationGenerator:
+        return Forever(lambda: Invocation("generate"))
+
+    def session(self, node: str) -> ClientSession:
+        return Session()
+
+    @staticmethod
+    def check(history: History, options: Options) -> dict[str, Any]:
+        return unique_ids.check(history, options)
