@@ -21,7 +21,7 @@ import threading
 
 from maelstrom_node import Node, RPCError
 
-PATIENCE = 3.0  # seconds that a pushed value may remain unacknowledged
+PATIENCE = 2.0  # seconds that a pushed value may remain unacknowledged
 TIMEOUT = 0.7  # seconds that an answer may take
 MARGIN = 0.03  # seconds by which a batch should reach the hub before it sends
 

@@ -167,6 +167,10 @@ class Lines:
     def rest(self) -> list[Any]:
         return list(iter(self.next, None))
 
+    def wait_for_output(self) -> None:
+        """Wait until there is something to read, and leave it there."""
+        assert select.select([self._fd], [], [], PATIENCE)[0], "no output"
+
     def assert_silence(self) -> None:
         assert self._rest == b""
         assert not select.select([self._fd], [], [], 0)[0]
@@ -185,6 +189,7 @@ class Pipes:
         self._out = Lines(back)
         self.next = self._out.next
         self.assert_silence = self._out.assert_silence
+        self.wait_for_output = self._out.wait_for_output
         self._thread = threading.Thread(target=self._run)
         self._rest: list[Any] | None = None
 

@@ -93,14 +93,14 @@ def test_who_does_not_acknowledge_is_asked(push):
     push.assert_sent("n0", "n1")
     push.assert_sent("n0", "n2")
     push.deliver("n2", "n0", "news", news={}, have=[1, 0, 0])
-    push.assert_silent(2.5)
+    push.assert_silent(1.8)
     push.advance(1)
     push.assert_sent("n0", "n1", "compare", have=[1, 0, 0])
 
 
 def test_after_the_answer_each_has_what_the_other_lacked(push):
     push.request("n0", "broadcast", message=7)
-    push.advance(3.6)
+    push.advance(2.6)
     for peer in ("n1", "n2"):
         push.assert_sent("n0", peer, "news")
         question = push.assert_sent("n0", peer, "compare")

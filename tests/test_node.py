@@ -471,6 +471,25 @@ def test_odd_values_come_back_as_they_went(text):
     assert json.dumps(echoed(text)) == json.dumps(json.loads(text))
 
 
+def test_what_ujson_cannot_carry_the_standard_library_does(monkeypatch):
+    def give_up(value):
+        raise OverflowError
+
+    monkeypatch.setattr(maelstrom_node, "loads", give_up)
+    monkeypatch.setattr(maelstrom_node, "dumps", give_up)
+    assert echoed('[1, {"a": "é"}]') == [1, {"a": "é"}]
+
+
+@with_both_codecs
+def test_values_come_back_from_as_deep_as_the_standard_library_goes():
+    text = "[" * 1100 + "]" * 1100  # ujson goes as deep as 1024
+    try:
+        json.dumps([[json.loads(text)]])
+    except RecursionError:
+        pytest.skip("the standard library doesn't go so deep here")
+    assert json.dumps(echoed(text)) == text
+
+
 def test_the_library_works_without_ujson(tmp_path):
     (tmp_path / "ujson.py").write_text("raise ImportError")
     (tmp_path / "node.py").write_text(
@@ -541,13 +560,14 @@ def test_errors_are_definite_as_maelstrom_defines_it(code):
 
 
 def test_a_late_answer_is_logged_and_blocks_nothing(stage, logged):
-    with pytest.raises(RPCTimeout):
+    with pytest.raises(RPCTimeout) as raised:
         stage.node.rpc("n2", {"type": "read"})
     msg_id = stage.assert_sent(dest="n2")["msg_id"]
     for _ in range(3):
         stage.receive(message("n2", "n1", "read_ok", in_reply_to=msg_id, value=1))
         assert len(logged()) == 1
     assert works(stage)
+    del raised  # only now, since the exception might keep the request alive
 
 
 def test_of_an_answer_that_comes_twice_the_first_counts(stage, logged):

@@ -27,6 +27,22 @@ def echo(message):
 """
 
 
+@pytest.fixture(autouse=True)
+def this_process_stays(monkeypatch):
+    """A runtime that gives up on a handler must not take the tests with it."""
+
+    def exit(status):
+        raise AssertionError("the runtime gave up")
+
+    monkeypatch.setattr(os, "_exit", exit)
+
+
+@pytest.fixture
+def no_watchdog(monkeypatch):
+    """Let nobody look after a handler that blocks."""
+    monkeypatch.setattr(maelstrom_node, "TICK", 1e6)
+
+
 @pytest.fixture
 def stage():
     """A node with a handler for echo, not started."""
@@ -46,7 +62,7 @@ def gate(stage):
 
     @stage.node.on("wait")
     def wait(message):
-        assert gate.wait(PATIENCE)
+        gate.wait()
         return {"type": "wait_ok"}
 
     yield gate
@@ -81,15 +97,24 @@ def test_all_of_many_requests_are_answered_once(stage):
 def test_a_line_of_10_megabytes_comes_back(stage):
     stage.start()
     text = "x" * 10_000_000
-    began = time.monotonic()
-    feeder = threading.Thread(
-        target=stage.put, args=(message("c1", "n1", "echo", msg_id=1, echo=text),)
-    )
-    feeder.start()
-    assert stage.next()["body"]["echo"] == text
-    feeder.join()
-    assert time.monotonic() - began < 5
+    assert stage.ask("echo", echo=text)["echo"] == text
     assert stage.ask("echo", echo=1)["echo"] == 1
+
+
+def test_long_lines_take_time_in_proportion(stage, monkeypatch):
+    """If each piece were joined to the others as it comes, this would take half a minute."""
+    monkeypatch.setattr(maelstrom_node, "CHUNK", 64)
+    stage.start()
+    began = time.monotonic()
+    assert len(stage.ask("echo", echo="x" * 3_000_000)["echo"]) == 3_000_000
+    assert time.monotonic() - began < 5
+
+
+def test_lines_are_written_whole_whatever_the_system_takes_at_once(stage, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
+    stage.start()
+    assert stage.ask("echo", echo="x" * 100)["echo"] == "x" * 100
 
 
 def test_a_last_line_without_its_newline_is_a_line(stage):
@@ -127,26 +152,33 @@ def test_what_a_handler_sends_goes_out_while_it_blocks(stage, gate):
     @stage.node.on("tell")
     def tell(message):
         stage.node.send("n2", {"type": "told"})
-        gate.wait(PATIENCE)
+        gate.wait()
 
     stage.start()
     stage.put(message("c1", "n1", "tell"))
     assert stage.next()["body"]["type"] == "told"
 
 
+@pytest.mark.usefixtures("no_watchdog")
 @pytest.mark.parametrize("wait", ["sleep", "rpc"])
 def test_what_a_handler_sends_goes_out_before_it_waits(stage, wait):
+    waited = []
+
     @stage.node.on("tell")
     def tell(message):
         stage.node.send("n2", {"type": "told"})
         if wait == "sleep":
-            stage.node.sleep(0.01)
+            stage.node.sleep(0.5)
         else:
-            stage.node.rpc("n2", {"type": "ask"})
+            stage.node.rpc("n2", {"type": "ask"}, timeout=PATIENCE)
+        waited.append(wait)
 
     stage.start()
     stage.put(message("c1", "n1", "tell"))
     assert stage.next()["body"]["type"] == "told"
+    assert not waited
+    if wait == "rpc":
+        assert stage.next()["body"]["type"] == "ask"
 
 
 def test_messages_from_the_background_go_out(stage):
@@ -271,6 +303,15 @@ def test_a_handler_that_raises_what_is_no_exception_keeps_nobody(stage, capsys):
     assert "KeyboardInterrupt" in capsys.readouterr().err
 
 
+def test_what_had_to_wait_for_a_crowd_is_handled_when_it_dissolves(stage, gate, monkeypatch):
+    monkeypatch.setattr(maelstrom_node, "CROWD", 1)
+    stage.start()
+    stage.put(message("c1", "n1", "wait", msg_id=1))
+    stage.put(*map(echo, range(2, 9)))
+    gate.set()
+    assert answered(stage.next() for _ in range(8)) == list(range(1, 9))
+
+
 def test_a_late_answer_blocks_nothing(stage, capsys):
     @stage.node.on("get")
     def get(message):
@@ -313,6 +354,22 @@ def test_handlers_in_flight_are_finished_at_the_end_of_input(stage):
     stage.start()
     stage.put(*(message("c1", "n1", "nap", msg_id=number) for number in range(50)))
     assert answered(stage.end()) == list(range(50))
+
+
+def test_an_answer_that_the_watchdog_is_writing_at_the_end_is_written_whole(stage, gate):
+    text = "x" * 1_000_000
+
+    @stage.node.on("tell")
+    def tell(message):
+        stage.node.send("n2", {"type": "told", "text": text})
+        gate.wait()
+
+    stage.start()
+    stage.put(message("c1", "n1", "tell"))
+    stage.wait_for_output()
+    gate.set()
+    (told,) = stage.end()
+    assert told["body"]["text"] == text
 
 
 def test_nobody_waits_for_answers_after_the_end_of_input(stage):

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from random import Random
+from typing import Any
 
 from workbench.client import Client, Outcome
 from workbench.history import Operation
-from workbench.loop import NANOS, Loop
+from workbench.loop import NANOS, Loop, nanos
 from workbench.network import Network
 from workbench.workloads.base import Invocation, OperationGenerator, Workload
 
@@ -40,8 +41,22 @@ class Worker:
         self.session = self._load.workload.session(self.node)
 
     def invoke(self, invocation: Invocation) -> None:
-        load, workload = self._load, self._load.workload
+        """Begin an operation, once its `wait` is over and unless the phase ends before that."""
         self.busy = True
+        if invocation.wait:
+            self._load.call_later(invocation.wait, self._begin_in_time, invocation)
+        else:
+            self._begin(invocation)
+
+    def _begin_in_time(self, invocation: Invocation) -> None:
+        if self._load.over:
+            self.busy = False
+            self._load.worker_free()
+        else:
+            self._begin(invocation)
+
+    def _begin(self, invocation: Invocation) -> None:
+        load, workload = self._load, self._load.workload
         began = load.record("invoke", self.process, invocation)
         load.generator.update(began, self.number)
         self.client.converse(
@@ -127,13 +142,21 @@ class Load:
         self._then = then
         self._proceed()
 
+    @property
+    def over(self) -> bool:
+        """Has the phase reached its time limit?"""
+        return self._deadline is not None and self._loop.now >= self._deadline
+
+    def call_later(self, seconds: float, function: Callable[..., object], *args: Any) -> None:
+        self._loop.call_later(nanos(seconds), function, *args)
+
     def worker_free(self) -> None:
         self._loop.call_at(self._loop.now, self._proceed)
 
     def _proceed(self) -> None:
         """Invoke what is due, and say so when there is nothing left to do."""
         now = self._loop.now
-        over = self._deadline is not None and now >= self._deadline
+        over = self.over
         if self._then is None:
             return
         while not over and self._due <= now:

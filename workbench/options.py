@@ -48,6 +48,7 @@ class Options:
     seed: int = 0
     p_loss: float = 0.0
     p_duplicate: float = 0.0
+    strict: bool = False
 
 
 # Parsing
@@ -150,6 +151,8 @@ def add_check_flags(parser: argparse.ArgumentParser, workloads: Sequence[str]) -
         metavar="INT",
         help="most writes to a key (default: 16)",
     )
+
+    parser.add_argument("--strict", action="store_true", help="let warnings make a test invalid")
 
 
 def add_test_flags(parser: argparse.ArgumentParser) -> None:

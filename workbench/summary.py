@@ -152,7 +152,8 @@ def _log(workload: Results) -> Iterator[Figure]:
     words = (f"{_word(kind)}{_count(workload.get(kind))}" for kind in kinds)
     yield Figure(challenges.LOG_ERRORS, len(kinds), ", ".join(words))
     if lag := workload.get("worst-realtime-lag"):
-        yield Figure(WORST_LAG, lag["lag"] * 1000, f"of key {_word(lag['key'])}")
+        remark = f"of key {_word(lag['key'])}" if "key" in lag else ""
+        yield Figure(WORST_LAG, lag["lag"] * 1000, remark)
 
 
 def _transactions(workload: Results) -> Iterator[Figure]:
@@ -266,6 +267,9 @@ def render(
         console.print()
     for line in lines(table, console.width):
         console.print(line)
+    for warning in results.get("warnings", ()):
+        text = f"Warning ({_word(warning['kind'])}, {warning['count']:,}×): {warning['text']}"
+        console.print(Text(text, "yellow"), soft_wrap=True)
     if store_path:
         console.print()
         console.print(Text(f"Kept in {store_path}"), soft_wrap=True)

@@ -11,9 +11,10 @@ import shlex
 import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from rich.console import Console
@@ -26,6 +27,8 @@ from workbench.runner import simulate
 from workbench.summary import WRITTEN, figures, number
 
 FAILING_SHOWN = 10
+AT_A_TIME = 256  # seeds that are handed out
+DASK_TIMEOUT = "10s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def executor(dask: str | None) -> Iterator[Executor]:
     except ImportError:
         raise UsageError("--dask needs Dask; try: pip install distributed") from None
     try:
-        client = Client(dask, timeout="10s")
+        client = Client(dask, timeout=DASK_TIMEOUT)
     except (OSError, ValueError) as error:
         raise UsageError(f"no Dask scheduler answers at {dask}: {error}") from None
     with client, client.get_executor() as remote:
@@ -95,20 +98,22 @@ def sweep(
 ) -> tuple[list[Outcome], bool]:
     """Run all seeds. Returns the outcomes by seed, and whether all came: Ctrl-C ends it early."""
     outcomes: list[Outcome] = []
-    futures: list[Future[Outcome]] = []
+    rest = iter(numbers)
+    running: set[Future[Outcome]] = set()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         bar = progress.add_task("seeds", total=len(numbers))
         try:
-            futures = [pool.submit(run_seed, replace(options, seed=seed)) for seed in numbers]
-            for future in as_completed(futures):
-                outcome = future.result()
-                outcomes.append(outcome)
-                failed = sum(o.valid is not True for o in outcomes)
+            while len(outcomes) < len(numbers):
+                for seed in islice(rest, AT_A_TIME - len(running)):
+                    running.add(pool.submit(run_seed, replace(options, seed=seed)))
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                outcomes += [future.result() for future in done]
+                failed = sum(outcome.valid is not True for outcome in outcomes)
                 what = f"seeds, {failed} not valid" if failed else "seeds"
-                progress.update(bar, advance=1, description=what)
+                progress.update(bar, completed=len(outcomes), description=what)
         except KeyboardInterrupt:
-            for future in futures:
+            for future in running:
                 future.cancel()
     outcomes.sort(key=lambda outcome: outcome.seed)
     return outcomes, len(outcomes) == len(numbers)

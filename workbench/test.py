@@ -219,11 +219,18 @@ class Test:
 
 
 def check(history: History, options: Options) -> Results:
-    """Judge a history: the workload's checker, availability and statistics, and all together."""
+    """Judge a history: the workload's checker, availability and statistics, and all together.
+
+    What Maelstrom lets pass comes as `warnings`, which only count if the options are strict.
+    """
     results: Results = {
         "stats": stats.check(history, options),
         "availability": availability.check(history, options),
         "workload": WORKLOADS[options.workload].check(history, options),
     }
     results["valid?"] = merge_valid(part["valid?"] for part in results.values())
+    if warnings := WORKLOADS[options.workload].warnings(history, options):
+        results["warnings"] = warnings
+        if options.strict:
+            results["valid?"] = False
     return results

@@ -63,6 +63,23 @@ def test_the_stronger_models_are_ruled_out_too():
     assert not set(weakest) & set(stronger)
 
 
+@pytest.mark.parametrize(
+    ("anomaly", "others"),
+    [
+        ("G0", ["G1c", "G1", "G0-process", "G1c-realtime"]),
+        ("G2-item-process", ["G2-process", "G2-item-realtime"]),
+        ("G-single-item", ["G-single", "G2-item", "GSI"]),
+        ("lost-update", ["write-skew", "G2-item", "G2-realtime"]),
+        ("incompatible-order", ["G1a", "G1"]),
+        ("internal", []),
+    ],
+)
+def test_an_anomaly_is_a_special_case_of_others(anomaly, others):
+    assert models.implied_anomalies(anomaly) >= {anomaly, *others}
+    for other in others:
+        assert anomaly not in models.implied_anomalies(other)
+
+
 def test_nothing_is_ruled_out_by_nothing():
     assert models.boundary([]) == ([], [])
 

@@ -82,6 +82,46 @@ def test_a_class_that_another_implies_is_left_out():
     assert found(graph(*edges)) == [["G0", "G-single-item"]]
 
 
+def test_a_cycle_is_found_by_all_relations_but_named_by_the_preferred():
+    """By ww and realtime it is a G0-realtime, which the G1c beside it does not imply."""
+    edges = [(0, 1, WR), (1, 0, WR), (1, 2, WW | WR), (2, 1, REALTIME)]
+    assert found(graph(*edges)) == [["G1c", "G1c-realtime"]]
+
+
+def test_the_same_cycle_is_given_only_once():
+    """It is found as a G-single-item and, by realtime instead of rw, as a G1c-realtime."""
+    assert found(graph((0, 1, WR), (1, 0, RW | REALTIME))) == [["G-single-item"]]
+
+
+def test_a_way_that_visits_a_transaction_twice_is_no_example():
+    """By way of 1 the rw edges at 0 are not adjacent, but 0 <-> 1 is a cycle of its own."""
+    edges = [(0, 1, WW), (1, 0, WW), (0, 2, RW), (2, 3, WW), (3, 0, RW)]
+    assert found(graph(*edges)) == [["G0", "G2-item"]]
+
+
+@pytest.mark.parametrize(
+    ("relations", "types"),
+    [
+        ([WW, WW], ["PL-1"]),
+        ([WW, WR], ["PL-2"]),
+        ([WR, RW], ["PL-SI", "PL-2.99"]),
+        ([WR, RW, WW, RW], ["PL-SI", "PL-2.99"]),
+        ([RW, RW], ["PL-2.99"]),
+        ([WW, PROCESS], ["strong-session-PL-1"]),
+        ([RW, PROCESS], ["strong-session-snapshot-isolation"]),
+        ([RW, RW, PROCESS], ["strong-session-serializable"]),
+        ([WR, REALTIME], ["strong-PL-2"]),
+        ([RW, REALTIME], ["strong-snapshot-isolation"]),
+        ([RW, RW, REALTIME], ["PL-SS"]),
+    ],
+)
+def test_which_models_have_a_cycle_against_them(relations, types):
+    edges = [(i, (i + 1) % len(relations), relation) for i, relation in enumerate(relations)]
+    (component,) = cycles.components(graph(*edges))
+    expected = [f"{type}-cycle-exists" for type in types]
+    assert [existence.type for existence in cycles.existing(component)] == expected
+
+
 def test_large_components_are_searched_in_no_time():
     """A ring of 5,000 with an rw edge back from everywhere to its predecessor."""
     size = 5_000

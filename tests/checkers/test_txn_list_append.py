@@ -62,6 +62,8 @@ def test_dirty_update_a_successful_append_follows_one_that_failed():
     assert anomalies(updated, RC) == ["G1a", "dirty-update"]
     (case,) = judge(updated, RC)["anomalies"]["dirty-update"]
     assert case["values"] == [2, 3, 4]
+    more = history("fail: a x 2", "a x 4", "a x 5", "r x [2 4 5]")
+    assert len(judge(more, RC)["anomalies"]["dirty-update"]) == 1
     last = history("a x 1", "a x 4", "fail: a x 2", "r x [1 4 2]")
     assert anomalies(last, RC) == ["G1a"]
 
@@ -74,7 +76,7 @@ def test_duplicate_elements_an_append_that_happened_twice():
 def test_incompatible_order_two_reads_of_which_neither_is_the_beginning_of_the_other():
     apart = history(together("a x 1", "a x 2"), together("r x [1]", "r x [2 1]"))
     assert "incompatible-order" in anomalies(apart, RC)
-    assert anomalies(history(together("a x 1", "a x 2"), "r x [1]", "r x [1 2]"), RC) == []
+    assert anomalies(history(together("a x 1", "a x 2"), "r x [1 2]", "r x [1]"), RC) == []
 
 
 def test_lost_update_two_transactions_read_the_same_list_and_append():
@@ -89,6 +91,11 @@ def test_g0_two_transactions_append_after_each_other():
     assert anomalies(both, RU) == ["G0"]
     one = history(together("a x 1, a y 1", "a x 2, a y 2"), "r x [1 2], r y [1 2]")
     assert anomalies(one, RU) == []
+
+
+def test_g0_is_no_matter_of_a_failed_transaction():
+    both = history(together("a x 1, a y 2", "fail: a x 2, a y 1"), "r x [1 2], r y [1 2]")
+    assert anomalies(both, RU) == []
 
 
 def test_g0_of_a_transaction_of_unknown_outcome():

@@ -42,6 +42,11 @@ def test_internal_a_transaction_reads_a_key_twice_and_differently():
     assert anomalies(history(others, "r x 1, r x 1"), SER) == []
 
 
+def test_internal_counts_once_for_a_transaction():
+    twice = history("w x 1, r x -, w y 1, r y -", "r x 1, r y 1")
+    assert len(judge(twice, SER)["anomalies"]["internal"]) == 1
+
+
 def test_internal_is_no_matter_for_read_committed():
     assert anomalies(history("w x 1, r x -", "r x 1"), RC) == []
 
@@ -79,6 +84,13 @@ def test_cyclic_versions_each_transaction_read_what_the_other_wrote_to_the_key()
     assert anomalies(both, RU) == ["cyclic-versions"]
     assert judge(both, RU)["anomalies"]["cyclic-versions"][0]["key"] == "x"
     assert anomalies(history(together("r x -, w x 1", "r x 1, w x 2")), RU) == []
+
+
+def test_cyclic_versions_of_one_key_discredit_the_orders_of_all():
+    update = ("w z 0", together("r z 0, w z 1", "r z 0, w z 2"))
+    assert "G2-item" in anomalies(history(*update), SER)
+    cyclic = together("r x 2, w x 1", "r x 1, w x 2")
+    assert "G2-item" not in anomalies(history(*update, cyclic), SER)
 
 
 # Cycles
@@ -227,6 +239,8 @@ def test_a_value_written_twice_makes_the_analysis_impossible():
     result = judge(history("w x 1 -> w x 7", "w x 2 -> w x 7", "r x 7"), RC)
     assert result["valid?"] == "unknown"
     assert "'x' had value 7 written by more than one" in result["error"]
+    unread = history("w x 1 -> w x 7", "w x 2 -> w x 7", "w y 1", "r y 1")
+    assert judge(unread, RC)["valid?"] is True
 
 
 def test_true_and_one_are_different_values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from txn_histories import history, together
 
 from workbench.checkers.txn_rw_register import check, warnings
 from workbench.checkers.txn_warnings import OCCASIONS
-from workbench.history import read_history
+from workbench.history import NEMESIS, History, Operation, read_history
 from workbench.options import Options
 
 HISTORIES = Path(__file__).parent.parent / "histories"
@@ -81,6 +82,26 @@ def test_a_node_that_never_shows_what_another_wrote():
     assert kinds(history(*alone)) == ["isolated"]
     assert kinds(history(*alone[:-1])) == []
     assert kinds(history(*alone, together("r y 1", "r x 1"))) == []
+
+
+def test_a_partition_is_an_excuse_for_that():
+    occasion = [together("w x 1", "w y 1"), together("r x 1", "r y 1")]
+    alone = [*occasion, *[together("r y -", "r x 1")] * OCCASIONS]
+    assert kinds(with_nemesis(history(*alone), start=0)) == []
+    assert kinds(with_nemesis(history(*alone), start=8)) == []
+    assert kinds(with_nemesis(history(*alone), start=0, stop=1)) == ["isolated"]
+
+
+def with_nemesis(recorded, start, stop=None):
+    """The history with a partition from before that operation to before the other."""
+    names = {start: "start-partition", stop: "stop-partition"}
+    operations = []
+    for number, operation in enumerate(recorded):
+        if number in names:
+            nemesis = Operation(len(operations), 0, "info", NEMESIS, names[number])
+            operations.append(nemesis)
+        operations.append(replace(operation, index=len(operations)))
+    return History(operations)
 
 
 def test_two_nodes_that_disagree_about_which_of_two_writes_came_last():

@@ -310,7 +310,7 @@ def test_no_final_phase_if_nothing_is_known():
 # What it finds
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_good_cluster_passes(seed):
     history = play(Logs(), seed=seed)
     assert kafka.check(history, Options())["error-types"] == []
@@ -329,7 +329,7 @@ class Flaky(Logs):
         return answer
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_cluster_that_does_not_always_answer_passes(seed):
     history = play(Flaky(), seed=seed)
     kinds = Counter((operation.f, operation.type) for operation in history)
@@ -384,13 +384,13 @@ class SkipsTheFirst(Logs):
     """Leaves out the message at the position that was asked for, now and then."""
 
     def read(self, key, offset):
-        return super().read(key, offset)[self.random.random() < 0.05 :]
+        return super().read(key, offset)[self.random.random() < 0.2 :]
 
 
 class SkipsOneBetween(Logs):
     def read(self, key, offset):
         pairs = super().read(key, offset)
-        return pairs[:1] + pairs[2:] if self.random.random() < 0.05 else pairs
+        return pairs[:1] + pairs[2:] if self.random.random() < 0.2 else pairs
 
 
 class RepeatsTheLast(Logs):
@@ -451,9 +451,9 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("logs", "anomaly"), BROKEN, ids=lambda x: getattr(x, "__name__", x))
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_broken_cluster_is_found(logs, anomaly, seed):
-    result = kafka.check(play(logs(), seed=seed), Options())
+    result = kafka.check(play(logs(), seed=seed, time_limit=4), Options())
     assert anomaly in result["bad-error-types"]
     assert result["valid?"] is False
 
@@ -490,5 +490,5 @@ WARNED = [
 
 @pytest.mark.parametrize(("logs", "kind"), WARNED, ids=lambda x: getattr(x, "__name__", x))
 def test_what_is_wrong_beyond_maelstrom_is_a_warning(logs, kind):
-    warnings = {w["kind"]: w for w in kafka.warnings(play(logs(), seed=1), Options())}
+    warnings = {w["kind"]: w for w in kafka.warnings(play(logs(), seed=1, time_limit=4), Options())}
     assert warnings[kind]["count"] >= 1

@@ -197,7 +197,7 @@ class _Search:
         lacking = [
             (after, done, (*used[:kind], used[kind] + 1, *used[kind + 1 :]))
             for kind, call in enumerate(self._kinds)
-            if used[kind] < step.begun[kind] and (call.f, call.argument) not in alike
+            if used[kind] < step.begun[kind]
             for after in [call.apply(value)]
             if after is not IMPOSSIBLE and self._needed(after, step, done, used)
         ]

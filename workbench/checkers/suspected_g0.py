@@ -73,7 +73,7 @@ def _orders(transactions: Transactions, options: Options) -> dict[tuple[Version,
             if began:
                 followed[transaction.index, key] = list(copies)
                 for earlier in copies.values():
-                    if first != earlier and None not in (first, earlier):
+                    if first != earlier:
                         pair = (key, earlier), (key, first)
                         reason = f"{node} had {earlier!r} of key {key!r}, and later {first!r}"
                         found.setdefault(pair, {"node": node, "key": key, "reason": reason})

@@ -132,7 +132,7 @@ def _fits(shown: Elements, expected: Elements) -> bool:
     if expected[:1] != (ANYTHING,):
         return shown == expected
     end = expected[1:]
-    return shown[len(shown) - len(end) :] == end if len(end) <= len(shown) else False
+    return shown[len(shown) - len(end) :] == end
 
 
 def _future_reads(transactions: Transactions) -> Iterator[Case]:
@@ -196,8 +196,8 @@ class Model:
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
-        self._writer = writers(transactions.all)
         self._possible = [t for t in transactions.all if t.operation.type != "fail"]
+        self._writer = writers(self._possible)
         # Key -> the different lists that were read, the shortest first.
         self._lists: dict[Any, list[Elements]] = {}
         # Whose read ended with that element.
@@ -209,23 +209,11 @@ class Model:
         for key, lists in self._lists.items():
             self._lists[key] = sorted(dict.fromkeys(lists), key=len)
         self._order = {key: list(dict.fromkeys(lists[-1])) for key, lists in self._lists.items()}
-        self._add_single_appends()
         self._before: dict[Version, Any] = {
             (key, after): before
             for key, order in self._order.items()
             for before, after in pairwise([None, *order])
         }
-
-    def _add_single_appends(self) -> None:
-        """A key that was never read, but appended to only once, has had only one order."""
-        appended: dict[Any, list[Any]] = defaultdict(list)
-        for transaction in self._possible:
-            for part in transaction.parts:
-                if part.f == "append":
-                    appended[part.key].append(part.value)
-        for key, values in appended.items():
-            if len(values) == 1:
-                self._order.setdefault(key, values)
 
     def incompatible_orders(self) -> Iterator[Case]:
         """Two reads of a key of which neither is the beginning of the other."""
@@ -237,11 +225,12 @@ class Model:
 
     def dirty_updates(self) -> Iterator[Case]:
         """A successful transaction appended right after what a failed one had appended."""
+        all_writers = writers(self._transactions.all)
         for key, order in self._order.items():
             failed: Transaction | None = None
             between: list[Any] = []
             for element in order:
-                writer = self._writer.get((key, element))
+                writer = all_writers.get((key, element))
                 if writer is None:
                     continue
                 between.append(element)
@@ -263,19 +252,16 @@ class Model:
 
     def graph(self) -> DependencyGraph:
         graph = DependencyGraph()
-        possible = {transaction.index for transaction in self._possible}
         for transaction in self._possible:
             for part in transaction.parts:
                 if part.f == "append":
                     previous = part.key, self._previous(part)
-                    first = self._writer.get(previous)
-                    if first and first.index in possible:
+                    if first := self._writer.get(previous):
                         graph.link(first.index, transaction.index, WW)
                     for reader in self._readers.get(previous, ()):
                         graph.link(reader, transaction.index, RW)
         for version, readers in self._readers.items():
-            writer = self._writer.get(version)
-            if writer and writer.index in possible:
+            if writer := self._writer.get(version):
                 graph.link_all(((writer.index, reader) for reader in readers), WR)
         return graph
 

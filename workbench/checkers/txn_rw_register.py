@@ -159,7 +159,7 @@ class Model:
             for transaction in self._transactions.ok
             for reads in [transaction.external_reads()]
             for key, value in transaction.external_writes().items()
-            if reads.get(key) is not None
+            if key in reads
         ]
 
     def graph(self) -> DependencyGraph:

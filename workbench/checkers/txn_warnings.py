@@ -11,7 +11,8 @@ verdict there are warnings. Some are proofs of a mistake:
 Others show that the run proved nothing:
 
     silent    a node never showed a write, though it was asked for keys it had written before
-    isolated  a node never showed a write of another node, though it often had the occasion
+    isolated  a node never showed a write of another node, though it often had the occasion, at
+              times when there was no partition
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class View:
 
     reads: int = 0
     own_occasions: int = 0  # reads of keys of which the node had acknowledged a write
-    other_occasions: int = 0  # … of which another node had
+    other_occasions: int = 0  # … of which another node had, with no partition since
     shown: int = 0  # reads that showed a write
     others_shown: int = 0  # … of another node
     echoes: bool = True  # every answer was the request itself
@@ -142,27 +143,40 @@ class Run:
             version: node_of(transaction.operation, options)
             for version, transaction in writers(transactions.all).items()
         }
-        history = transactions.history
-        acknowledged: dict[Any, set[str]] = defaultdict(set)
-        for operation in history.client_operations():
-            began = operation.type == "invoke"
-            completion = history.completion(operation) if began else operation
-            if completion and completion.type == "ok" and completion.f == "txn":
-                transaction = transactions.by_index[completion.index]
-                if began:
-                    self._asked(transaction, acknowledged)
-                else:
-                    self._answered(transaction)
-                    for key in transaction.external_writes():
-                        acknowledged[key].add(node_of(operation, options))
+        # Key -> the nodes that acknowledged a write of it; at all, and since the network is whole.
+        self._acknowledged: dict[Any, set[str]] = defaultdict(set)
+        self._connected: dict[Any, set[str]] = defaultdict(set)
+        self._partitioned = False
+        for operation in transactions.history:
+            if operation.is_client:
+                self._follow(operation)
+            elif operation.f in ("start-partition", "stop-partition"):
+                self._partitioned = operation.f == "start-partition"
+                self._connected.clear()
 
-    def _asked(self, transaction: Transaction, acknowledged: dict[Any, set[str]]) -> None:
+    def _follow(self, operation: Operation) -> None:
+        began = operation.type == "invoke"
+        history = self._transactions.history
+        completion = history.completion(operation) if began else operation
+        if completion is None or completion.type != "ok" or completion.f != "txn":
+            return
+        transaction = self._transactions.by_index[completion.index]
+        if began:
+            self._asked(transaction)
+            return
+        self._answered(transaction)
+        for key in transaction.external_writes():
+            self._acknowledged[key].add(node_of(operation, self._options))
+            if not self._partitioned:
+                self._connected[key].add(node_of(operation, self._options))
+
+    def _asked(self, transaction: Transaction) -> None:
         node = node_of(transaction.operation, self._options)
         view = self.views[node]
         for key in transaction.external_reads():
             view.reads += 1
-            view.own_occasions += node in acknowledged[key]
-            view.other_occasions += bool(acknowledged[key] - {node})
+            view.own_occasions += node in self._acknowledged[key]
+            view.other_occasions += bool(self._connected[key] - {node})
 
     def _answered(self, transaction: Transaction) -> None:
         node = node_of(transaction.operation, self._options)

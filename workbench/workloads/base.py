@@ -129,3 +129,8 @@ class Workload(ABC):
     @abstractmethod
     def check(history: History, options: Options) -> dict[str, Any]:
         """The verdict: a dict with Maelstrom's keys; `valid?` is True, False or "unknown"."""
+
+    @staticmethod
+    def warnings(history: History, options: Options) -> list[dict[str, Any]]:
+        """What Maelstrom lets pass: each with its `kind`, a `text`, a `count` and the `first`."""
+        return []

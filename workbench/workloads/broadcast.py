@@ -6,6 +6,7 @@ worker reads once more.
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -21,7 +22,7 @@ from workbench.workloads.base import (
     OperationGenerator,
     Workload,
 )
-from workbench.workloads.topology import TOPOLOGIES
+from workbench.workloads.topology import TOPOLOGIES, Topology
 
 
 class Session(ClientSession):
@@ -43,8 +44,11 @@ class BroadcastWorkload(Workload):
     idempotent = frozenset({"read"})
 
     def setup(self, node: str) -> Conversation:
-        topology = TOPOLOGIES[self.options.topology](self.options.nodes)
-        yield {"type": "topology", "topology": topology}
+        yield {"type": "topology", "topology": self._topology}
+
+    @cached_property
+    def _topology(self) -> Topology:
+        return TOPOLOGIES[self.options.topology](self.options.nodes)
 
     def generator(self) -> OperationGenerator:
         values = count()

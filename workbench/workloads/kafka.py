@@ -269,3 +269,7 @@ class KafkaWorkload(Workload):
     @staticmethod
     def check(history: History, options: Options) -> dict[str, Any]:
         return kafka.check(history, options)
+
+    @staticmethod
+    def warnings(history: History, options: Options) -> list[dict[str, Any]]:
+        return kafka.warnings(history, options)

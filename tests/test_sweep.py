@@ -1,0 +1,117 @@
+"""Sweeps: many seeds, their verdicts and figures, and how to bring a failure back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Executor, Future
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from workbench import sweep
+from workbench.cli import main
+from workbench.options import Options
+
+ROOT = Path(__file__).parent.parent
+FLAGS = ["-w", "echo", "--bin", str(ROOT / "echo.py"), "--node-count", "1", "--time-limit", "1"]
+
+
+class Immediately(Executor):
+    """Runs everything at once, here."""
+
+    def submit(self, function, /, *args, **kwargs):
+        future = Future()
+        future.set_result(function(*args, **kwargs))
+        return future
+
+
+def test_seeds_are_a_range_with_both_ends():
+    assert sweep.seeds("3..5") == range(3, 6)
+    assert sweep.seeds("7") == range(7, 8)
+    for wrong in ("5..3", "a..b", "", "1..2..3"):
+        with pytest.raises(ValueError):
+            sweep.seeds(wrong)
+
+
+def test_the_figures_spread_from_min_to_max():
+    values = list(range(1, 101))
+    assert [sweep.quantile(values, q) for q in (0, 0.5, 0.99, 1)] == [1, 51, 100, 100]
+
+
+def test_a_failure_comes_with_the_command_that_brings_it_back(script, capsys):
+    wrong = script("""
+from maelstrom_node import Node
+node = Node()
+@node.on("echo")
+def echo(message):
+    wrong = node.random.random() < 0.02
+    return {"type": "echo_ok", "echo": "?" if wrong else message.body["echo"]}
+node.run()
+""")
+    command = ["-w", "echo", "--bin", str(wrong), "--node-count", "1", "--time-limit", "2"]
+    options = Options("echo", str(wrong), nodes=("n0",), concurrency=1, time_limit=2)
+    outcomes, complete = sweep.sweep(options, range(20), Immediately(), Console())
+    assert complete
+    assert [outcome.seed for outcome in outcomes] == list(range(20))
+    verdicts = {outcome.valid for outcome in outcomes}
+    assert verdicts == {True, False}
+    sweep.show(outcomes, [*command, "--", "an argument"], Console(width=200))
+    output = capsys.readouterr().out
+    failing = next(outcome.seed for outcome in outcomes if not outcome.valid)
+    again = [*command, "--simulate", "--seed", str(failing)]
+    assert f"test {' '.join(again)} -- 'an argument'" in output
+    assert main(["test", *again, "--store", str(wrong.parent / "store")]) == 1
+
+
+def test_the_command_line_sweeps_over_processes(capsys):
+    assert main(["sweep", *FLAGS, "--seeds", "0..3"]) == 0
+    output = capsys.readouterr().out
+    assert "4 seeds: 4 valid" in output
+    assert "median" in output
+
+
+def test_bad_seeds_are_refused_in_a_sentence(capsys):
+    assert main(["sweep", *FLAGS, "--seeds", "9..3"]) == 254
+    assert "expected seeds such as 0..999, not '9..3'" in capsys.readouterr().err
+
+
+def test_ctrl_c_stops_with_what_there_is(tmp_path):
+    log = tmp_path / "output"
+    command = [sys.executable, "-m", "workbench", "sweep", *FLAGS, "--seeds", "0..1000000"]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while children(process.pid) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(60) == 130
+    assert "seeds: " in log.read_text()
+
+
+def children(pid: int) -> int:
+    listing = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    )
+    return len(listing.stdout.split())
+
+
+def test_a_dask_cluster_can_do_it(capsys):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        assert main(["sweep", *FLAGS, "--seeds", "0..3", "--dask", cluster.scheduler_address]) == 0
+    assert "4 seeds: 4 valid" in capsys.readouterr().out
+
+
+def test_a_missing_dask_cluster_is_told_in_a_sentence(capsys, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(sweep, "DASK_TIMEOUT", "1s")
+    assert main(["sweep", *FLAGS, "--seeds", "0..3", "--dask", "tcp://127.0.0.1:1"]) == 254
+    assert "no Dask scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err
