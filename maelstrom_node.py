@@ -616,7 +616,7 @@ class StdioRuntime(Runtime):
         stdout, sys.stdout = sys.stdout, sys.stderr  # where a stray print does no harm
         try:
             threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
-            self._pool.submit(self._read)
+            self._submit(self._read)
             self._ended.wait()
             self._finish()
         finally:
@@ -732,7 +732,13 @@ class StdioRuntime(Runtime):
         """Make another thread the reader, unless the present one waits for input."""
         with contextlib.suppress(IndexError):
             self._handling.pop()
-            self._pool.submit(self._read)
+            self._submit(self._read)
+
+    def _submit(self, work: Callable[[], object]) -> None:
+        # It raises if no more threads can be started, but then the first that is free does the
+        # work; and after the end of input, when those that are there do it.
+        with contextlib.suppress(RuntimeError):
+            self._pool.submit(work)
 
     def _wait(self, wait: Callable[..., Any], *args: Any) -> Any:
         """Call what waits, from whatever thread this is."""
@@ -742,6 +748,8 @@ class StdioRuntime(Runtime):
             self._pass_on()
         is_running = me in self._running
         self._running.discard(me)
+        if self._put_off and not self._handling:  # it may have been us of whom there were too many
+            self._submit(self._work)
         try:
             return wait(*args)
         finally:

@@ -180,6 +180,7 @@ class Pipes:
     """A node on threads, behind pipes: `pipes.put(line)`, `pipes.next()`."""
 
     def __init__(self) -> None:
+        self._to: int | None
         inside, self._to = os.pipe()
         back, outside = os.pipe()
         self._inside = (inside, outside)
@@ -216,6 +217,7 @@ class Pipes:
         self.put_bytes(data)
 
     def put_bytes(self, data: bytes) -> None:
+        assert self._to is not None
         while data:
             data = data[os.write(self._to, data) :]
 
@@ -232,12 +234,23 @@ class Pipes:
         in_reply_to = request["body"]["msg_id"]
         self.put(message(request["dest"], "n1", in_reply_to=in_reply_to, **body))
 
+    def ends_within(self, seconds: float) -> bool:
+        """End the input; return whether the node ends although nobody reads what it writes."""
+        self._end_input()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _end_input(self) -> None:
+        if self._to is not None:
+            os.close(self._to)
+            self._to = None
+
     def end(self) -> list[Any]:
         """End the input, wait for the node to end; return what it sent meanwhile."""
         if self._rest is None:
             if self._thread.ident is None:
                 self.run()
-            os.close(self._to)
+            self._end_input()
             self._rest = self._out.rest()
             os.close(self._back)
             self._thread.join(PATIENCE)

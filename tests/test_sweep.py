@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-import time
 from concurrent.futures import Executor, Future
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -80,25 +77,24 @@ def test_bad_seeds_are_refused_in_a_sentence(capsys):
     assert "expected seeds such as 0..999, not '9..3'" in capsys.readouterr().err
 
 
-def test_ctrl_c_stops_with_what_there_is(tmp_path):
-    log = tmp_path / "output"
-    command = [sys.executable, "-m", "workbench", "sweep", *FLAGS, "--seeds", "0..1000000"]
-    with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while children(process.pid) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGINT)
-    assert process.wait(60) == 130
-    assert "seeds: " in log.read_text()
+def test_ctrl_c_stops_with_what_there_is(monkeypatch, capsys):
+    class InterruptedOnTheThird(Immediately):
+        def submit(self, function, /, *args, **kwargs):
+            if args[0].seed == 2:
+                signal.raise_signal(signal.SIGINT)
+            return super().submit(function, *args, **kwargs)
+
+    monkeypatch.setattr(sweep, "executor", lambda dask: nullcontext(InterruptedOnTheThird()))
+    monkeypatch.setattr(sweep, "AT_A_TIME", 1)
+    assert main(["sweep", *FLAGS, "--seeds", "0..1000000"]) == 130
+    assert "3 seeds: 3 valid" in capsys.readouterr().out
 
 
-def children(pid: int) -> int:
-    listing = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
-    )
-    return len(listing.stdout.split())
+def test_workers_do_not_hear_ctrl_c():
+    with sweep.executor(None) as pool:
+        handlers = {pool.submit(signal.getsignal, signal.SIGINT).result() for _ in range(8)}
+    assert handlers == {signal.SIG_IGN}
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_dask_cluster_can_do_it(capsys):

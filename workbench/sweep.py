@@ -6,9 +6,11 @@ Each seed is an independent, repeatable test, so they run on any `concurrent.fut
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import shlex
 import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
@@ -68,9 +70,11 @@ def executor(dask: str | None) -> Iterator[Executor]:
     Raises UsageError if there is no such cluster.
     """
     if dask is None:
-        pool = ProcessPoolExecutor(
-            os.cpu_count(), multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
-        )
+        workers = os.cpu_count() or 1
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
+        with interrupts(signal.SIG_IGN):  # which the workers inherit: Ctrl-C is not for them
+            wait([pool.submit(os.getpid) for _ in range(workers)])
         try:
             yield pool
         finally:
@@ -88,35 +92,65 @@ def executor(dask: str | None) -> Iterator[Executor]:
         yield remote
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C is for the sweep, which then ends its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _end_with_parent() -> None:
+    """Let a worker end when the sweep does, even if that is killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def interrupts(handler: Any) -> Iterator[None]:
+    """Handle Ctrl-C in another way for a while."""
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def sweep(
     options: Options, numbers: Sequence[int], pool: Executor, console: Console
 ) -> tuple[list[Outcome], bool]:
     """Run all seeds. Returns the outcomes by seed, and whether all came: Ctrl-C ends it early."""
+    # Raised anywhere, a KeyboardInterrupt could leave the executor in the middle of something.
+    interrupted: list[int] = []
+    with interrupts(lambda number, frame: interrupted.append(number)):
+        outcomes = _run(options, numbers, pool, console, interrupted)
+    outcomes.sort(key=lambda outcome: outcome.seed)
+    return outcomes, len(outcomes) == len(numbers)
+
+
+def _run(
+    options: Options,
+    numbers: Sequence[int],
+    pool: Executor,
+    console: Console,
+    interrupted: Sequence[int],
+) -> list[Outcome]:
+    """Run seeds until all have come or `interrupted` holds something."""
     outcomes: list[Outcome] = []
     rest = iter(numbers)
     running: set[Future[Outcome]] = set()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         bar = progress.add_task("seeds", total=len(numbers))
-        try:
-            while len(outcomes) < len(numbers):
-                for seed in islice(rest, AT_A_TIME - len(running)):
-                    running.add(pool.submit(run_seed, replace(options, seed=seed)))
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                outcomes += [future.result() for future in done]
-                failed = sum(outcome.valid is not True for outcome in outcomes)
-                what = f"seeds, {failed} not valid" if failed else "seeds"
-                progress.update(bar, completed=len(outcomes), description=what)
-        except KeyboardInterrupt:
-            for future in running:
-                future.cancel()
-    outcomes.sort(key=lambda outcome: outcome.seed)
-    return outcomes, len(outcomes) == len(numbers)
+        while len(outcomes) < len(numbers) and not interrupted:
+            for seed in islice(rest, AT_A_TIME - len(running)):
+                running.add(pool.submit(run_seed, replace(options, seed=seed)))
+            done, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+            outcomes += [future.result() for future in done]
+            failed = sum(outcome.valid is not True for outcome in outcomes)
+            what = f"seeds, {failed} not valid" if failed else "seeds"
+            progress.update(bar, completed=len(outcomes), description=what)
+        for future in running:
+            future.cancel()
+    return outcomes
 
 
 def show(outcomes: Sequence[Outcome], command: Sequence[str], console: Console) -> None:

@@ -26,6 +26,7 @@ from typing import Any
 
 import pytest
 
+from workbench import services
 from workbench.client import ERROR_CODES
 from workbench.cluster import stream
 from workbench.loop import NANOS, nanos
@@ -95,6 +96,8 @@ class Simulation:
         self._drops: list[Pattern] = []
         self._grudge: dict[str, frozenset[str]] = {}
         self._network.filter = self._is_dropped
+        for name, service in services.default_services(stream(seed, "services")).items():
+            services.start(name, service, self._network)
         for node in played:
             self._network.join(node, self._unexpected.append)
         self._network.join("c9", self._unexpected.append)

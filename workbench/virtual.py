@@ -225,6 +225,7 @@ class Lock:
         self._owner = self._waiting.popleft() if self._waiting else None
         if self._owner is not None:
             self._depth = 1
+            self._owner.waits_for = None  # from now on, although it runs a little later
             self._loop.call_at(self._loop.now, self._loop.resume, self._owner)
 
     def locked(self) -> bool:

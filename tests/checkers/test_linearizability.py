@@ -183,6 +183,26 @@ def test_many_operations_at_once():
     assert costs_at_most(5_000, overlapping(7)) is False
 
 
+def test_of_two_ways_to_explain_something_the_one_that_uses_less_is_enough():
+    crashes = [line for n in range(1, 13) for line in (f"{n} write {n % 3}", f"{n} info")]
+    begun = [f"{30 + n} write {n % 3}" for n in range(6)]
+    reads = [line for n in range(9) for line in ("0 read", f"0 ok {(n + 1) % 3}")]
+    ended = [f"{30 + n} ok" for n in range(6)]
+    lines = ["0 write 0", "0 ok", *crashes, *begun, *reads, *ended, *UNEXPLAINED]
+    assert costs_at_most(1_000, lines) is False
+
+
+@pytest.mark.parametrize(("reads_every", "budget"), [(3, 600), (1, 800)])
+def test_most_of_what_is_right_is_explained_at_the_first_try(reads_every, budget):
+    """Ten clients write without a pause, another one reads."""
+    lines = [f"{client} write {client % 5}" for client in range(10)]
+    for number in range(200):
+        lines += [f"{number % 10} ok", f"{number % 10} write {number * 7 % 5}"]
+        if number % reads_every == reads_every - 1:
+            lines += ["99 read", f"99 ok {number * 3 % 5}"]
+    assert costs_at_most(budget, lines) is True
+
+
 # Every order of every choice of operations
 
 

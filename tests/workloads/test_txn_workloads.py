@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from workbench.edn import dumps
+from workbench.errors import UsageError
 from workbench.history import read_history
 from workbench.options import Options
 from workbench.runner import simulate
@@ -142,6 +143,12 @@ def test_a_wrong_answer_is_explained():
     assert mismatch({"txn": [["r", 1, 2], ["x", 1, 2]]}, shape) == (
         '`txn`[1] should be ["r", anything, anything] or ["w", anything, anything], not ["x", 1, 2]'
     )
+
+
+@pytest.mark.parametrize("workload", [TxnRwRegisterWorkload, TxnListAppendWorkload])
+def test_an_unknown_consistency_model_is_a_mistake_of_the_command(workload):
+    with pytest.raises(UsageError, match=r"'snapshot'; known models are .*read-committed"):
+        workload(Options(consistency_models=("read-committed", "snapshot")), Random(1))
 
 
 # A whole test

@@ -17,6 +17,8 @@ from functools import cache
 
 import networkx as nx
 
+from workbench.errors import UsageError
+
 Table = Mapping[str, tuple[str, ...]]
 
 # Anomalies that are cycles. Each exists in three kinds: plain, "-process" (it needs the order of
@@ -160,6 +162,10 @@ FORBIDDEN: Table = {
 }
 
 
+class UnknownModelError(UsageError, ValueError):
+    """There is no consistency model of that name."""
+
+
 def _anomalies() -> nx.DiGraph:
     """Edges from an anomaly to those of which it is a special case."""
     graph = nx.DiGraph({anomaly: list(implied) for anomaly, implied in OTHERS.items()})
@@ -177,10 +183,10 @@ KNOWN_MODELS = tuple(sorted({*MODEL_GRAPH, *ALIASES}))
 
 
 def model_name(name: str) -> str:
-    """The name of a model as results show it. Raises ValueError, with all names, for any other."""
+    """The name of a model as results show it. Raises UnknownModelError, which lists all names."""
     known = ALIASES.get(name, name)
     if known not in MODEL_GRAPH:
-        raise ValueError(
+        raise UnknownModelError(
             f"unknown consistency model {name!r}; known models are {', '.join(KNOWN_MODELS)}"
         )
     return known
@@ -195,7 +201,7 @@ def implied_anomalies(anomaly: str) -> frozenset[str]:
 
 
 def forbidden_anomalies(models: Iterable[str]) -> frozenset[str]:
-    """Every anomaly that can't be there if all these models hold. Raises as model_name does."""
+    """Every anomaly that can't be there if all these models hold. Raises UnknownModelError."""
     return frozenset().union(*map(_forbidden_by, models))
 
 

@@ -219,7 +219,7 @@ def verdict(anomalies: Anomalies, consistency_models: Sequence[str]) -> Case:
     forbidden = models.forbidden_anomalies(consistency_models)
     bad = [name for name in anomalies if name in forbidden]
     undecided = [name for name in anomalies if name in UNDECIDED]
-    reported = sorted([*(_without_redundant(bad)), *undecided])
+    reported = sorted([*_without_redundant(bad), *undecided])
     if not reported:
         return {"valid?": True, "anomaly-types": [], "anomalies": None}
     weakest, stronger = models.boundary(anomalies)

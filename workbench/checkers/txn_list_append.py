@@ -46,7 +46,7 @@ ANYTHING = "..."  # stands for the unknown beginning of an expected list
 def check(history: History, options: Options) -> Case:
     """The verdict, with Elle's keys; `valid?` is "unknown" if no dependency could be inferred.
 
-    Raises ValueError for an unknown consistency model.
+    Raises UnknownModelError for a consistency model that there isn't.
     """
     transactions = Transactions(history)
     if twice := _appended_twice(transactions):

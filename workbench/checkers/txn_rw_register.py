@@ -51,7 +51,7 @@ PREFERENCE = (WR, WW, RW, *(relation for relation in NAMES if relation > RW))
 def check(history: History, options: Options) -> Case:
     """The verdict, with Elle's keys; `valid?` is "unknown" if no dependency could be inferred.
 
-    Raises ValueError for an unknown consistency model.
+    Raises UnknownModelError for a consistency model that there isn't.
     """
     transactions = Transactions(history)
     model = Model(transactions)

@@ -35,10 +35,11 @@ class PNCounterWorkload(Workload):
 
     def generator(self) -> OperationGenerator:
         def operation() -> Invocation:
-            # Maelstrom draws a delta from -5 to 4; for g-counter it skips the negative ones,
-            # so that two thirds of its operations are reads.
-            if self.random.random() < 0.5 and (delta := self.random.randrange(-5, 5)) >= self.least:
-                return Invocation("add", delta)
+            # Maelstrom draws a delta from -5 to 4. For g-counter it draws again instead of a
+            # negative one, so that two thirds of its operations are reads.
+            while self.random.random() < 0.5:
+                if (delta := self.random.randrange(-5, 5)) >= self.least:
+                    return Invocation("add", delta)
             return Invocation("read")
 
         return Forever(operation)

@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import math
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from workbench.edn import Keyword
 from workbench.options import Options
-from workbench.workloads.base import ClientSession, Conversation, Invocation, OperationGenerator
+from workbench.workloads.base import (
+    ClientSession,
+    Conversation,
+    Invocation,
+    OperationGenerator,
+    Workload,
+)
 
 KEY_COUNT = 10
 MIN_LENGTH = 1
@@ -65,3 +71,25 @@ class Session(ClientSession):
         request = [[str(f), key, value] for f, key, value in invocation.value]
         answer = yield {"type": "txn", "txn": request}
         return [[Keyword(f), key, value] for f, key, value in answer["txn"]]
+
+
+class TransactionWorkload(Workload):
+    """A workload whose only request is `txn`. Raises UsageError if a consistency model is unknown.
+
+    The checkers are imported late, because networkx takes a quarter of a second.
+    """
+
+    write: ClassVar[str]  # what a write is called
+    reusable_clients = True
+
+    def __init__(self, options: Options, random: Random) -> None:
+        from workbench.checkers import consistency_models
+
+        super().__init__(options, random)
+        consistency_models.forbidden_anomalies(options.consistency_models)
+
+    def generator(self) -> OperationGenerator:
+        return TransactionGenerator(self.options, self.random, self.write)
+
+    def session(self, node: str) -> ClientSession:
+        return Session()

@@ -7,24 +7,15 @@ from typing import Any
 from workbench.history import History
 from workbench.options import Options
 from workbench.shapes import OneOf
-from workbench.workloads.base import ClientSession, OperationGenerator, Workload
-from workbench.workloads.transactions import Session, TransactionGenerator
+from workbench.workloads.transactions import TransactionWorkload
 
 MICRO_OPERATION = OneOf(("r", Any, OneOf([Any], None)), ("append", Any, Any))
 
 
-class TxnListAppendWorkload(Workload):
+class TxnListAppendWorkload(TransactionWorkload):
     name = "txn-list-append"
     answers = {"txn": ("txn_ok", {"txn": [MICRO_OPERATION]})}
-    reusable_clients = True
-
-    def generator(self) -> OperationGenerator:
-        return TransactionGenerator(self.options, self.random, "append")
-
-    def session(self, node: str) -> ClientSession:
-        return Session()
-
-    # The checker is imported late, because networkx takes a quarter of a second.
+    write = "append"
 
     @staticmethod
     def check(history: History, options: Options) -> dict[str, Any]:

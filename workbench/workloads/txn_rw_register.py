@@ -7,22 +7,13 @@ from typing import Any
 from workbench.history import History
 from workbench.options import Options
 from workbench.shapes import OneOf
-from workbench.workloads.base import ClientSession, OperationGenerator, Workload
-from workbench.workloads.transactions import Session, TransactionGenerator
+from workbench.workloads.transactions import TransactionWorkload
 
 
-class TxnRwRegisterWorkload(Workload):
+class TxnRwRegisterWorkload(TransactionWorkload):
     name = "txn-rw-register"
     answers = {"txn": ("txn_ok", {"txn": [OneOf(("r", Any, Any), ("w", Any, Any))]})}
-    reusable_clients = True
-
-    def generator(self) -> OperationGenerator:
-        return TransactionGenerator(self.options, self.random, "w")
-
-    def session(self, node: str) -> ClientSession:
-        return Session()
-
-    # The checker is imported late, because networkx takes a quarter of a second.
+    write = "w"
 
     @staticmethod
     def check(history: History, options: Options) -> dict[str, Any]:
