@@ -49,10 +49,19 @@ def variant(name: str, *changes: tuple[str, str]) -> str:
 
 
 NO_QUESTIONS = ("    for peer in late:\n", "    for peer in []:\n")
+ONLY_THE_NEWEST = (
+    "    if not budget or peer == hub:\n        return {node.id: acked[peer][me]}\n",
+    "    if not budget or peer == hub:\n        return {node.id: len(logs[node.id]) - 1}\n",
+)
 NO_RETRIES = ("    if peer is not None:\n        ask(peer)\n", "")
 
 BROKEN = {
-    "no repair": (CHALLENGE_3C, "broadcast.py", [NO_QUESTIONS, NO_RETRIES]),
+    "no repair": (CHALLENGE_3C, "broadcast.py", [NO_QUESTIONS, NO_RETRIES, ONLY_THE_NEWEST]),
+    "a repair that only comes with news": (
+        CHALLENGE_3C,
+        "broadcast.py",
+        [NO_QUESTIONS, NO_RETRIES],
+    ),
     "a retry that gives up": (CHALLENGE_3C, "broadcast.py", [NO_RETRIES]),
     "a repair that forgets one link": (
         replace(CHALLENGE_3C, nodes=FIVE[:3], concurrency=3),
@@ -81,6 +90,15 @@ BROKEN = {
 def test_a_broken_broadcast_is_found(name, script):
     options, original, changes = BROKEN[name]
     assert failing_seed(options, script(variant(original, *changes))) is not None
+
+
+def test_without_repair_most_seeds_lose_values_and_name_them(script):
+    options, original, changes = BROKEN["no repair"]
+    options = replace(options, bin=str(script(variant(original, *changes))))
+    results = [simulate(replace(options, seed=seed), None) for seed in range(10)]
+    losses = [result["workload"]["lost"] for result in results if result["valid?"] is False]
+    assert len(losses) > 5
+    assert all(losses)
 
 
 SEQUENCE = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return INTERRUPTED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror}", file=sys.stderr)
+        return BROKEN
+    except Exception:
+        traceback.print_exc()
+        print("error: that was a mistake of the workbench, not of your node", file=sys.stderr)
+        return BROKEN
 
 
 def exit_status(valid: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -38,15 +38,14 @@ class RunLog:
 def run(options: Options, root: Path, challenge: str | None, simulated: bool) -> Results:
     """Run the test, show the verdict, and return the results."""
     console = Console(soft_wrap=True)
-    store = Store.create(root, options.workload)
-    log = RunLog(store.open("run.log"), console)
-    with terminable():
-        results = simulate(options, store, log) if simulated else execute(options, store, log)
-    if "error" in results:
-        log.keep(f"error: {results['error']}")
-    log.keep(f"valid: {results['valid?']}")
-    store.write_results(results)
-    store.close()
+    with closing(Store.create(root, options.workload)) as store:
+        log = RunLog(store.open("run.log"), console)
+        with terminable():
+            results = simulate(options, store, log) if simulated else execute(options, store, log)
+        if "error" in results:
+            log.keep(f"error: {results['error']}")
+        log.keep(f"valid: {results['valid?']}")
+        store.write_results(results)
     render(results, store.path, challenge)
     return results
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from workbench import services
 from workbench.checkers import availability, stats
-from workbench.checkers.verdict import merge_valid
+from workbench.checkers.verdict import UNKNOWN, merge_valid
 from workbench.client import Client, Outcome
 from workbench.cluster import Cluster, stream
-from workbench.errors import NodeError
+from workbench.errors import NodeError, UsageError
 from workbench.history import History
 from workbench.load import Load
 from workbench.loop import Loop, nanos
@@ -28,7 +28,7 @@ from workbench.options import Options
 from workbench.recorder import Recorder
 from workbench.store import Store
 from workbench.workloads import WORKLOADS
-from workbench.workloads.base import Conversation
+from workbench.workloads.base import Conversation, Workload
 
 INIT_TIMEOUT = 10.0  # seconds
 RECOVERY = 10.0  # seconds between the healing and the final operations
@@ -223,14 +223,25 @@ def check(history: History, options: Options) -> Results:
 
     What Maelstrom lets pass comes as `warnings`, which only count if the options are strict.
     """
+    workload = WORKLOADS[options.workload]
     results: Results = {
         "stats": stats.check(history, options),
         "availability": availability.check(history, options),
-        "workload": WORKLOADS[options.workload].check(history, options),
+        "workload": _checked(workload, history, options),
     }
     results["valid?"] = merge_valid(part["valid?"] for part in results.values())
-    if warnings := WORKLOADS[options.workload].warnings(history, options):
+    if "error" not in results["workload"] and (warnings := workload.warnings(history, options)):
         results["warnings"] = warnings
         if options.strict:
             results["valid?"] = False
     return results
+
+
+def _checked(workload: type[Workload], history: History, options: Options) -> Results:
+    """The workload's verdict; "unknown", and why, for a history that its checker can't judge."""
+    try:
+        return workload.check(history, options)
+    except UsageError:
+        raise
+    except Exception as error:
+        return {"valid?": UNKNOWN, "error": f"the checker failed: {error!r}"}
