@@ -8,14 +8,13 @@ blocks on the simulated inbox; a message that arrives calls the node's code inli
 
 from __future__ import annotations
 
-import io
 import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn, TextIO, cast
 
 import maelstrom_node
 from workbench.cluster import Cluster, stream
@@ -249,7 +248,7 @@ class Host:
         return ["The last lines of its standard error:", *(f"  {x}" for x in self._last_stderr)]
 
 
-class Output(io.TextIOBase):
+class Output:
     """Standard output or error during a simulation: goes to the node whose code runs."""
 
     def __init__(self, cluster: SimulatedCluster, real: TextIO, write: Callable[[Host, str], None]):
@@ -311,6 +310,7 @@ class SimulatedCluster(Cluster):
             raise UsageError(f"cannot simulate {self.script}: there is no such file")
         self._borrow()
         for id in self._ids:
+            self.write_log(id, "")  # so that each has one, as in a real run
             self.start_node(id)
 
     def start_node(self, id: str) -> None:
@@ -365,8 +365,8 @@ class SimulatedCluster(Cluster):
 
         self._restore = restore
         sys.argv = [str(self.script), *self._args]
-        sys.stdout = Output(self, sys.stdout, Host.print)
-        sys.stderr = Output(self, sys.stderr, Host.log)
+        sys.stdout = cast(TextIO, Output(self, sys.stdout, Host.print))
+        sys.stderr = cast(TextIO, Output(self, sys.stderr, Host.log))
         maelstrom_node.default_runtime = self._runtime
 
     def _runtime(self) -> maelstrom_node.Runtime:
