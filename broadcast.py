@@ -203,7 +203,9 @@ def look_for_the_unacknowledged():
     """Ask those who should have acknowledged something long ago; of the silent, one at a time."""
     now = node.now()
     with lock:
-        late = [peer for peer in node.peers if peer not in silent and is_late(peer, now)]
+        hub_sees_to_it = budget and node.id != node.ids[0] and node.ids[0] not in silent
+        peers = node.ids[:1] if hub_sees_to_it else node.peers
+        late = [peer for peer in peers if peer not in silent and is_late(peer, now)]
     for peer in late:
         node.spawn(ask, peer)
 
