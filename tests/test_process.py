@@ -16,8 +16,10 @@ from workbench.cli import main
 
 ROOT = Path(__file__).parent.parent
 
-# A node in a dozen lines; `{extra}` runs before each answer to an echo.
-NODE = """#!{python} -IS
+# A node in a dozen lines. The second line is a string to Python, and to the shell a command that
+# runs this with the Python of the tests, even if there are spaces in its path.
+NODE = """#!/bin/sh
+"exec" "{python}" "-IS" "$0" "$@"
 import json, os, signal, sys, time
 def say(line):
     os.write(1, line.encode() + b"\\n")
