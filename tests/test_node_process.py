@@ -488,7 +488,7 @@ def test_a_broken_stdout_ends_it_quietly(tmp_path):
 
 def test_a_full_disk_is_no_quiet_end(tmp_path):
     _, path = write_script(tmp_path, ECHO + "node.run()")
-    command = f"exec {sys.executable} {path} > /dev/full"
+    command = f"exec '{sys.executable}' '{path}' > /dev/full"
     with process("/bin/sh", "-c", command, folder=tmp_path) as node:
         node.put(init())
         status, log = node.wait()
@@ -498,7 +498,8 @@ def test_a_full_disk_is_no_quiet_end(tmp_path):
 
 def test_a_closed_stdin_is_the_end_of_input(tmp_path):
     _, path = write_script(tmp_path, ECHO + "node.run()")
-    with process("/bin/sh", "-c", f"exec {sys.executable} {path} <&-", folder=tmp_path) as node:
+    command = f"exec '{sys.executable}' '{path}' <&-"
+    with process("/bin/sh", "-c", command, folder=tmp_path) as node:
         assert node.wait() == (0, "")
 
 
