@@ -119,23 +119,27 @@ def encode(value: Any) -> str:
 def decode(line: bytes | str) -> Any:
     """The value of a line of JSON, in UTF-8 if it is bytes. Raises ValueError or RecursionError.
 
-    With ujson, a number such as 01 and a control character in a string pass as well.
+    Two things pass with ujson though they aren't JSON: a number such as 01, and a control
+    character in a string.
     """
     try:
-        return loads(line if line.isascii() or isinstance(line, str) else line.decode())
+        return loads(line)
     except Exception:  # as above; and the standard library says better what is wrong
         import json
 
-        return json.loads(line if isinstance(line, str) else line.decode())
+        return json.loads(line)
+
+
+def _encode_message(src: str, dest: str, body: Body) -> str:
+    try:
+        return f"{_envelope(src, dest)}{dumps(body)}}}"
+    except Exception:
+        return f"{_envelope(src, dest)}{encode(body)}}}"
 
 
 @lru_cache(maxsize=1024)
 def _envelope(src: str, dest: str) -> str:
     return f'{{"src":{encode(src)},"dest":{encode(dest)},"body":'
-
-
-def _encode_message(src: str, dest: str, body: Body) -> str:
-    return f"{_envelope(src, dest)}{encode(body)}}}"
 
 
 def _quote(value: object) -> str:
@@ -276,28 +280,68 @@ class Node:
     # What the runtime calls
 
     def receive(self, line: bytes | str) -> None:
-        """Take in one line of input, whatever it is."""
+        """Take in a line of input, handle the message in it, send the answer."""
+        message = self.take_in(line)
+        answer = None if message is None else self.handle(message)
+        if answer is not None:
+            self._runtime.write(answer)
+
+    def take_in(self, line: bytes | str) -> Message | None:
+        """Take in a line of input, whatever it is. Return what is in it if it is to be handled."""
         try:
-            message = decode(line)
-        except Exception as error:
-            self.log(f"dropped what is not JSON: {_quote(line)}: {error}")
-            return
+            message = loads(line)
+        except Exception:
+            try:
+                message = decode(line)
+            except Exception as error:
+                self.log(f"dropped what is not JSON: {_quote(line)}: {error}")
+                return None
         try:
             src, dest, body = message["src"], message["dest"], message["body"]
             in_reply_to = body.get("in_reply_to")
-            valid = type(src) is type(dest) is type(body["type"]) is str
+            valid = isinstance(src, str) and isinstance(dest, str) and isinstance(body["type"], str)
         except (TypeError, KeyError, AttributeError):
             valid = False
+        if valid and in_reply_to is None:
+            return _new(Message, (src, dest, body))
         if not valid:
             self._refuse(message)
-        elif in_reply_to is None:
-            self._runtime.dispatch(self._handle, _new(Message, (src, dest, body)))
+            return None
+        answer = self._answers.pop(in_reply_to, None) if type(in_reply_to) is int else None
+        if answer is None:
+            self.log(f"dropped an answer that nobody waits for: {_quote(line)}")
         else:
-            answer = self._answers.pop(in_reply_to, None) if type(in_reply_to) is int else None
-            if answer is None:
-                self.log(f"dropped an answer that nobody waits for: {_quote(line)}")
-            else:
-                answer.waiter.set(body)
+            answer.waiter.set(body)
+        return None
+
+    def handle(self, message: Message) -> str | None:
+        """Let the handler of a message run. Return the line that answers it, if any."""
+        body = message.body
+        try:
+            handler = self._routes.get(body["type"]) or self._handle_other
+            reply = handler(message)
+        except RPCError as error:
+            return self._fail(message, error)
+        except (Exception, SystemExit) as error:
+            self.log(traceback.format_exc().rstrip())
+            return self._fail(message, RPCError(Code.CRASH, _quote(error)))
+        if reply is None:
+            return None
+        msg_id = body.get("msg_id")
+        try:
+            if "type" not in reply:
+                raise TypeError("no type")
+            if msg_id is None:  # nobody waits for it
+                return None
+            return _encode_message(self.id, message.src, {**reply, "in_reply_to": msg_id})
+        except (TypeError, ValueError, RecursionError) as error:
+            problem = (
+                f"the handler for {body['type']!r} returned {_quote(reply)}, "
+                f"which is not an object with a type, or not one for JSON: {error}"
+            )
+            if msg_id is not None:
+                self.log(problem)
+            return self._fail(message, RPCError(Code.CRASH, problem))
 
     def close(self) -> None:
         """No more input will come: let nobody wait for an answer."""
@@ -305,19 +349,6 @@ class Node:
         self._end_waiting()
 
     # Inside
-
-    def _handle(self, message: Message) -> None:
-        """Let the handler of a message run, and answer."""
-        try:
-            reply = self._routes.get(message.body["type"], self._handle_other)(message)
-        except RPCError as error:
-            self._fail(message, error)
-        except (Exception, SystemExit) as error:
-            self.log(traceback.format_exc().rstrip())
-            self._fail(message, RPCError(Code.CRASH, _quote(error)))
-        else:
-            if reply is not None:
-                self._reply(message, reply)
 
     def _handle_other(self, message: Message) -> Body:
         """Handle init, and what has no handler or comes before init."""
@@ -343,39 +374,26 @@ class Node:
     def _is_ready(self) -> bool:
         return self._routes is self._handlers
 
-    def _reply(self, message: Message, reply: Body) -> None:
-        """Send an answer, unless the message has no msg_id: then nobody waits for one."""
-        msg_id = message.body.get("msg_id")
-        try:
-            if not isinstance(reply, dict) or "type" not in reply:
-                raise TypeError("an answer is an object with a type")
-            if msg_id is not None:
-                body = {**reply, "in_reply_to": msg_id}
-                self._runtime.write(_encode_message(self.id, message.src, body))
-        except (TypeError, ValueError, RecursionError) as error:
-            problem = f"the handler for {message.body['type']!r} returned {_quote(reply)}: {error}"
-            if msg_id is not None:
-                self.log(problem)
-            self._fail(message, RPCError(Code.CRASH, problem))
-
-    def _fail(self, message: Message, error: RPCError) -> None:
-        """Answer with an error, or log it if nobody waits for an answer."""
+    def _fail(self, message: Message, error: RPCError) -> str | None:
+        """The line that answers with an error; if nobody waits for an answer, log it instead."""
         msg_id = message.body.get("msg_id")
         if msg_id is None:
             self.log(f"{error}; it came from {message.src}: {_quote(message.body)}")
-            return
+            return None
         body = {"type": "error", "code": error.code, "text": error.text, "in_reply_to": msg_id}
-        self._runtime.write(_encode_message(self.id or message.dest, message.src, body))
+        return _encode_message(self.id or message.dest, message.src, body)
 
     def _refuse(self, message: Any) -> None:
-        """Answer what is not a proper message, if that is possible."""
+        """Answer what is no proper message with an error, or log it."""
         match message:
             case {"src": str(src), "body": {"msg_id": int()} as body, **rest}:
                 dest = rest.get("dest")
                 if body.get("in_reply_to") is None and (self.id or isinstance(dest, str)):
                     problem = "a message has a src, a dest and a body with a type"
                     error = RPCError(Code.MALFORMED_REQUEST, problem)
-                    self._fail(Message(src, str(dest), body), error)
+                    answer = self._fail(Message(src, str(dest), body), error)
+                    if answer is not None:
+                        self._runtime.write(answer)
                     return
         self.log(f"dropped what is not a message: {_quote(message)}")
 
@@ -541,10 +559,6 @@ class Runtime(ABC):
         """Call `node.receive` for every line that comes, then `node.close`."""
 
     @abstractmethod
-    def dispatch(self, function: Callable[..., object], *args: Any) -> None:
-        """Run a handler; `node.receive` calls this."""
-
-    @abstractmethod
     def write(self, line: str) -> None:
         """Send a line, which is given without its newline."""
 
@@ -579,16 +593,16 @@ DRAIN = 5.0  # seconds for which handlers may go on after the end of input
 
 
 class StdioRuntime(Runtime):
-    """Lines from stdin and to stdout, handlers in the threads of a pool.
+    """Lines from stdin and to stdout, handlers in the threads of a ThreadPoolExecutor.
 
-    One thread of the pool at a time is the reader. It takes in what has come, lets the handlers
-    run, writes what they sent in one go, and reads on. It runs them itself, because to wake
-    another thread for each message costs several times what a quick handler does. A handler
-    that is about to wait in `rpc` or `sleep` first makes another thread the reader; if one keeps
-    the reader in any other way, the watchdog does.
+    One thread of the pool at a time is the reader. It takes in what has come, runs the handlers,
+    writes what they sent in one go, and reads on. It runs them itself because to wake another
+    thread for each message costs several times what a quick handler does. A handler that is
+    about to wait, in `rpc` or `sleep`, first makes another thread the reader; when one keeps the
+    reader in any other way, the watchdog does.
 
-    While a handler is kept, it may wait for an answer that is behind other requests: so all that
-    has come is taken in, and answers handed over, before more handlers run.
+    A handler that is kept may be waiting for an answer behind other requests. So while there is
+    one, all that has come is taken in, and answers are handed over, before more handlers run.
     """
 
     def __init__(self, stdin: int = 0, stdout: int = 1) -> None:
@@ -598,7 +612,7 @@ class StdioRuntime(Runtime):
         self._pool = ThreadPoolExecutor(MOST_THREADS, "pool")
         self._partial: list[bytes] = []  # of a line whose end has not come yet
         self._lines: deque[bytes] = deque()
-        self._put_off: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._put_off: deque[Message] = deque()
         self._handling: list[int] = []  # the reader, unless it waits for input; or else nobody
         self._running: set[int] = set()  # threads of the pool, except those in `rpc` or `sleep`
         self._background: set[threading.Thread] = set()
@@ -621,12 +635,6 @@ class StdioRuntime(Runtime):
             self._finish()
         finally:
             sys.stdout = stdout
-
-    def dispatch(self, function: Callable[..., object], *args: Any) -> None:
-        if len(self._running) == 1:
-            function(*args)
-        else:
-            self._put_off.append((function, args))
 
     def write(self, line: str) -> None:
         self._outbox.append(line)
@@ -715,13 +723,28 @@ class StdioRuntime(Runtime):
         return True
 
     def _work(self) -> None:
-        """Let the node receive all lines, run what was put off, write what was sent."""
+        """Let the node take in all lines and handle the messages; write what it sent."""
+        take_in, handle = self._node.take_in, self._node.handle
+        lines, put_off, outbox = self._lines, self._put_off, self._outbox
+        running, handling = self._running, self._handling
         try:
-            while self._lines:
-                self._node.receive(self._lines.popleft())
-            while self._put_off and len(self._running) <= CROWD:
-                function, args = self._put_off.popleft()
-                function(*args)
+            while True:
+                if lines:
+                    message = take_in(lines.popleft())
+                    if message is None:
+                        continue
+                    if len(running) > 1:
+                        put_off.append(message)
+                        continue
+                elif put_off and len(running) <= CROWD:
+                    message = put_off.popleft()
+                else:
+                    break
+                answer = handle(message)
+                if answer is not None:
+                    outbox.append(answer)  # as `write` does; a call would be dear here
+                    if not handling:
+                        self._flush()
         except IndexError:  # another thread was quicker
             pass
         except BaseException:  # which is no Exception, or the node would have seen to it

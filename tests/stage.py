@@ -63,9 +63,6 @@ class StageRuntime(maelstrom_node.Runtime):
     def serve(self, node: Node) -> None:
         self.node = node
 
-    def dispatch(self, function: Callable[..., object], *args: Any) -> None:
-        function(*args)
-
     def write(self, line: str) -> None:
         assert "\n" not in line
         sent = json.loads(line)

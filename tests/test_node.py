@@ -290,7 +290,6 @@ UNANSWERABLE = {
     "empty": "",
     "blank": " \t ",
     "no UTF-8": b'{"src": "c1", "dest": "n1", "body": {"type": "echo", "echo": "\xff"}}',
-    "UTF-8 surrogate": b'"\xed\xa0\x80"',
     "NUL": b"\0",
     "too deep": "[" * 100_000 + "]" * 100_000,
     "too long a number": "9" * 5000,

@@ -227,6 +227,7 @@ def test_an_init_hook_can_wait_for_an_answer(stage):
     assert stage.next()["body"]["type"] == "init_ok"
 
 
+@pytest.mark.usefixtures("no_watchdog")
 def test_hundreds_of_handlers_can_wait_for_answers(stage):
     many = 500
     stage.node.on("get")(lambda message: stage.node.rpc("n2", {"type": "read"}, timeout=PATIENCE))
@@ -240,6 +241,7 @@ def test_hundreds_of_handlers_can_wait_for_answers(stage):
     assert answered(stage.next() for _ in range(many)) == list(range(many))
 
 
+@pytest.mark.usefixtures("no_watchdog")
 def test_sleeping_handlers_keep_nobody(stage):
     @stage.node.on("nap")
     def nap(message):
@@ -336,6 +338,31 @@ def test_a_crowd_dissolves_when_some_of_it_wait_for_answers(stage, gate, monkeyp
     assert answered(messages) == list(range(2, 9))
     stage.answer(read, type="read_ok")
     assert stage.next()["body"]["in_reply_to"] == 1
+
+
+@pytest.mark.usefixtures("no_watchdog")
+def test_an_answer_goes_out_though_its_thread_goes_on_to_block(stage, gate, monkeypatch):
+    monkeypatch.setattr(maelstrom_node, "CROWD", 1)
+    entered, leave = threading.Event(), threading.Event()
+
+    @stage.node.on("get")
+    def get(message):
+        stage.node.rpc("n2", {"type": "read"}, timeout=PATIENCE)
+        entered.set()
+        leave.wait(PATIENCE)
+        return {"type": "get_ok"}
+
+    stage.start()
+    stage.put(message("c1", "n1", "get", msg_id=1))
+    stage.answer(stage.next(), type="read_ok")
+    assert entered.wait(PATIENCE)
+    answer = stage.node.request("n2", {"type": "read"})
+    read = stage.next()
+    stage.put(echo(2), message("c1", "n1", "wait", msg_id=3))
+    stage.answer(read, type="read_ok")
+    answer.result(PATIENCE)  # so the lines before it have been taken in, and put off
+    leave.set()
+    assert answered(stage.next() for _ in range(2)) == [1, 2]
 
 
 def test_a_late_answer_blocks_nothing(stage, capsys):

@@ -80,9 +80,6 @@ class SimulatedRuntime(maelstrom_node.Runtime):
     def serve(self, node: maelstrom_node.Node) -> None:
         self._host.serve(node)
 
-    def dispatch(self, function: Callable[..., object], *args: Any) -> None:
-        function(*args)
-
     def write(self, line: str) -> None:
         self._host.send(line)
 
