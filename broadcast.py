@@ -118,9 +118,14 @@ def owed(peer):
         return {node.id: acked[peer][me]}
     if node.id == hub:
         return {id: number for id, number in zip(node.ids, acked[peer]) if id != peer}
-    if hub in silent:
+    if not has_hub():
         return {node.id: max(acked[peer][me], acked[hub][me])}
     return {}
+
+
+def has_hub():
+    """Is there a hub that sees to it that everybody gets everything?"""
+    return budget and node.ids[0] not in silent
 
 
 # Spreading what is new
@@ -149,7 +154,7 @@ def spread():
     """Send what is new on its way: in a batch if there is time and a hub, otherwise at once."""
     global batch_waits
     with lock:
-        pushing = not budget or node.ids[0] in silent
+        pushing = not has_hub()
         batching = not pushing and not batch_waits
         batch_waits = batch_waits or batching
     if pushing:
@@ -203,8 +208,8 @@ def look_for_the_unacknowledged():
     """Ask those who should have acknowledged something long ago; of the silent, one at a time."""
     now = node.now()
     with lock:
-        hub_sees_to_it = budget and node.id != node.ids[0] and node.ids[0] not in silent
-        peers = node.ids[:1] if hub_sees_to_it else node.peers
+        is_spoke = has_hub() and node.id != node.ids[0]
+        peers = node.ids[:1] if is_spoke else node.peers
         late = [peer for peer in peers if peer not in silent and is_late(peer, now)]
     for peer in late:
         node.spawn(ask, peer)

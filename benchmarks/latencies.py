@@ -12,7 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from workbench.history import read_history
-from workbench.sweep import quantile
+from workbench.values import quantile
 
 NANOS_PER_MILLI = 1e6
 

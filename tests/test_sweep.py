@@ -13,6 +13,7 @@ from rich.console import Console
 from workbench import sweep
 from workbench.cli import main
 from workbench.options import Options
+from workbench.values import quantile
 
 ROOT = Path(__file__).parent.parent
 FLAGS = ["-w", "echo", "--bin", str(ROOT / "echo.py"), "--node-count", "1", "--time-limit", "1"]
@@ -37,7 +38,7 @@ def test_seeds_are_a_range_with_both_ends():
 
 def test_the_figures_spread_from_min_to_max():
     values = list(range(1, 101))
-    assert [sweep.quantile(values, q) for q in (0, 0.5, 0.99, 1)] == [1, 51, 100, 100]
+    assert [quantile(values, q) for q in (0, 0.5, 0.99, 1)] == [1, 51, 100, 100]
 
 
 def test_a_failure_comes_with_the_command_that_brings_it_back(script, capsys):

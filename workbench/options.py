@@ -151,7 +151,6 @@ def add_check_flags(parser: argparse.ArgumentParser, workloads: Sequence[str]) -
         metavar="INT",
         help="most writes to a key (default: 16)",
     )
-
     parser.add_argument("--strict", action="store_true", help="let warnings make a test invalid")
 
 

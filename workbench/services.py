@@ -197,6 +197,12 @@ def default_services(random: Random) -> dict[str, Service]:
     }
 
 
+def start_all(network: Network, random: Random) -> None:
+    """Let all services answer on the network."""
+    for name, service in default_services(random).items():
+        start(name, service, network)
+
+
 def start(name: str, service: Service, network: Network) -> None:
     """Let `service` answer on the network as `name`."""
 

@@ -27,6 +27,7 @@ from workbench.errors import UsageError
 from workbench.options import Options
 from workbench.runner import simulate
 from workbench.summary import WRITTEN, figures, number
+from workbench.values import quantile
 
 FAILING_SHOWN = 10
 AT_A_TIME = 256  # seeds that are handed out
@@ -187,8 +188,3 @@ def with_seed(command: Sequence[str], seed: int) -> list[str]:
     """The command line of one seed's test."""
     cut = command.index("--") if "--" in command else len(command)
     return [*command[:cut], "--simulate", "--seed", str(seed), *command[cut:]]
-
-
-def quantile(values: Sequence[float], q: float) -> float:
-    """The value at rank floor(n q) of sorted `values`, as Jepsen takes quantiles."""
-    return values[min(len(values) - 1, int(len(values) * q))]

@@ -73,8 +73,7 @@ class Test:
             self.recorder.record,
             self._client_names,
         )
-        for name, service in services.default_services(stream(seed, "services")).items():
-            services.start(name, service, self.network)
+        services.start_all(self.network, stream(seed, "services"))
         self.cluster = make_cluster(self.network)
         self.nemesis = Nemesis(
             options,

@@ -96,8 +96,7 @@ class Simulation:
         self._drops: list[Pattern] = []
         self._grudge: dict[str, frozenset[str]] = {}
         self._network.filter = self._is_dropped
-        for name, service in services.default_services(stream(seed, "services")).items():
-            services.start(name, service, self._network)
+        services.start_all(self._network, stream(seed, "services"))
         for node in played:
             self._network.join(node, self._unexpected.append)
         self._network.join("c9", self._unexpected.append)

@@ -1,4 +1,4 @@
-"""How values compare: as in Clojure, where 1, 1.0 and true are three different values.
+"""How values compare and rank: as in Clojure, where 1, 1.0 and true are three different values.
 
 Elements of a set and ids may be any JSON value. Python takes `1 == 1.0 == True` for granted and
 can neither hash nor order lists and dicts; checkers need both.
@@ -7,7 +7,10 @@ can neither hash nor order lists and dicts; checkers need both.
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def identity(value: Any) -> Any:
@@ -36,3 +39,8 @@ def order(value: Any) -> Any:
     if isinstance(value, dict):
         return (5, len(value), sorted([order(key), order(item)] for key, item in value.items()))
     return (6, len(value), sorted(map(order, value)))
+
+
+def quantile(ranked: Sequence[T], q: float) -> T:
+    """Quantile `q` (0 to 1) of sorted values, as Jepsen takes it: the one of rank floor(n q)."""
+    return ranked[min(len(ranked) - 1, int(len(ranked) * q))]

@@ -21,7 +21,7 @@ from workbench.checkers.verdict import UNKNOWN
 from workbench.edn import Keyword
 from workbench.history import History, Operation, as_map
 from workbench.options import Options
-from workbench.values import identity, order
+from workbench.values import identity, order, quantile
 
 QUANTILES = (0, 0.5, 0.95, 0.99, 1)
 WORST_SHOWN = 8
@@ -157,9 +157,9 @@ def _find_last_reads(elements: dict[Any, Element], reads: Iterable[Read]) -> Non
 
 
 def quantiles(values: Sequence[int]) -> dict[float, int]:
-    """The values at Jepsen's quantiles: quantile q of n values is the one of rank floor(n q)."""
+    """The values at the quantiles that Jepsen shows."""
     ranked = sorted(values)
-    return {q: ranked[min(len(ranked) - 1, int(len(ranked) * q))] for q in QUANTILES}
+    return {q: quantile(ranked, q) for q in QUANTILES}
 
 
 def _listed(name: str, elements: Sequence[Element]) -> dict[str, Any]:
