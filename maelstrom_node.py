@@ -187,7 +187,7 @@ class Node:
         self.lin_tso = TSO(self)
         self._runtime = runtime or default_runtime()
         self._handlers: dict[str, Handler] = {}
-        self._init_handlers: dict[str, Handler] = {}
+        self._init_handlers: list[Handler] = []
         self._routes: dict[str, Handler] = {}  # the handlers, once init is done
         self._tasks: list[tuple[float, Callable[[], object]]] = []
         self._msg_ids = count(1)
@@ -199,12 +199,15 @@ class Node:
     def on(self, type: str) -> Callable[[F], F]:
         """Decorate the handler for messages of a type. Raises ValueError if there is one.
 
-        The handler for "init" runs before init_ok goes out, and what it returns is ignored.
+        Only "init" may have several. They run before init_ok goes out, in the order in which they
+        were decorated, and what they return is ignored.
         """
 
         def register(handler: F) -> F:
-            handlers = self._init_handlers if type == "init" else self._handlers
-            first = handlers.setdefault(type, handler)
+            if type == "init":
+                self._init_handlers.append(handler)
+                return handler
+            first = self._handlers.setdefault(type, handler)
             if first is not handler:
                 both = f"{_describe(first)} and {_describe(handler)}"
                 raise ValueError(f"two handlers for {type!r}: {both}")
@@ -361,7 +364,7 @@ class Node:
             raise RPCError(Code.MALFORMED_REQUEST, "init has a node_id and a list of node_ids")
         if not self._is_ready:
             self.id, self.ids, self.peers = id, ids, [other for other in ids if other != id]
-            for handler in self._init_handlers.values():
+            for handler in self._init_handlers:
                 handler(message)
             self._routes = self._handlers
             for seconds, task in self._tasks:
@@ -531,6 +534,197 @@ class TSO:
         """A number greater than any that anybody got before. Raises RPCError."""
         ts: int = self._node.rpc("lin-tso", {"type": "ts"}, self.timeout)["ts"]
         return ts
+
+
+# ---------------------------------------------------------------------------------------------
+# Replication
+# ---------------------------------------------------------------------------------------------
+
+
+class Replication:
+    """A *log* for each node, to which only that node appends, and of which all come to have all.
+
+    A *version vector* says how much of every log a node has: one number per node, however many
+    entries there are. Every message carries its sender's, and so acknowledges for free.
+
+    - Push. A peer is sent what is new, and again the latest that it hasn't acknowledged: so the
+      next push brings what was lost.
+    - Repair. Who has waited too long for an acknowledgement asks, and both send what the other
+      lacks.
+    - Silence. Who doesn't answer is silent: it is sent nothing more, but asked again now and then.
+      As soon as one silent node is heard, all are asked.
+
+    What else there is to say, such as what an entry does, a subclass says by overriding `apply`,
+    `take`, `owed` or `heard`. All but `heard` are called with the lock held; `push` and `ask`
+    must be called without. The types of the messages are "news" and "compare".
+
+    The idea is anti-entropy: Demers and others, Epidemic Algorithms for Replicated Database
+    Maintenance, 1987; the vectors are those of Parker and others, 1983.
+    """
+
+    AGAIN = 16  # entries of a log, at most, that a push sends again
+    LOOK = 0.5  # seconds from one look for the unacknowledged to the next
+    TIMEOUT = 0.7  # seconds that an answer may take
+
+    def __init__(self, node: Node, lock: threading.Lock, patience: float = 1.0) -> None:
+        self.node = node
+        self.lock = lock  # guards everything below, and what the script keeps
+        self.patience = patience  # seconds that what is owed may remain unacknowledged
+        self.logs: dict[str, list[Any]] = {}  # node -> its entries, as far as they are here
+        self.have: list[int] = []  # our version vector: how long they are, in the order of node.ids
+        self.acked: dict[str, list[int]] = {}  # peer -> its version vector, as it told us
+        self.silent: dict[str, bool] = {}  # who didn't answer, the one asked longest ago first
+        self._sent: dict[str, dict[str, int]] = {}  # peer -> how much of which log it was sent
+        self._asked: set[str] = set()  # who has been asked, and may still answer
+        self._place: dict[str, int] = {}  # node -> its place in a version vector
+        self._times: dict[str, list[float]] = {}  # node -> when each of its entries came here
+        self._early: dict[str, dict[int, Any]] = {}  # node -> entries before their turn, by number
+        node.on("init")(self._init)
+        node.on("news")(self._news)
+        node.on("compare")(self._compare)
+        node.every(self.LOOK)(self._look_for_the_unacknowledged)
+        node.every(self.TIMEOUT)(self._try_the_silent)
+
+    # What a subclass may say
+
+    def apply(self, origin: str, entry: Any) -> None:
+        """Let an entry take effect. All entries of a log come here, once and in their order."""
+
+    def take(self, origin: str, first: int, entries: list[Any]) -> None:
+        """Put entries into the log of `origin`; the first of them has the number `first`."""
+        log, early = self.logs[origin], self._early[origin]
+        for number, entry in enumerate(entries, first):
+            if number >= len(log):
+                early[number] = entry
+        while len(log) in early:
+            entry = early.pop(len(log))
+            log.append(entry)
+            self._times[origin].append(self.node.now())
+            self.have[self._place[origin]] += 1
+            self.apply(origin, entry)
+
+    def owed(self, peer: str) -> dict[str, int]:
+        """Which logs we must see that `peer` gets, and how much of each it has for all we know."""
+        return {self.node.id: self.acked[peer][self._place[self.node.id]]}
+
+    def heard(self, peer: str, body: Body) -> None:
+        """Make something of a message from a peer, when its news are taken in."""
+
+    # What a script does
+
+    def append(self, entry: Any) -> None:
+        """Append to this node's log; to be called with the lock held."""
+        self.take(self.node.id, len(self.logs[self.node.id]), [entry])
+
+    def push(self, peers: list[str] | None = None, **extra: Any) -> None:
+        """Send peers, or all, what we owe them, except those that are silent."""
+        peers = self.node.peers if peers is None else peers
+        with self.lock:
+            peers = [peer for peer in peers if peer not in self.silent]
+            news = {peer: self._news_for(peer, self._unsent(peer)) for peer in peers}
+        for peer, body in news.items():
+            self.node.send(peer, {"type": "news", **body, **extra})
+
+    def ask(self, peer: str) -> bool:
+        """Compare notes with a peer: each sends what the other lacks. Did it answer?"""
+        with self.lock:
+            if peer in self._asked:
+                return False
+            self._asked.add(peer)
+            question = {"type": "compare", "have": self.have[:]}
+        try:
+            answer = self.node.rpc(peer, question, self.TIMEOUT)
+        except RPCError:
+            with self.lock:
+                self.silent.pop(peer, None)
+                self.silent[peer] = True
+            return False
+        finally:
+            with self.lock:
+                self._asked.discard(peer)
+        self._hear(peer, answer)
+        with self.lock:
+            body = self._news_for(peer, self.known(peer))
+        if body["news"]:
+            self.node.send(peer, {"type": "news", **body})
+        return True
+
+    # Inside
+
+    def _init(self, message: Message) -> None:
+        ids = self.node.ids
+        self.have = [0] * len(ids)
+        self._place = {id: place for place, id in enumerate(ids)}
+        for id in ids:
+            self.logs[id], self._times[id], self._early[id] = [], [], {}
+            self.acked[id] = [0] * len(ids)
+            self._sent[id] = dict.fromkeys(ids, 0)
+
+    def _news(self, message: Message) -> None:
+        self._hear(message.src, message.body)
+
+    def _compare(self, message: Message) -> Body:
+        self._hear(message.src, message.body)
+        with self.lock:
+            return {"type": "compare_ok", **self._news_for(message.src, self.known(message.src))}
+
+    def _hear(self, peer: str, body: Body) -> None:
+        """Take in the news of a peer, and what it has."""
+        with self.lock:
+            for origin, (first, *entries) in body.get("news", {}).items():
+                self.take(origin, first, entries)
+            if sum(body["have"]) > sum(self.acked[peer]):  # older messages may come later
+                self.acked[peer] = body["have"]
+            is_back = self.silent.pop(peer, False)
+        if is_back:  # so others may be
+            for other in list(self.silent):
+                self.node.spawn(self.ask, other)
+        self.heard(peer, body)
+
+    def known(self, peer: str) -> dict[str, int]:
+        """How much a peer has of every log, for all we know."""
+        return dict(zip(self.node.ids, self.acked[peer]))
+
+    def _unsent(self, peer: str) -> dict[str, int]:
+        """What we owe to a peer, except what it was sent, but may yet have to acknowledge."""
+        sent, logs = self._sent[peer], self.logs
+        return {
+            id: max(number, min(sent[id], len(logs[id]) - self.AGAIN))
+            for id, number in self.owed(peer).items()
+        }
+
+    def _news_for(self, peer: str, known: dict[str, int]) -> Body:
+        """What the logs hold beyond the numbers in `known`, and our version vector."""
+        news = {}
+        for id, number in known.items():
+            log = self.logs[id]
+            if number < len(log):
+                news[id] = [number, *log[number:]]
+                self._sent[peer][id] = len(log)
+        return {"news": news, "have": self.have[:]}
+
+    def _look_for_the_unacknowledged(self) -> None:
+        """Ask those who should have acknowledged something long ago."""
+        now = self.node.now()
+        with self.lock:
+            peers = [peer for peer in self.node.peers if peer not in self.silent]
+            late = [peer for peer in peers if self._is_late(peer, now)]
+        for peer in late:
+            self.node.spawn(self.ask, peer)
+
+    def _is_late(self, peer: str, now: float) -> bool:
+        # Two that wait for each other's acknowledgement need not both ask.
+        patience = self.patience + (self.LOOK if self.node.id > peer else 0)
+        return any(
+            number < len(self.logs[id]) and self._times[id][number] < now - patience
+            for id, number in self.owed(peer).items()
+        )
+
+    def _try_the_silent(self) -> None:
+        with self.lock:
+            peer = next(iter(self.silent), None)
+        if peer is not None:
+            self.ask(peer)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -87,6 +87,17 @@ def test_a_value_that_was_lost_comes_with_the_next(push):
     push.assert_sent("n0", "n2", "news", news={"n0": [0, 7, 8]})
 
 
+def test_messages_do_not_grow_while_nobody_acknowledges_what_they_bring(push):
+    for value in range(50):
+        push.request("n0", "broadcast", message=value)
+    push.advance(0.1)
+    to_n1 = push.sent("n0", "n1", "news")
+    assert [len(message.body["news"]["n0"]) - 1 for message in to_n1[:3]] == [1, 2, 3]
+    assert max(len(message.body["news"]["n0"]) - 1 for message in to_n1) < 20
+    assert {value for m in to_n1 for value in m.body["news"]["n0"][1:]} == set(range(50))
+    push.ignore_the_rest()
+
+
 def test_who_does_not_acknowledge_is_asked(push):
     push.request("n0", "broadcast", message=7)
     push.advance(0.1)

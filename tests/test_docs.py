@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from challenge_runs import run
 
 from workbench import challenges
 from workbench.cli import main
@@ -37,6 +38,11 @@ def test_the_node_that_calls_others_does(script):
     cluster.advance(0.5)
     cluster.assert_sent("n0", "n1", "gossip", value=1)
     cluster.close()
+
+
+def test_the_node_that_replicates_survives_partitions(script):
+    source = script(blocks(ROOT / "README.md", "python")[2] + "\nnode.run()\n")
+    assert run("3c", bin=str(source), time_limit=10)["valid?"] is True
 
 
 def test_the_examples_of_simulation_pass(tmp_path):

@@ -189,10 +189,6 @@ def test_a_second_handler_for_a_type_is_an_error(bare):
         @bare.node.on("read")
         def second(message): ...
 
-    bare.node.on("init")(first)
-    with pytest.raises(ValueError, match="'init'"):
-        bare.node.on("init")(first.__call__)
-
 
 def test_nothing_that_is_passed_in_is_changed(stage):
     body, reply = {"type": "x"}, {"type": "read_ok"}
@@ -218,6 +214,14 @@ def test_the_init_hook_runs_before_init_ok_goes_out(bare):
 
     bare.receive(init())
     assert [sent["body"]["type"] for sent in bare.runtime.sent] == ["hello", "init_ok"]
+
+
+def test_init_may_have_several_handlers_which_run_in_their_order(bare):
+    calls = []
+    for name in "abc":
+        bare.node.on("init")(lambda message, name=name: calls.append(name))
+    bare.init()
+    assert calls == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("when", ["before", "during"])

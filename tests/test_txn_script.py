@@ -128,7 +128,7 @@ def test_who_does_not_acknowledge_is_asked(alone):
     alone.advance(0.1)
     alone.assert_sent("n0", "n1", "news")
     alone.assert_silent(0.8)
-    alone.advance(0.5)
+    alone.advance(0.7)
     alone.assert_sent("n0", "n1", "compare", have=[1, 0])
 
 
