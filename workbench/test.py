@@ -18,6 +18,7 @@ from workbench.checkers import availability, stats
 from workbench.checkers.verdict import UNKNOWN, merge_valid
 from workbench.client import Client, Outcome
 from workbench.cluster import Cluster, stream
+from workbench.edn import Keyword
 from workbench.errors import NodeError, UsageError
 from workbench.history import History
 from workbench.load import Load
@@ -229,7 +230,7 @@ def check(history: History, options: Options) -> Results:
         "workload": _checked(workload, history, options),
     }
     results["valid?"] = merge_valid(part["valid?"] for part in results.values())
-    if "error" not in results["workload"] and (warnings := workload.warnings(history, options)):
+    if "error" not in results["workload"] and (warnings := _warnings(workload, history, options)):
         results["warnings"] = warnings
         if options.strict:
             results["valid?"] = False
@@ -244,3 +245,12 @@ def _checked(workload: type[Workload], history: History, options: Options) -> Re
         raise
     except Exception as error:
         return {"valid?": UNKNOWN, "error": f"the checker failed: {error!r}"}
+
+
+def _warnings(workload: type[Workload], history: History, options: Options) -> list[dict[str, Any]]:
+    """What Maelstrom lets pass; for a history with which the search for it fails, that it did."""
+    try:
+        return workload.warnings(history, options)
+    except Exception as error:
+        text = f"the search for what Maelstrom lets pass failed: {error!r}"
+        return [{"kind": Keyword("unsearched"), "text": text, "count": 1, "first": {}}]

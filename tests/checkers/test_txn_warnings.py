@@ -12,6 +12,7 @@ from workbench.checkers.txn_rw_register import check, warnings
 from workbench.checkers.txn_warnings import OCCASIONS
 from workbench.history import NEMESIS, History, Operation, read_history
 from workbench.options import Options
+from workbench.test import check as judge
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 # Process 0 talks to n0, process 1 to n1.
@@ -151,3 +152,19 @@ def test_recorded_runs_that_maelstrom_finds_valid(case, expected):
     nodes = ("n0",) if case == "txn-one-ser" else ("n0", "n1")
     found = warnings(read_history(HISTORIES / case), Options(nodes=nodes, concurrency=4))
     assert {str(warning["kind"]): warning["count"] for warning in found} == expected
+
+
+# Histories that make no sense
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_request_that_is_none_is_no_reason_to_lose_the_verdict(strict):
+    operations = list(history("w x 1", "r x 1"))
+    operations[2] = replace(operations[2], value=[["r", "x"]])  # without its third part
+    options = replace(TWO_NODES, workload="txn-rw-register", strict=strict)
+    results = judge(History(operations), options)
+    assert results["workload"]["valid?"] is True
+    assert results["valid?"] is not strict
+    (warning,) = results["warnings"]
+    assert str(warning["kind"]) == "unsearched"
+    assert "not enough values to unpack" in warning["text"]
