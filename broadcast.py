@@ -42,15 +42,17 @@ class Values(Replication):
         seen.update(values)  # they show even before their turn
         super().take(origin, first, values)
 
-    def owed(self, peer):
+    def owed(self):
         """With a hub, everything goes to the hub, and from there to everybody."""
-        if not budget or peer == node.ids[0]:
-            return super().owed(peer)
-        if is_hub():
-            return {id: number for id, number in self.known(peer).items() if id != peer}
-        if not has_hub():
-            return {node.id: max(self.known(peer)[node.id], self.known(node.ids[0])[node.id])}
-        return {}
+        hub, owed = node.ids[0], super().owed()
+        if budget and is_hub():
+            return {peer: self.known(peer) for peer in node.peers}
+        if budget and has_hub():
+            return {hub: owed[hub]}
+        if budget:  # what the hub has, it passes on
+            at_hub = owed[hub][node.id]
+            return {peer: {node.id: max(at_hub, known[node.id])} for peer, known in owed.items()}
+        return owed
 
     def heard(self, peer, body):
         global hub_sent_at, rtt
@@ -132,12 +134,10 @@ def batch():
         batch_waits = False
         if is_hub() and rtt is not None:
             hub_sent_at = node.now()
-    if not is_hub():
-        values.push(node.ids[:1])
-    elif rtt is None:
-        values.push()
-    else:
+    if is_hub() and rtt is not None:
         values.push(rtt=rtt)
+    else:
+        values.push()
 
 
 def measure():

@@ -37,6 +37,7 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
 from functools import lru_cache, partial
 from itertools import count
+from math import ceil
 from random import Random
 from threading import get_ident
 from typing import Any, NamedTuple, TypeVar
@@ -577,7 +578,7 @@ class Replication:
         self._sent: dict[str, dict[str, int]] = {}  # peer -> how much of which log it was sent
         self._asked: set[str] = set()  # who has been asked, and may still answer
         self._place: dict[str, int] = {}  # node -> its place in a version vector
-        self._times: dict[str, list[float]] = {}  # node -> when each of its entries came here
+        self._looks: list[list[int]] = []  # what we had at the last looks, and at first
         self._early: dict[str, dict[int, Any]] = {}  # node -> entries before their turn, by number
         node.on("init")(self._init)
         node.on("news")(self._news)
@@ -599,29 +600,35 @@ class Replication:
         while len(log) in early:
             entry = early.pop(len(log))
             log.append(entry)
-            self._times[origin].append(self.node.now())
             self.have[self._place[origin]] += 1
             self.apply(origin, entry)
 
-    def owed(self, peer: str) -> dict[str, int]:
-        """Which logs we must see that `peer` gets, and how much of each it has for all we know."""
-        return {self.node.id: self.acked[peer][self._place[self.node.id]]}
+    def owed(self) -> dict[str, dict[str, int]]:
+        """Whom we must see that it gets which logs: peer -> log -> how much it has of it."""
+        me, place = self.node.id, self._place[self.node.id]
+        return {peer: {me: self.acked[peer][place]} for peer in self.node.peers}
 
     def heard(self, peer: str, body: Body) -> None:
         """Make something of a message from a peer, when its news are taken in."""
 
     # What a script does
 
+    def known(self, peer: str) -> dict[str, int]:
+        """How much a peer has of every log, for all we know."""
+        return dict(zip(self.node.ids, self.acked[peer]))
+
     def append(self, entry: Any) -> None:
         """Append to this node's log; to be called with the lock held."""
         self.take(self.node.id, len(self.logs[self.node.id]), [entry])
 
-    def push(self, peers: list[str] | None = None, **extra: Any) -> None:
-        """Send peers, or all, what we owe them, except those that are silent."""
-        peers = self.node.peers if peers is None else peers
+    def push(self, **extra: Any) -> None:
+        """Send peers what we owe them, except those that are silent."""
         with self.lock:
-            peers = [peer for peer in peers if peer not in self.silent]
-            news = {peer: self._news_for(peer, self._unsent(peer)) for peer in peers}
+            news = {
+                peer: self._news_for(peer, known)
+                for peer, known in self.owed().items()
+                if peer not in self.silent
+            }
         for peer, body in news.items():
             self.node.send(peer, {"type": "news", **body, **extra})
 
@@ -644,7 +651,7 @@ class Replication:
                 self._asked.discard(peer)
         self._hear(peer, answer)
         with self.lock:
-            body = self._news_for(peer, self.known(peer))
+            body = self._answer_to(peer)
         if body["news"]:
             self.node.send(peer, {"type": "news", **body})
         return True
@@ -654,9 +661,10 @@ class Replication:
     def _init(self, message: Message) -> None:
         ids = self.node.ids
         self.have = [0] * len(ids)
+        self._looks = [self.have[:]]
         self._place = {id: place for place, id in enumerate(ids)}
         for id in ids:
-            self.logs[id], self._times[id], self._early[id] = [], [], {}
+            self.logs[id], self._early[id] = [], {}
             self.acked[id] = [0] * len(ids)
             self._sent[id] = dict.fromkeys(ids, 0)
 
@@ -666,7 +674,7 @@ class Replication:
     def _compare(self, message: Message) -> Body:
         self._hear(message.src, message.body)
         with self.lock:
-            return {"type": "compare_ok", **self._news_for(message.src, self.known(message.src))}
+            return {"type": "compare_ok", **self._answer_to(message.src)}
 
     def _hear(self, peer: str, body: Body) -> None:
         """Take in the news of a peer, and what it has."""
@@ -681,44 +689,41 @@ class Replication:
                 self.node.spawn(self.ask, other)
         self.heard(peer, body)
 
-    def known(self, peer: str) -> dict[str, int]:
-        """How much a peer has of every log, for all we know."""
-        return dict(zip(self.node.ids, self.acked[peer]))
-
-    def _unsent(self, peer: str) -> dict[str, int]:
-        """What we owe to a peer, except what it was sent, but may yet have to acknowledge."""
-        sent, logs = self._sent[peer], self.logs
-        return {
-            id: max(number, min(sent[id], len(logs[id]) - self.AGAIN))
-            for id, number in self.owed(peer).items()
-        }
-
     def _news_for(self, peer: str, known: dict[str, int]) -> Body:
-        """What the logs hold beyond the numbers in `known`, and our version vector."""
-        news = {}
+        """What the logs hold beyond the numbers in `known`, and our version vector.
+
+        Of what the peer was sent already only the latest is sent again.
+        """
+        news, sent = {}, self._sent[peer]
         for id, number in known.items():
             log = self.logs[id]
             if number < len(log):
-                news[id] = [number, *log[number:]]
-                self._sent[peer][id] = len(log)
+                first = max(number, min(sent[id], len(log) - self.AGAIN))
+                news[id] = [first, *log[first:]]
+                sent[id] = len(log)
         return {"news": news, "have": self.have[:]}
+
+    def _answer_to(self, peer: str) -> Body:
+        """All that a peer lacks which has just said what it has: it was sent no more than that."""
+        known = self._sent[peer] = self.known(peer)
+        return self._news_for(peer, dict(known))
 
     def _look_for_the_unacknowledged(self) -> None:
         """Ask those who should have acknowledged something long ago."""
-        now = self.node.now()
+        looks = ceil(self.patience / self.LOOK)
         with self.lock:
-            peers = [peer for peer in self.node.peers if peer not in self.silent]
-            late = [peer for peer in peers if self._is_late(peer, now)]
+            self._looks.append(self.have[:])
+            del self._looks[: -looks - 2]
+            peers = {peer: known for peer, known in self.owed().items() if peer not in self.silent}
+            late = [peer for peer, known in peers.items() if self._is_late(peer, known, looks)]
         for peer in late:
             self.node.spawn(self.ask, peer)
 
-    def _is_late(self, peer: str, now: float) -> bool:
-        # Two that wait for each other's acknowledgement need not both ask.
-        patience = self.patience + (self.LOOK if self.node.id > peer else 0)
-        return any(
-            number < len(self.logs[id]) and self._times[id][number] < now - patience
-            for id, number in self.owed(peer).items()
-        )
+    def _is_late(self, peer: str, known: dict[str, int], looks: int) -> bool:
+        """Does a peer lack something that was here so many looks ago?"""
+        looks += self.node.id > peer  # two that wait for each other need not both ask
+        had = self._looks[max(0, len(self._looks) - 1 - looks)]
+        return any(number < had[self._place[id]] for id, number in known.items())
 
     def _try_the_silent(self) -> None:
         with self.lock:
