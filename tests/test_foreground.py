@@ -23,17 +23,18 @@ WE = """
 import signal, sys
 from pathlib import Path
 from workbench import foreground
+from workbench.interrupts import INTERRUPTS
 {prepare}
 def run(output=None):
     command = [sys.executable, "-c", sys.argv[1]]
     return foreground.run(command, cwd=Path.cwd(), output=output)
-before = [signal.getsignal(number) for number in foreground.FORWARDED]
+before = [signal.getsignal(number) for number in INTERRUPTS]
 if {unseen}:
     with open("output", "w+b") as output:
         status = run(output)
 else:
     status = run()
-assert before == [signal.getsignal(number) for number in foreground.FORWARDED]
+assert before == [signal.getsignal(number) for number in INTERRUPTS]
 print(status, end="")
 """
 

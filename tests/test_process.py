@@ -38,6 +38,9 @@ for line in sys.stdin:
 """
 
 
+IGNORE_SIGTERM = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+
+
 @pytest.fixture
 def run(tmp_path, capfd):
     """Run the echo workload with such a node; return the exit status and what was printed."""
@@ -221,9 +224,7 @@ def test_a_node_that_does_not_read_blocks_nobody(run, monkeypatch):
 
 
 def test_a_node_that_ignores_sigterm_is_killed(run):
-    status, output = run(
-        start="signal.signal(signal.SIGTERM, signal.SIG_IGN)", end="time.sleep(60)"
-    )
+    status, output = run(start=IGNORE_SIGTERM, end="time.sleep(60)")
     assert status == 0
     assert "warning: n0 ignored SIGTERM" in output
 
@@ -256,15 +257,17 @@ def test_standard_error_is_kept_and_shown_if_asked_for(run, tmp_path):
 # When the workbench itself is ended
 
 
+@pytest.mark.parametrize("started", [1, 2])
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
 )
-def test_no_process_outlives_the_workbench(tmp_path, number, status):
-    node = tmp_path / "node.py"
+def test_no_process_outlives_the_workbench(tmp_path, number, status, started):
+    """Not even one that won't end by itself, nor if the second node is just being started."""
+    node, ready = tmp_path / "node.py", tmp_path / "ready"
     node.write_text(
         NODE.format(
             python=sys.executable,
-            start="signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+            start=f"{IGNORE_SIGTERM}; open({str(ready)!r}, 'a').write('.')",
             init='answer(message, type="init_ok")',
             echo="pass",
             end="time.sleep(60)",
@@ -278,8 +281,7 @@ def test_no_process_outlives_the_workbench(tmp_path, number, status):
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_until(lambda: (tmp_path / "store/latest/history.jsonl").exists())
-    wait_until(lambda: alive(tmp_path).count("node.py") >= 3)
+    wait_until(lambda: ready.exists() and len(ready.read_text()) >= started)
     os.kill(workbench.pid, number)
     assert workbench.wait(20) == status
     wait_until(lambda: not alive(tmp_path))

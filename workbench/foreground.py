@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from workbench.interrupts import handled
 
 
 def run(
@@ -48,10 +48,7 @@ def run(
         elif number != signal.SIGINT or not _in_foreground_of_terminal():
             child.send_signal(number)
 
-    # What is ignored stays ignored: nohup relies on it.
-    heard = [n for n in FORWARDED if signal.getsignal(n) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, receive) for number in heard}
-    try:
+    with handled(receive):
         child = subprocess.Popen(
             command,
             cwd=cwd,
@@ -66,9 +63,6 @@ def run(
         status = child.wait()
         if received and unseen:
             pass_on(signal.SIGKILL)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     return -received[0] if received else status
 
 

@@ -25,6 +25,7 @@ from typing import IO
 
 from workbench.cluster import Cluster
 from workbench.errors import PROTOCOL, NodeError, quote
+from workbench.interrupts import uninterrupted
 from workbench.loop import MILLIS, RealLoop
 from workbench.network import Message, Network, UnknownEndpoint
 
@@ -401,18 +402,20 @@ class ProcessCluster(Cluster):
 
     def start_node(self, id: str) -> None:
         show = partial(self._show, id) if self._show_stderr else None
-        self._nodes[id] = ProcessNode(
-            id,
-            self._command,
-            self._loop,
-            self._network,
-            self._guardian,
-            self._logs / f"{id}.log",
-            show,
-        )
+        with uninterrupted():  # or else there might be a process that nobody knows
+            self._nodes[id] = ProcessNode(
+                id,
+                self._command,
+                self._loop,
+                self._network,
+                self._guardian,
+                self._logs / f"{id}.log",
+                show,
+            )
 
     def kill_node(self, id: str) -> None:
-        self._nodes.pop(id).kill()
+        with uninterrupted():
+            self._nodes.pop(id).kill()
 
     def pause_node(self, id: str) -> None:
         self._network.pause(id)
@@ -431,11 +434,12 @@ class ProcessCluster(Cluster):
 
     def stop(self) -> list[str]:
         """End all nodes, together."""
-        for node in self._nodes.values():
-            node.ask_to_stop()
-        deadline = time.monotonic() + GRACE
-        forced = [node.id for node in self._nodes.values() if not node.stop(deadline)]
-        self._guardian.dismiss()
+        with uninterrupted():
+            for node in self._nodes.values():
+                node.ask_to_stop()
+            deadline = time.monotonic() + GRACE
+            forced = [node.id for node in self._nodes.values() if not node.stop(deadline)]
+            self._guardian.dismiss()
         if not forced:
             return []
         return [f"{', '.join(forced)} ignored SIGTERM for {GRACE:g} s and had to be killed."]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.console import Console
 
+from workbench.interrupts import terminable
 from workbench.loop import RealLoop
 from workbench.network import Network
 from workbench.options import Options
@@ -95,20 +95,3 @@ def simulate(
         )
 
     return Test(options, loop, store, scripts, log).run()
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP interrupt as Ctrl-C does."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

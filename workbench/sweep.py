@@ -24,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from workbench.errors import UsageError
+from workbench.interrupts import handled
 from workbench.options import Options
 from workbench.runner import simulate
 from workbench.summary import WRITTEN, figures, number
@@ -74,7 +75,9 @@ def executor(dask: str | None) -> Iterator[Executor]:
         workers = os.cpu_count() or 1
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
-        with interrupts(signal.SIG_IGN):  # which the workers inherit: Ctrl-C is not for them
+        with handled(
+            signal.SIG_IGN, (signal.SIGINT,)
+        ):  # which the workers inherit: Ctrl-C is not for them
             wait([pool.submit(os.getpid) for _ in range(workers)])
         try:
             yield pool
@@ -105,23 +108,13 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-@contextmanager
-def interrupts(handler: Any) -> Iterator[None]:
-    """Handle Ctrl-C in another way for a while."""
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def sweep(
     options: Options, numbers: Sequence[int], pool: Executor, console: Console
 ) -> tuple[list[Outcome], bool]:
     """Run all seeds. Returns the outcomes by seed, and whether all came: Ctrl-C ends it early."""
     # Raised anywhere, a KeyboardInterrupt could leave the executor in the middle of something.
     interrupted: list[int] = []
-    with interrupts(lambda number, frame: interrupted.append(number)):
+    with handled(lambda number, _: interrupted.append(number), (signal.SIGINT,)):
         outcomes = _run(options, numbers, pool, console, interrupted)
     outcomes.sort(key=lambda outcome: outcome.seed)
     return outcomes, len(outcomes) == len(numbers)
