@@ -127,3 +127,19 @@ def test_a_killed_node_is_initialised_anew(tmp_path):
     messages = (tmp_path / "kept" / "messages.jsonl").read_text()
     assert messages.count('"type": "init"') > len(BROADCAST.nodes)
     assert messages.count('"type": "topology"') > len(BROADCAST.nodes)
+
+
+# The node library
+
+
+@pytest.mark.parametrize("addition", ["", "\n# mine\n"], ids=["the same", "another"])
+def test_another_node_library_beside_the_script_is_not_used_and_said_so(tmp_path, addition):
+    library = tmp_path / "maelstrom_node.py"
+    library.write_text((ROOT / "maelstrom_node.py").read_text() + addition)
+    script = tmp_path / "echo.py"
+    script.write_text((ROOT / "echo.py").read_text())
+    logged: list[str] = []
+    options = Options(workload="echo", bin=str(script), nodes=("n0",), time_limit=1)
+    assert simulate(options, None, logged.append)["valid?"] is True
+    warnings = [line for line in logged if line.startswith("warning: ")]
+    assert [str(library) in line for line in warnings] == ([True] if addition else [])

@@ -68,8 +68,6 @@ def execute(options: Options, store: Store, log: RunLog) -> Results:
     with Progress(test, log.console):
         results = test.run()
     loop.close()
-    for warning in test.warnings:
-        log(f"warning: {warning}")
     return results
 
 

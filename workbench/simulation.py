@@ -351,6 +351,9 @@ class SimulatedCluster(Cluster):
         self.loop.shut_down()
         if self._restore:
             self._restore()
+        ours, copy = Path(maelstrom_node.__file__), self.script.parent / "maelstrom_node.py"
+        if copy.is_file() and copy.read_bytes() != ours.read_bytes():
+            return [f"{copy} was not used: it differs from {ours}, with which nodes are simulated."]
         return []
 
     def _borrow(self) -> None:

@@ -86,7 +86,6 @@ class Test:
             self._revive,
         )
         self.phase = "starting"
-        self.warnings: list[str] = []
         self._phases: Iterator[Callable[[], None]] = iter(
             (self._initialise, self._set_up, self._load, self._recover, self._finish)
         )
@@ -106,7 +105,8 @@ class Test:
         except (NodeError, KeyboardInterrupt) as problem:
             error = problem
         finally:
-            self.warnings += self.cluster.stop()
+            for warning in self.cluster.stop():
+                self.log(f"warning: {warning}")
             self.recorder.end()
         results = self.judge()
         if isinstance(error, NodeError):
