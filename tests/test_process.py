@@ -257,19 +257,26 @@ def test_standard_error_is_kept_and_shown_if_asked_for(run, tmp_path):
 # When the workbench itself is ended
 
 
-@pytest.mark.parametrize("started", [1, 2])
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
+    ("number", "moment", "status"),
+    [
+        (signal.SIGINT, "starting", 130),
+        (signal.SIGTERM, "starting", 130),
+        (signal.SIGINT, "running", 130),
+        (signal.SIGTERM, "running", 130),
+        (signal.SIGKILL, "running", -9),
+    ],
 )
-def test_no_process_outlives_the_workbench(tmp_path, number, status, started):
+def test_no_process_outlives_the_workbench(tmp_path, number, moment, status):
     """Not even one that won't end by itself, nor if the second node is just being started."""
-    node, ready = tmp_path / "node.py", tmp_path / "ready"
+    node, there = tmp_path / "node.py", tmp_path / "there"
+    leave_a_sign = f"open({str(there)!r}, 'a').write('.')"
     node.write_text(
         NODE.format(
             python=sys.executable,
-            start=f"{IGNORE_SIGTERM}; open({str(ready)!r}, 'a').write('.')",
+            start=f"{IGNORE_SIGTERM}; {leave_a_sign if moment == 'starting' else 'pass'}",
             init='answer(message, type="init_ok")',
-            echo="pass",
+            echo=leave_a_sign,
             end="time.sleep(60)",
         )
     )
@@ -281,7 +288,7 @@ def test_no_process_outlives_the_workbench(tmp_path, number, status, started):
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_until(lambda: ready.exists() and len(ready.read_text()) >= started)
+    wait_until(there.exists)
     os.kill(workbench.pid, number)
     assert workbench.wait(20) == status
     wait_until(lambda: not alive(tmp_path))

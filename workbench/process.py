@@ -43,7 +43,8 @@ class Guardian:
     """Ends process groups if the workbench dies before it could.
 
     It is a shell that reads the groups' numbers from a pipe. When the workbench is gone the pipe
-    ends, whatever the reason.
+    ends, whatever the reason. Only a node that is started in the very instant in which the
+    workbench is killed escapes it; its input ends, though.
     """
 
     SCRIPT = """
