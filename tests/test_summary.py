@@ -306,6 +306,18 @@ def test_an_error_that_ended_the_test_is_told():
     assert "\nNode n1 died\n    [bold]its last words[/]\n" in printed(results)
 
 
+def test_what_ended_before_its_time_has_missed_no_target_yet():
+    workload = {"valid?": False, "attempt-count": 9, "lost-count": 3, "lost": [1, 2, 3]}
+    workload |= {"never-read-count": 0, "duplicated-count": 0}
+    whole = {"valid?": False, "workload": workload}
+    assert "target = 0: missed" in printed(whole, challenge="3c")
+    ended = printed({**whole, "valid?": "unknown", "error": "interrupted"}, challenge="3c")
+    assert "interrupted" in ended
+    assert "values lost" in ended
+    assert "target" not in ended.lower()
+    assert "Not valid" not in ended
+
+
 def test_values_of_a_node_can_not_disturb_the_screen():
     workload = {
         "acknowledged-count": 2,

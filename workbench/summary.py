@@ -246,19 +246,20 @@ def render(
 ) -> None:
     """Print the summary: the verdict, the figures beside the targets, where the test is kept.
 
+    What ended before its time has figures, but missed no target yet.
     Raises UsageError if there is no such challenge.
     """
     known = challenges.find(challenge) if challenge else None
     console = console or Console(highlight=False)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
-    table = rows(results, known)
+    table = rows(results, None if "error" in results else known)
     valid = results["valid?"]
     console.print()
     console.print(Text(VERDICTS[valid], VERDICT_STYLES[valid]))
     if "error" in results:
         console.print(Text(str(results["error"])), soft_wrap=True)
-    if found := reasons(results):
+    elif found := reasons(results):
         console.print(Text(f"Not valid: {', '.join(found)}"))
     aims = [row for row in table if row.reached is not None]
     if missed := [row.figure for row in aims if not row.reached]:
