@@ -40,14 +40,7 @@ from workbench import challenges
 from workbench.client import Client, Outcome
 from workbench.loop import RealLoop, nanos
 from workbench.network import Network
-from workbench.options import (
-    Options,
-    Parser,
-    add_check_flags,
-    add_test_flags,
-    from_namespace,
-    split_node_arguments,
-)
+from workbench.options import Options, parse_test, split_node_arguments
 from workbench.process import ProcessCluster
 from workbench.simulation import SimulatedCluster
 from workbench.sweep import executor, seeds
@@ -99,11 +92,7 @@ class Case:
     published: str = ""
 
     def options(self) -> Options:
-        flags, arguments = split_node_arguments(shlex.split(self.flags))
-        parser = Parser()
-        add_check_flags(parser, [BroadcastWorkload.name])
-        add_test_flags(parser)
-        options = from_namespace(parser.parse_args(flags), arguments)
+        options = parse_test(self.flags, [BroadcastWorkload.name])
         return replace(options, bin=str(ROOT / options.bin))
 
     def missed(self, figures: Figures) -> list[str]:

@@ -5,21 +5,13 @@ And for played clusters, the services that the nodes of challenges 4 and 5 need.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from workbench import challenges
-from workbench.options import (
-    Options,
-    Parser,
-    add_check_flags,
-    add_test_flags,
-    from_namespace,
-    split_node_arguments,
-)
+from workbench.options import Options, parse_test
 from workbench.runner import simulate
 from workbench.workloads import WORKLOADS
 
@@ -29,11 +21,7 @@ BROKEN = Path(__file__).parent / "broken"
 
 def options(challenge: str, **changes: Any) -> Options:
     """What the challenge's last command says, but for these changes of its options."""
-    flags, args = split_node_arguments(shlex.split(challenges.find(challenge).commands[-1]))
-    parser = Parser()
-    add_check_flags(parser, sorted(WORKLOADS))
-    add_test_flags(parser)
-    official = from_namespace(parser.parse_args(flags), args)
+    official = parse_test(challenges.find(challenge).commands[-1], sorted(WORKLOADS))
     return replace(official, **{"bin": str(ROOT / official.bin), "seed": 0, **changes})
 
 
@@ -42,10 +30,10 @@ def run(challenge: str, **changes: Any) -> dict[str, Any]:
     return dict(simulate(options(challenge, **changes), None))
 
 
-def first_failure(challenge: str, script: str, seeds: Iterable[int], **changes: Any) -> Any:
-    """The results of the first seed with which a script of tests/broken fails; None if none."""
+def first_failure(options: Options, seeds: Iterable[int]) -> Any:
+    """The results of the first seed with which a test fails; None if there is none."""
     for seed in seeds:
-        results = run(challenge, bin=str(BROKEN / script), seed=seed, **changes)
+        results = simulate(replace(options, seed=seed), None)
         if results["valid?"] is False:
             return results
     return None

@@ -10,6 +10,7 @@ from inspect import getsource
 from pathlib import Path
 
 import pytest
+from challenge_runs import first_failure
 
 from maelstrom_node import Replication
 from workbench.options import Options
@@ -32,13 +33,9 @@ UNIQUE_IDS = Options(
 SEEDS = 200  # within which a failure must show
 
 
-def failing_seed(options: Options, script: Path) -> int | None:
-    """The first seed with which the script fails."""
-    options = replace(options, bin=str(script))
-    for seed in range(SEEDS):
-        if simulate(replace(options, seed=seed), None)["valid?"] is False:
-            return seed
-    return None
+def is_found(options: Options, script: Path) -> bool:
+    """Does the script fail with some seed?"""
+    return first_failure(replace(options, bin=str(script)), range(SEEDS)) is not None
 
 
 IMPORT = "from maelstrom_node import Node, Replication\n"
@@ -93,7 +90,7 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_broadcast_is_found(name, script):
     options, changes = BROKEN[name]
-    assert failing_seed(options, script(broadcast_but(*changes))) is not None
+    assert is_found(options, script(broadcast_but(*changes)))
 
 
 @pytest.mark.parametrize("options", [CHALLENGE_3C, WITH_HUB])
@@ -149,11 +146,11 @@ def test_a_lock_that_is_left_out_around_a_blocking_call_is_found(script):
     right = replace(UNIQUE_IDS, bin=str(script(SEQUENCE)))
     assert all(simulate(replace(right, seed=seed), None)["valid?"] for seed in range(5))
     without = SEQUENCE.replace("    with lock:\n", "    if True:\n")
-    assert failing_seed(UNIQUE_IDS, script(without)) is not None
+    assert is_found(UNIQUE_IDS, script(without))
 
 
 def test_ids_from_a_clock_only_are_found(script):
-    assert failing_seed(UNIQUE_IDS, script(CLOCK)) is not None
+    assert is_found(UNIQUE_IDS, script(CLOCK))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from challenge_runs import ROOT, first_failure, run
+from challenge_runs import BROKEN, ROOT, first_failure, options, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -181,5 +181,5 @@ def test_final_reads_are_exact_in_spite_of_loss_duplicates_and_latency(workload,
 
 @pytest.mark.parametrize("script", ["counter_lost_update.py", "counter_stale_sum.py"])
 def test_a_simpler_design_is_found_wrong(script):
-    failure = first_failure("4", script, range(10), time_limit=2)
+    failure = first_failure(options("4", bin=str(BROKEN / script), time_limit=2), range(10))
     assert failure["workload"]["errors"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from challenge_runs import ROOT, first_failure, run
+from challenge_runs import BROKEN, ROOT, first_failure, options, run
 
 from workbench.testing import RequestError
 
@@ -264,5 +264,6 @@ def test_with_the_journal_nothing_is_lost_when_nodes_are_killed(seed):
     ],
 )
 def test_a_simpler_design_is_found_wrong(script, error, latency):
-    failure = first_failure("5c", script, range(10), time_limit=1, latency=latency)
+    changes = {"time_limit": 1, "latency": latency}
+    failure = first_failure(options("5c", bin=str(BROKEN / script), **changes), range(10))
     assert error in failure["workload"]["bad-error-types"]

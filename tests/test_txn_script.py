@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from challenge_runs import ROOT, first_failure, run
+from challenge_runs import BROKEN, ROOT, first_failure, options, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -255,5 +255,5 @@ def test_no_anomaly_in_spite_of_partitions_loss_and_duplicates(nodes, seed):
 )
 def test_a_simpler_design_is_found_wrong(script, anomaly):
     changes = {"nemesis": (), "availability": None, "latency": 5, "time_limit": 1}
-    failure = first_failure("6c", script, range(10), **changes)
+    failure = first_failure(options("6c", bin=str(BROKEN / script), **changes), range(10))
     assert anomaly in failure["workload"]["anomaly-types"]

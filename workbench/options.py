@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import random
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -187,6 +188,15 @@ def add_test_flags(parser: argparse.ArgumentParser) -> None:
     add("--log-stderr", action="store_true", help="show what the nodes print to standard error")
     add("--log-net-send", action="store_true", help="show every message when it is sent")
     add("--log-net-recv", action="store_true", help="show every message when it is received")
+
+
+def parse_test(command: str, workloads: Sequence[str]) -> Options:
+    """The options of a test from its command line, what comes after `test`. Raises UsageError."""
+    flags, args = split_node_arguments(shlex.split(command))
+    parser = Parser()
+    add_check_flags(parser, workloads)
+    add_test_flags(parser)
+    return from_namespace(parser.parse_args(flags), args)
 
 
 def split_node_arguments(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:

@@ -8,7 +8,6 @@ else is evened out.
 from __future__ import annotations
 
 import gzip
-import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import pytest
 from workbench import edn
 from workbench.cli import main
 from workbench.history import read_history
-from workbench.options import Options, Parser, add_check_flags, add_test_flags, from_namespace
+from workbench.options import Options, parse_test
 from workbench.test import check
 from workbench.values import identity
 from workbench.workloads import WORKLOADS
@@ -42,10 +41,7 @@ ALIKE = (
 def options(case: Path) -> Options:
     """The flags of the case's command."""
     command = (case / "command").read_text().partition("#")[0]
-    parser = Parser()
-    add_check_flags(parser, sorted(WORKLOADS))
-    add_test_flags(parser)
-    return from_namespace(parser.parse_args(["--bin", "node", *shlex.split(command)]))
+    return parse_test(f"--bin node {command}", sorted(WORKLOADS))
 
 
 @cache
