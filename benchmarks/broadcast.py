@@ -38,21 +38,19 @@ from rich.table import Table
 
 from workbench import challenges
 from workbench.client import Client, Outcome
-from workbench.loop import RealLoop, nanos
+from workbench.loop import NANOS, RealLoop, nanos
 from workbench.network import Network
 from workbench.options import Options, parse_test, split_node_arguments
 from workbench.process import ProcessCluster
-from workbench.simulation import SimulatedCluster
+from workbench.runner import simulation
 from workbench.sweep import executor, seeds
 from workbench.test import Test
-from workbench.turns import TurnLoop
 from workbench.workloads.base import Conversation
 from workbench.workloads.broadcast import BroadcastWorkload
 
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "images" / "broadcast.svg"
 TICK = nanos(0.01)
-NS = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +236,7 @@ class HealWatch:
             self._test.loop.call_later(TICK, self._ask, node)
 
     def _note(self) -> None:
-        self.seconds.append((self._test.recorder.elapsed - self._healed_at) / NS)
+        self.seconds.append((self._test.recorder.elapsed - self._healed_at) / NANOS)
 
     def finish(self) -> None:
         if self._waiting:
@@ -249,7 +247,7 @@ class HealWatch:
 def measure(options: Options, real: bool) -> Figures:
     """Run one test, simulated or `real`. Raises RuntimeError if a node breaks the protocol."""
     with TemporaryDirectory() if real else nullcontext("") as folder:
-        test = processes(options, Path(folder)) if real else simulation(options)
+        test = processes(options, Path(folder)) if real else simulation(options, None)
         watch = HealWatch(test) if "partition" in options.nemesis else None
         results = test.run()
     if isinstance(test.loop, RealLoop):
@@ -269,16 +267,6 @@ def measure(options: Options, real: bool) -> Figures:
         lost=values["lost-count"],
         heal=max(watch.seconds, default=0.0) if watch else None,
     )
-
-
-def simulation(options: Options) -> Test:
-    loop = TurnLoop()
-
-    def scripts(network: Network) -> SimulatedCluster:
-        script = Path(options.bin)
-        return SimulatedCluster(options.nodes, script, options.args, loop, network, options.seed)
-
-    return Test(options, loop, None, scripts)
 
 
 def processes(options: Options, logs: Path) -> Test:

@@ -12,9 +12,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from workbench.history import read_history
+from workbench.loop import MILLIS
 from workbench.values import quantile
-
-NANOS_PER_MILLI = 1e6
 
 
 def main() -> None:
@@ -24,7 +23,7 @@ def main() -> None:
     for invocation, completion in read_history(parser.parse_args().path).pairs():
         if completion is not None and completion.type == "ok":
             waited = completion.time - invocation.time
-            latencies[invocation.f].append(waited / NANOS_PER_MILLI)
+            latencies[invocation.f].append(waited / MILLIS)
     print(f"{'ms':<10}{'count':>8}{'median':>9}{'p99':>9}{'max':>9}")
     for f, values in sorted(latencies.items()):
         values.sort()

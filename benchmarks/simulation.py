@@ -19,9 +19,9 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from workbench.loop import NANOS
 from workbench.options import Options
-from workbench.runner import simulate
-from workbench.turns import TurnLoop
+from workbench.runner import simulation
 
 ROOT = Path(__file__).parent.parent
 RUNS = 5
@@ -46,24 +46,14 @@ SIZES = (5, 25, 100, 300, 1000)
 
 def measure(options: Options) -> tuple[float, int, float]:
     """CPU seconds (the least of some runs), events and virtual seconds of one simulation."""
-    loops: list[TurnLoop] = []
-    begin = TurnLoop.__init__
-
-    def remember(loop: TurnLoop, *args: float) -> None:
-        begin(loop, *args)
-        loops.append(loop)
-
-    TurnLoop.__init__ = remember  # type: ignore[assignment, method-assign]
-    try:
-        taken = []
-        for _ in range(RUNS):
-            gc.collect()
-            before = time.process_time()
-            simulate(options, None)
-            taken.append(time.process_time() - before)
-    finally:
-        TurnLoop.__init__ = begin  # type: ignore[method-assign]
-    return min(taken), loops[-1].events, loops[-1].now / 1e9
+    taken = []
+    for _ in range(RUNS):
+        gc.collect()
+        before = time.process_time()
+        test = simulation(options, None)
+        test.run()
+        taken.append(time.process_time() - before)
+    return min(taken), test.loop.events, test.loop.now / NANOS
 
 
 def real(options: Options) -> float:

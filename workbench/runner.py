@@ -75,6 +75,13 @@ def simulate(
     options: Options, store: Store | None, log: Callable[[str], object] = lambda line: None
 ) -> Results:
     """Run the test in virtual time, nodes in this process; without a store, keep nothing."""
+    return simulation(options, store, log).run()
+
+
+def simulation(
+    options: Options, store: Store | None, log: Callable[[str], object] = lambda line: None
+) -> Test:
+    """The test that `simulate` runs."""
     from workbench.simulation import SimulatedCluster
     from workbench.turns import TurnLoop
 
@@ -92,4 +99,4 @@ def simulate(
             log if options.log_stderr else None,
         )
 
-    return Test(options, loop, store, scripts, log).run()
+    return Test(options, loop, store, scripts, log)

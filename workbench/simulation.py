@@ -8,6 +8,7 @@ blocks on the simulated inbox; a message that arrives calls the node's code inli
 
 from __future__ import annotations
 
+import filecmp
 import sys
 import traceback
 from collections import deque
@@ -352,7 +353,7 @@ class SimulatedCluster(Cluster):
         if self._restore:
             self._restore()
         ours, copy = Path(maelstrom_node.__file__), self.script.parent / "maelstrom_node.py"
-        if copy.is_file() and copy.read_bytes() != ours.read_bytes():
+        if copy.is_file() and not filecmp.cmp(copy, ours, shallow=False):
             return [f"{copy} was not used: it differs from {ours}, with which nodes are simulated."]
         return []
 

@@ -75,9 +75,8 @@ def executor(dask: str | None) -> Iterator[Executor]:
         workers = os.cpu_count() or 1
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
-        with handled(
-            signal.SIG_IGN, (signal.SIGINT,)
-        ):  # which the workers inherit: Ctrl-C is not for them
+        # Ctrl-C is not for the workers: they inherit that it is ignored.
+        with handled(signal.SIG_IGN, (signal.SIGINT,)):
             wait([pool.submit(os.getpid) for _ in range(workers)])
         try:
             yield pool
