@@ -46,7 +46,7 @@ class Values(Replication):
         """With a hub, everything goes to the hub, and from there to everybody."""
         hub, owed = node.ids[0], super().owed()
         if budget and is_hub():
-            return {peer: self.known(peer) for peer in node.peers}
+            return {peer: self.acked[peer] for peer in node.peers}
         if budget and has_hub():
             return {hub: owed[hub]}
         if budget:  # what the hub has, it passes on

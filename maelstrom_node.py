@@ -572,13 +572,11 @@ class Replication:
         self.lock = lock  # guards everything below, and what the script keeps
         self.patience = patience  # seconds that what is owed may remain unacknowledged
         self.logs: dict[str, list[Any]] = {}  # node -> its entries, as far as they are here
-        self.have: list[int] = []  # our version vector: how long they are, in the order of node.ids
-        self.acked: dict[str, list[int]] = {}  # peer -> its version vector, as it told us
+        self.acked: dict[str, dict[str, int]] = {}  # peer -> how much it has of each, as it told us
         self.silent: dict[str, bool] = {}  # who didn't answer, the one asked longest ago first
         self._sent: dict[str, dict[str, int]] = {}  # peer -> how much of which log it was sent
         self._asked: set[str] = set()  # who has been asked, and may still answer
-        self._place: dict[str, int] = {}  # node -> its place in a version vector
-        self._looks: list[list[int]] = []  # what we had at the last looks, and at first
+        self._looks: list[dict[str, int]] = []  # what we had at the last looks, and at first
         self._early: dict[str, dict[int, Any]] = {}  # node -> entries before their turn, by number
         node.on("init")(self._init)
         node.on("news")(self._news)
@@ -600,22 +598,17 @@ class Replication:
         while len(log) in early:
             entry = early.pop(len(log))
             log.append(entry)
-            self.have[self._place[origin]] += 1
             self.apply(origin, entry)
 
     def owed(self) -> dict[str, dict[str, int]]:
         """Whom we must see that it gets which logs: peer -> log -> how much it has of it."""
-        me, place = self.node.id, self._place[self.node.id]
-        return {peer: {me: self.acked[peer][place]} for peer in self.node.peers}
+        me = self.node.id
+        return {peer: {me: self.acked[peer][me]} for peer in self.node.peers}
 
     def heard(self, peer: str, body: Body) -> None:
         """Make something of a message from a peer, when its news are taken in."""
 
     # What a script does
-
-    def known(self, peer: str) -> dict[str, int]:
-        """How much a peer has of every log, for all we know."""
-        return dict(zip(self.node.ids, self.acked[peer]))
 
     def append(self, entry: Any) -> None:
         """Append to this node's log; to be called with the lock held."""
@@ -624,13 +617,10 @@ class Replication:
     def push(self, **extra: Any) -> None:
         """Send peers what we owe them, except those that are silent."""
         with self.lock:
-            news = {
-                peer: self._news_for(peer, known)
-                for peer, known in self.owed().items()
-                if peer not in self.silent
-            }
-        for peer, body in news.items():
-            self.node.send(peer, {"type": "news", **body, **extra})
+            have = self._have()
+            due = {peer: self._news_for(peer, known) for peer, known in self._due().items()}
+        for peer, news in due.items():
+            self.node.send(peer, {"type": "news", "news": news, "have": have, **extra})
 
     def ask(self, peer: str) -> bool:
         """Compare notes with a peer: each sends what the other lacks. Did it answer?"""
@@ -638,7 +628,7 @@ class Replication:
             if peer in self._asked:
                 return False
             self._asked.add(peer)
-            question = {"type": "compare", "have": self.have[:]}
+            question = {"type": "compare", "have": self._have()}
         try:
             answer = self.node.rpc(peer, question, self.TIMEOUT)
         except RPCError:
@@ -659,14 +649,11 @@ class Replication:
     # Inside
 
     def _init(self, message: Message) -> None:
-        ids = self.node.ids
-        self.have = [0] * len(ids)
-        self._looks = [self.have[:]]
-        self._place = {id: place for place, id in enumerate(ids)}
-        for id in ids:
+        nothing = dict.fromkeys(self.node.ids, 0)
+        self._looks = [nothing]
+        for id in self.node.ids:
             self.logs[id], self._early[id] = [], {}
-            self.acked[id] = [0] * len(ids)
-            self._sent[id] = dict.fromkeys(ids, 0)
+            self.acked[id], self._sent[id] = nothing, nothing.copy()
 
     def _news(self, message: Message) -> None:
         self._hear(message.src, message.body)
@@ -681,19 +668,24 @@ class Replication:
         with self.lock:
             for origin, (first, *entries) in body.get("news", {}).items():
                 self.take(origin, first, entries)
-            if sum(body["have"]) > sum(self.acked[peer]):  # older messages may come later
-                self.acked[peer] = body["have"]
+            if sum(body["have"]) > sum(self.acked[peer].values()):  # older ones may come later
+                self.acked[peer] = dict(zip(self.node.ids, body["have"]))
             is_back = self.silent.pop(peer, False)
         if is_back:  # so others may be
             for other in list(self.silent):
                 self.node.spawn(self.ask, other)
         self.heard(peer, body)
 
-    def _news_for(self, peer: str, known: dict[str, int]) -> Body:
-        """What the logs hold beyond the numbers in `known`, and our version vector.
+    def _have(self) -> list[int]:
+        """Our version vector: how long the logs are, in the order of node.ids."""
+        return list(map(len, self.logs.values()))
 
-        Of what the peer was sent already only the latest is sent again.
-        """
+    def _due(self) -> dict[str, dict[str, int]]:
+        """What is owed to those who aren't silent."""
+        return {peer: known for peer, known in self.owed().items() if peer not in self.silent}
+
+    def _news_for(self, peer: str, known: dict[str, int]) -> Body:
+        """What the logs hold beyond `known`; of what the peer was sent already, only the latest."""
         news, sent = {}, self._sent[peer]
         for id, number in known.items():
             log = self.logs[id]
@@ -701,21 +693,22 @@ class Replication:
                 first = max(number, min(sent[id], len(log) - self.AGAIN))
                 news[id] = [first, *log[first:]]
                 sent[id] = len(log)
-        return {"news": news, "have": self.have[:]}
+        return news
 
     def _answer_to(self, peer: str) -> Body:
         """All that a peer lacks which has just said what it has: it was sent no more than that."""
-        known = self._sent[peer] = self.known(peer)
-        return self._news_for(peer, dict(known))
+        self._sent[peer] = self.acked[peer].copy()
+        return {"news": self._news_for(peer, self.acked[peer]), "have": self._have()}
 
     def _look_for_the_unacknowledged(self) -> None:
         """Ask those who should have acknowledged something long ago."""
         looks = ceil(self.patience / self.LOOK)
         with self.lock:
-            self._looks.append(self.have[:])
+            self._looks.append(dict(zip(self.node.ids, self._have())))
             del self._looks[: -looks - 2]
-            peers = {peer: known for peer, known in self.owed().items() if peer not in self.silent}
-            late = [peer for peer, known in peers.items() if self._is_late(peer, known, looks)]
+            late = [
+                peer for peer, known in self._due().items() if self._is_late(peer, known, looks)
+            ]
         for peer in late:
             self.node.spawn(self.ask, peer)
 
@@ -723,7 +716,7 @@ class Replication:
         """Does a peer lack something that was here so many looks ago?"""
         looks += self.node.id > peer  # two that wait for each other need not both ask
         had = self._looks[max(0, len(self._looks) - 1 - looks)]
-        return any(number < had[self._place[id]] for id, number in known.items())
+        return any(number < had[id] for id, number in known.items())
 
     def _try_the_silent(self) -> None:
         with self.lock:

@@ -56,7 +56,7 @@ def broadcast_but(*changes: tuple[str, str]) -> str:
 NO_QUESTIONS = ("        for peer in late:\n", "        for peer in []:\n")
 NO_RETRIES = ("        if peer is not None:\n            self.ask(peer)\n", "")
 NOTHING_AGAIN = ("    AGAIN = 16 ", "    AGAIN = 0 ")
-NO_PUSHES = ('self.node.send(peer, {"type": "news", **body, **extra})\n', "pass\n")
+NO_PUSHES = ("for peer, news in due.items():\n", "for peer, news in ():\n")
 
 BROKEN = {
     "no repair": (CHALLENGE_3C, [NO_QUESTIONS, NO_RETRIES, NOTHING_AGAIN]),
@@ -82,7 +82,7 @@ BROKEN = {
     ),
     "a hub that passes on its own values only": (
         WITH_HUB,
-        [("return {peer: self.known(peer) for peer in node.peers}", "return owed")],
+        [("return {peer: self.acked[peer] for peer in node.peers}", "return owed")],
     ),
 }
 
