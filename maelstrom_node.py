@@ -132,7 +132,7 @@ def decode(line: bytes | str) -> Any:
 
 
 def _encode_message(src: str, dest: str, body: Body) -> str:
-    try:
+    try:  # as `encode` does; a call of it would be dear here, on 3.10 above all
         return f"{_envelope(src, dest)}{dumps(body)}}}"
     except Exception:
         return f"{_envelope(src, dest)}{encode(body)}}}"
@@ -292,7 +292,7 @@ class Node:
 
     def take_in(self, line: bytes | str) -> Message | None:
         """Take in a line of input, whatever it is. Return what is in it if it is to be handled."""
-        try:
+        try:  # as `decode` does; a call of it would be dear here
             message = loads(line)
         except Exception:
             try:
