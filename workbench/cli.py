@@ -52,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if command in ("-h", "--help", "help"):
             print(USAGE, end="")
             return VALID
-        raise UsageError(f"unknown command {command!r}; expected test, check, challenge or summary")
+        raise UsageError(
+            f"unknown command {command!r}; expected test, sweep, check, challenge or summary"
+        )
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_ARGUMENTS
