@@ -18,6 +18,8 @@ state that they share needs a `threading.Lock`. What a script prints goes to the
 Copy this file wherever you like: it needs Python 3.10 or newer and nothing else. With ujson
 installed it is faster. The protocol is Maelstrom's:
 https://github.com/jepsen-io/maelstrom/blob/main/doc/protocol.md
+
+Version 1.0. Licence: MIT, the Gossip Glomers in Python authors.
 """
 
 from __future__ import annotations
@@ -31,15 +33,14 @@ import threading
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import count
 from math import ceil
+from queue import Empty, SimpleQueue
 from random import Random
-from threading import get_ident
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
@@ -47,6 +48,13 @@ try:
     from ujson import dumps, loads
 except ImportError:
     from json import dumps, loads  # type: ignore[assignment]
+
+__version__ = "1.0"
+__all__ = [
+    *("Node", "Message", "Answer", "Body", "Code", "RPCError", "RPCTimeout"),
+    *("KV", "TSO", "Replication"),
+    *("Runtime", "Waiter", "Dispatcher", "Stopped", "StdioRuntime"),  # for who writes a runtime
+]
 
 Body = dict[str, Any]
 Handler = Callable[["Message"], "Body | None"]
@@ -102,27 +110,40 @@ class RPCTimeout(RPCError):
         super().__init__(Code.TIMEOUT, text)
 
 
+class Stopped(BaseException):
+    """The node is at its end: raised by the runtime in code that waits, which is to end, too."""
+
+
 # ---------------------------------------------------------------------------------------------
 # JSON
 # ---------------------------------------------------------------------------------------------
 
 
-def encode(value: Any) -> str:
-    """A value as one line of ASCII. Raises TypeError, ValueError or RecursionError."""
-    try:
-        return dumps(value)
-    except Exception:  # what is too deep for ujson need not be for the standard library
-        import json
+# ujson takes some things that the standard library's json refuses. Whether it is installed makes
+# no other difference:
+# - to encode: a Decimal, an object with __json__ or toDict, and keys of any type, as their str;
+# - to decode: the numbers 01, 1. and -, control characters in strings, and more than about a
+#   thousand nested lists or objects, which the standard library may or may not take.
 
-        return json.dumps(value)
+
+def encode(value: Any) -> str:
+    """A value as one line of ASCII. Raises TypeError, ValueError or RecursionError.
+
+    NaN and the infinities are no JSON: they are a ValueError.
+    """
+    try:
+        text = dumps(value)
+        if "NaN" not in text and "Infinity" not in text:
+            return text
+    except Exception:  # what is too deep for ujson need not be for the standard library
+        pass
+    import json
+
+    return json.dumps(value, allow_nan=False)
 
 
 def decode(line: bytes | str) -> Any:
-    """The value of a line of JSON, in UTF-8 if it is bytes. Raises ValueError or RecursionError.
-
-    Two things pass with ujson though they aren't JSON: a number such as 01, and a control
-    character in a string.
-    """
+    """The value of a line of JSON, in UTF-8 if it is bytes. Raises ValueError or RecursionError."""
     try:
         return loads(line)
     except Exception:  # as above; and the standard library says better what is wrong
@@ -132,10 +153,7 @@ def decode(line: bytes | str) -> Any:
 
 
 def _encode_message(src: str, dest: str, body: Body) -> str:
-    try:  # as `encode` does; a call of it would be dear here, on 3.10 above all
-        return f"{_envelope(src, dest)}{dumps(body)}}}"
-    except Exception:
-        return f"{_envelope(src, dest)}{encode(body)}}}"
+    return f"{_envelope(src, dest)}{encode(body)}}}"
 
 
 @lru_cache(maxsize=1024)
@@ -176,7 +194,7 @@ _new = tuple.__new__  # takes half the time of Message(...)
 
 
 class Node:
-    """What a node does about messages. How they come and go is the runtime's business."""
+    """A node as its script sees it: what to do about messages, and the means to do it."""
 
     def __init__(self, runtime: Runtime | None = None) -> None:
         self.id = ""  # this and the next two are known from init on
@@ -187,13 +205,7 @@ class Node:
         self.lww_kv = KV(self, "lww-kv")
         self.lin_tso = TSO(self)
         self._runtime = runtime or default_runtime()
-        self._handlers: dict[str, Handler] = {}
-        self._init_handlers: list[Handler] = []
-        self._routes: dict[str, Handler] = {}  # the handlers, once init is done
-        self._tasks: list[tuple[float, Callable[[], object]]] = []
-        self._msg_ids = count(1)
-        self._answers: WeakValueDictionary[int, Answer] = WeakValueDictionary()
-        self._closed = False
+        self._dispatcher = Dispatcher(self, self._runtime)
 
     # What a script says
 
@@ -205,13 +217,7 @@ class Node:
         """
 
         def register(handler: F) -> F:
-            if type == "init":
-                self._init_handlers.append(handler)
-                return handler
-            first = self._handlers.setdefault(type, handler)
-            if first is not handler:
-                both = f"{_describe(first)} and {_describe(handler)}"
-                raise ValueError(f"two handlers for {type!r}: {both}")
+            self._dispatcher.add_handler(type, handler)
             return handler
 
         return register
@@ -220,16 +226,14 @@ class Node:
         """Decorate a function to be called periodically, from one period after init on."""
 
         def register(task: F) -> F:
-            self._tasks.append((seconds, task))
-            if self._is_ready:
-                self._start(seconds, task)
+            self._dispatcher.add_task(seconds, task)
             return task
 
         return register
 
     def run(self) -> None:
         """Handle messages until the end of input."""
-        self._runtime.serve(self)
+        self._runtime.serve(self._dispatcher)
 
     # What its handlers use
 
@@ -248,21 +252,17 @@ class Node:
         try:
             return answer.result(timeout)
         finally:
-            self._answers.pop(answer.msg_id, None)
+            self._dispatcher.forget(answer)
 
     def request(self, dest: str, body: Body) -> Answer:
-        """Send a request without waiting. Who doesn't keep what this returns gets no answer."""
-        msg_id = next(self._msg_ids)
-        answer = Answer(msg_id, f"{body.get('type')!r} from {dest}", self._runtime.waiter())
-        self._answers[msg_id] = answer
-        self.send(dest, {**body, "msg_id": msg_id})
-        if self._closed:
-            self._end_waiting()
+        """Send a request without waiting. The answer is lost if nobody keeps what this returns."""
+        answer = self._dispatcher.expect(f"{body.get('type')!r} from {dest}")
+        self.send(dest, {**body, "msg_id": answer.msg_id})
         return answer
 
     def spawn(self, function: Callable[..., object], *args: Any) -> None:
         """Run a function in the background. An exception in it goes to the log."""
-        self._runtime.spawn(self._guard, function, *args)
+        self._runtime.spawn(self._dispatcher.guard, function, *args)
 
     def sleep(self, seconds: float) -> None:
         """Let time pass. After the end of input this ends a function in the background."""
@@ -280,144 +280,6 @@ class Node:
         """Write a line to stderr, which Maelstrom keeps in node-logs/."""
         with contextlib.suppress(OSError, ValueError):  # nobody can be told
             sys.stderr.write(f"{text}\n")
-
-    # What the runtime calls
-
-    def receive(self, line: bytes | str) -> None:
-        """Take in a line of input, handle the message in it, send the answer."""
-        message = self.take_in(line)
-        answer = None if message is None else self.handle(message)
-        if answer is not None:
-            self._runtime.write(answer)
-
-    def take_in(self, line: bytes | str) -> Message | None:
-        """Take in a line of input, whatever it is. Return what is in it if it is to be handled."""
-        try:  # as `decode` does; a call of it would be dear here
-            message = loads(line)
-        except Exception:
-            try:
-                message = decode(line)
-            except Exception as error:
-                self.log(f"dropped what is not JSON: {_quote(line)}: {error}")
-                return None
-        try:
-            src, dest, body = message["src"], message["dest"], message["body"]
-            in_reply_to = body.get("in_reply_to")
-            valid = isinstance(src, str) and isinstance(dest, str) and isinstance(body["type"], str)
-        except (TypeError, KeyError, AttributeError):
-            valid = False
-        if valid and in_reply_to is None:
-            return _new(Message, (src, dest, body))
-        if not valid:
-            self._refuse(message)
-            return None
-        answer = self._answers.pop(in_reply_to, None) if type(in_reply_to) is int else None
-        if answer is None:
-            self.log(f"dropped an answer that nobody waits for: {_quote(line)}")
-        else:
-            answer.waiter.set(body)
-        return None
-
-    def handle(self, message: Message) -> str | None:
-        """Let the handler of a message run. Return the line that answers it, if any."""
-        body = message.body
-        try:
-            handler = self._routes.get(body["type"]) or self._handle_other
-            reply = handler(message)
-        except RPCError as error:
-            return self._fail(message, error)
-        except (Exception, SystemExit) as error:
-            self.log(traceback.format_exc().rstrip())
-            return self._fail(message, RPCError(Code.CRASH, _quote(error)))
-        if reply is None:
-            return None
-        msg_id = body.get("msg_id")
-        try:
-            if "type" not in reply:
-                raise TypeError("no type")
-            if msg_id is None:  # nobody waits for it
-                return None
-            return _encode_message(self.id, message.src, {**reply, "in_reply_to": msg_id})
-        except (TypeError, ValueError, RecursionError) as error:
-            problem = (
-                f"the handler for {body['type']!r} returned {_quote(reply)}, "
-                f"which is not an object with a type, or not one for JSON: {error}"
-            )
-            if msg_id is not None:
-                self.log(problem)
-            return self._fail(message, RPCError(Code.CRASH, problem))
-
-    def close(self) -> None:
-        """No more input will come: let nobody wait for an answer."""
-        self._closed = True
-        self._end_waiting()
-
-    # Inside
-
-    def _handle_other(self, message: Message) -> Body:
-        """Handle init, and what has no handler or comes before init."""
-        type, id, ids = (message.body.get(key) for key in ("type", "node_id", "node_ids"))
-        if type != "init":
-            if self._is_ready:
-                raise RPCError(Code.NOT_SUPPORTED, f"there is no handler for {type!r}")
-            raise RPCError(Code.TEMPORARILY_UNAVAILABLE, f"{type!r} came before init was done")
-        if not isinstance(id, str) or not id or not isinstance(ids, list):
-            raise RPCError(Code.MALFORMED_REQUEST, "init has a node_id and a list of node_ids")
-        if not self._is_ready:
-            self.id, self.ids, self.peers = id, ids, [other for other in ids if other != id]
-            for handler in self._init_handlers:
-                handler(message)
-            self._routes = self._handlers
-            for seconds, task in self._tasks:
-                self._start(seconds, task)
-        elif (id, ids) != (self.id, self.ids):
-            raise RPCError(Code.PRECONDITION_FAILED, f"this node is {self.id} already")
-        return {"type": "init_ok"}
-
-    @property
-    def _is_ready(self) -> bool:
-        return self._routes is self._handlers
-
-    def _fail(self, message: Message, error: RPCError) -> str | None:
-        """The line that answers with an error; if nobody waits for an answer, log it instead."""
-        msg_id = message.body.get("msg_id")
-        if msg_id is None:
-            self.log(f"{error}; it came from {message.src}: {_quote(message.body)}")
-            return None
-        body = {"type": "error", "code": error.code, "text": error.text, "in_reply_to": msg_id}
-        return _encode_message(self.id or message.dest, message.src, body)
-
-    def _refuse(self, message: Any) -> None:
-        """Answer what is no proper message with an error, or log it."""
-        match message:
-            case {"src": str(src), "body": {"msg_id": int()} as body, **rest}:
-                dest = rest.get("dest")
-                if body.get("in_reply_to") is None and (self.id or isinstance(dest, str)):
-                    problem = "a message has a src, a dest and a body with a type"
-                    error = RPCError(Code.MALFORMED_REQUEST, problem)
-                    answer = self._fail(Message(src, str(dest), body), error)
-                    if answer is not None:
-                        self._runtime.write(answer)
-                    return
-        self.log(f"dropped what is not a message: {_quote(message)}")
-
-    def _start(self, seconds: float, task: Callable[[], object]) -> None:
-        self._runtime.every(seconds, partial(self._guard, task))
-
-    def _guard(self, function: Callable[..., object], *args: Any) -> None:
-        """Run what is nobody's request: its errors go to the log."""
-        try:
-            function(*args)
-        except RPCError as error:
-            self.log(f"{_describe(function)}: {error}")
-        except Exception:
-            self.log(traceback.format_exc().rstrip())
-
-    def _end_waiting(self) -> None:
-        for msg_id in list(self._answers):
-            answer = self._answers.pop(msg_id, None)
-            if answer is not None:
-                answer.waiter.set({"type": "error", "code": 0, "text": "end of input"})
 
 
 class Answer:
@@ -445,6 +307,210 @@ class Answer:
         if type(code) is not int:
             raise RPCError(Code.CRASH, f"an error without a code: {text}")
         raise RPCTimeout(text) if code == Code.TIMEOUT else RPCError(code, text)
+
+
+# ---------------------------------------------------------------------------------------------
+# Lines in, lines out
+# ---------------------------------------------------------------------------------------------
+
+
+class Dispatcher:
+    """What a runtime calls, and scripts don't: makes messages of lines, and lines of answers.
+
+    `take_in` never blocks, so that one thread can take in all lines: it completes the answers
+    that somebody waits for, and returns what is to be handled. `handle` runs a handler, which may
+    block, and may be called by any number of threads at once. Neither raises anything but
+    `Stopped`, whatever comes in and whatever handlers do.
+    """
+
+    def __init__(self, node: Node, runtime: Runtime) -> None:
+        self._node = node
+        self._runtime = runtime
+        self._handlers: dict[str, Handler] = {}
+        self._init_handlers: list[Handler] = []
+        self._routes: dict[str, Handler] = {}  # the handlers, once init is done
+        self._tasks: list[tuple[float, Callable[[], object]]] = []
+        self._msg_ids = count(1)
+        self._answers: WeakValueDictionary[int, Answer] = WeakValueDictionary()
+        self._closed = False
+
+    # What a runtime calls
+
+    def take_in(self, line: bytes | str) -> Message | None:
+        """Take in a line of input, whatever it is. Return what is in it if it is to be handled."""
+        try:
+            message = decode(line)
+        except Exception as error:
+            self.log(f"dropped what is not JSON: {_quote(line)}: {error}")
+            return None
+        try:
+            src, dest, body = message["src"], message["dest"], message["body"]
+            in_reply_to = body.get("in_reply_to")
+            valid = isinstance(src, str) and isinstance(dest, str) and isinstance(body["type"], str)
+        except (TypeError, KeyError, AttributeError):
+            valid = False
+        if valid and in_reply_to is None:
+            return _new(Message, (src, dest, body))
+        if not valid:
+            self._refuse_malformed(message)
+            return None
+        answer = self._answers.pop(in_reply_to, None) if type(in_reply_to) is int else None
+        if answer is None:
+            self.log(f"dropped an answer that nobody waits for: {_quote(line)}")
+        else:
+            answer.waiter.set(body)
+        return None
+
+    def handle(self, message: Message) -> str | None:
+        """Let the handler of a message run. Return the line that answers it, if any."""
+        body = message.body
+        try:
+            handler = self._routes.get(body["type"]) or self._handle_other
+            reply = handler(message)
+        except RPCError as error:
+            return self._fail(message, error)
+        except Stopped:
+            raise
+        except BaseException as error:
+            self.log(traceback.format_exc().rstrip())
+            return self._fail(message, RPCError(Code.CRASH, _quote(error)))
+        if reply is None:
+            return None
+        msg_id = body.get("msg_id")
+        try:
+            if "type" not in reply:
+                raise TypeError("no type")
+            if msg_id is None:  # nobody waits for it
+                return None
+            return _encode_message(self._node.id, message.src, {**reply, "in_reply_to": msg_id})
+        except (TypeError, ValueError, RecursionError) as error:
+            problem = (
+                f"the handler for {body['type']!r} returned {_quote(reply)}, "
+                f"which is not an object with a type, or not one for JSON: {error}"
+            )
+            if msg_id is not None:
+                self.log(problem)
+            return self._fail(message, RPCError(Code.CRASH, problem))
+
+    def receive(self, line: bytes | str) -> None:
+        """Take in a line, handle what is in it, write the answer: for a runtime of one thread."""
+        message = self.take_in(line)
+        answer = None if message is None else self.handle(message)
+        if answer is not None:
+            self._runtime.write(answer)
+
+    def refuse(self, message: Message, problem: str) -> str | None:
+        """The line that says that a message can't be handled now, if somebody waits for it."""
+        return self._fail(message, RPCError(Code.TEMPORARILY_UNAVAILABLE, problem))
+
+    def close(self) -> None:
+        """No more input will come: let nobody wait for an answer."""
+        self._closed = True
+        self._end_waiting()
+
+    def log(self, text: str) -> None:
+        self._node.log(text)
+
+    # What the node calls
+
+    def add_handler(self, type: str, handler: Handler) -> None:
+        if type == "init":
+            self._init_handlers.append(handler)
+            return
+        first = self._handlers.setdefault(type, handler)
+        if first is not handler:
+            both = f"{_describe(first)} and {_describe(handler)}"
+            raise ValueError(f"two handlers for {type!r}: {both}")
+
+    def add_task(self, seconds: float, task: Callable[[], object]) -> None:
+        self._tasks.append((seconds, task))
+        if self._is_ready:
+            self._start(seconds, task)
+
+    def expect(self, request: str) -> Answer:
+        """An answer to wait for. `request` is what errors call it."""
+        answer = Answer(next(self._msg_ids), request, self._runtime.waiter())
+        self._answers[answer.msg_id] = answer
+        if self._closed:
+            self._end_waiting()
+        return answer
+
+    def forget(self, answer: Answer) -> None:
+        self._answers.pop(answer.msg_id, None)
+
+    def guard(self, function: Callable[..., object], *args: Any) -> None:
+        """Run what is nobody's request: its errors go to the log."""
+        try:
+            function(*args)
+        except RPCError as error:
+            self.log(f"{_describe(function)}: {error}")
+        except (Stopped, SystemExit):
+            raise
+        except BaseException:
+            self.log(traceback.format_exc().rstrip())
+
+    # Inside
+
+    def _handle_other(self, message: Message) -> Body:
+        """Handle init, and what has no handler or comes before init."""
+        node = self._node
+        type, id, ids = (message.body.get(key) for key in ("type", "node_id", "node_ids"))
+        if type != "init":
+            if self._is_ready:
+                raise RPCError(Code.NOT_SUPPORTED, f"there is no handler for {type!r}")
+            raise RPCError(Code.TEMPORARILY_UNAVAILABLE, f"{type!r} came before init was done")
+        if not isinstance(id, str) or not id or not isinstance(ids, list):
+            raise RPCError(Code.MALFORMED_REQUEST, "init has a node_id and a list of node_ids")
+        if not self._is_ready:
+            node.id, node.ids, node.peers = id, ids, [other for other in ids if other != id]
+            for handler in self._init_handlers:
+                handler(message)
+            self._routes = self._handlers
+            for seconds, task in self._tasks:
+                self._start(seconds, task)
+        elif (id, ids) != (node.id, node.ids):
+            raise RPCError(Code.PRECONDITION_FAILED, f"this node is {node.id} already")
+        return {"type": "init_ok"}
+
+    @property
+    def _is_ready(self) -> bool:
+        return self._routes is self._handlers
+
+    def _start(self, seconds: float, task: Callable[[], object]) -> None:
+        def run() -> None:
+            with contextlib.suppress(SystemExit):  # which ends a call, but not the calls to come
+                self.guard(task)
+
+        self._runtime.every(seconds, run)
+
+    def _fail(self, message: Message, error: RPCError) -> str | None:
+        """The line that answers with an error; if nobody waits for an answer, log it instead."""
+        msg_id = message.body.get("msg_id")
+        if msg_id is None:
+            self.log(f"{error}; it came from {message.src}: {_quote(message.body)}")
+            return None
+        body = {"type": "error", "code": error.code, "text": error.text, "in_reply_to": msg_id}
+        return _encode_message(self._node.id or message.dest, message.src, body)
+
+    def _refuse_malformed(self, message: Any) -> None:
+        """Answer what is no proper message with an error, or log it."""
+        match message:
+            case {"src": str(src), "body": {"msg_id": int()} as body, **rest}:
+                dest = rest.get("dest")
+                if body.get("in_reply_to") is None and (self._node.id or isinstance(dest, str)):
+                    problem = "a message has a src, a dest and a body with a type"
+                    error = RPCError(Code.MALFORMED_REQUEST, problem)
+                    answer = self._fail(Message(src, str(dest), body), error)
+                    if answer is not None:
+                        self._runtime.write(answer)
+                    return
+        self.log(f"dropped what is not a message: {_quote(message)}")
+
+    def _end_waiting(self) -> None:
+        for msg_id in list(self._answers):
+            answer = self._answers.pop(msg_id, None)
+            if answer is not None:
+                answer.waiter.set({"type": "error", "code": 0, "text": "end of input"})
 
 
 # ---------------------------------------------------------------------------------------------
@@ -742,13 +808,23 @@ class Waiter(ABC):
 
 
 class Runtime(ABC):
-    """Where lines come from and go to, who runs handlers, what time it is, what is random."""
+    """Where lines come from and go to, who runs handlers, what time it is, what is random.
+
+    A runtime serves a `Dispatcher`. It calls `take_in` for every line that comes, one at a time
+    and in order; `handle` for every message that `take_in` returns, from whatever thread, and
+    writes the line that this returns, if any; `refuse` instead of `handle` for what it can't
+    handle soon; and `close` when no more lines will come. `receive` is all of it for one line,
+    for a runtime that runs handlers where it reads.
+
+    Where a node's code waits, or goes on, though the node is at its end, a runtime may raise
+    `Stopped`.
+    """
 
     random: Random
 
     @abstractmethod
-    def serve(self, node: Node) -> None:
-        """Call `node.receive` for every line that comes, then `node.close`."""
+    def serve(self, dispatcher: Dispatcher) -> None:
+        """Handle messages until the end of input."""
 
     @abstractmethod
     def write(self, line: str) -> None:
@@ -759,7 +835,7 @@ class Runtime(ABC):
 
     @abstractmethod
     def spawn(self, function: Callable[..., object], *args: Any) -> None:
-        """Run a function in the background."""
+        """Run a function in the background. SystemExit ends it, as it ends a thread."""
 
     @abstractmethod
     def every(self, seconds: float, function: Callable[[], object]) -> None:
@@ -777,60 +853,71 @@ class Runtime(ABC):
 # The usual runtime: stdin, stdout and threads
 # ---------------------------------------------------------------------------------------------
 
-CHUNK = 1 << 14  # bytes to read at once
-TICK = 0.002  # seconds for which handlers may keep the reader from reading
-CROWD = 16  # handlers that may run at once; any number may wait
-MOST_THREADS = 10_000
+CHUNK = 1 << 16  # bytes to read at once
+ANSWER = b"in_reply_to"  # what every answer contains (or so does hardly anybody spell it)
+TICK = 0.002  # seconds for which a handler may keep those behind it waiting
+CROWD = 1_000  # requests that wait before the reader leaves handlers a TICK for each chunk
+MOST_THREADS = 2_000  # handlers that run or wait at once
+MOST_UNWRITTEN = 1_000  # lines that wait to be written before whoever writes has to wait
+MOST_UNHANDLED = 100_000  # requests that wait before the reader has to, if nobody reads stdout
+JOINED = 100  # lines to write in one go, if more are to come soon
 DRAIN = 5.0  # seconds for which handlers may go on after the end of input
 
 
 class StdioRuntime(Runtime):
     """Lines from stdin and to stdout, handlers in the threads of a ThreadPoolExecutor.
 
-    One thread of the pool at a time is the reader. It takes in what has come, runs the handlers,
-    writes what they sent in one go, and reads on. It runs them itself because to wake another
-    thread for each message costs several times what a quick handler does. A handler that is
-    about to wait, in `rpc` or `sleep`, first makes another thread the reader; when one keeps the
-    reader in any other way, the watchdog does.
+    The *reader* is a thread that takes in what comes. It completes answers itself, so that no
+    answer waits behind a request, and puts requests into a queue. A *handler thread* of the pool
+    takes requests from the queue until it is empty, and then writes all answers in one go: to
+    wake a thread for each request would cost several times what a quick handler does. But a
+    handler may block. So the reader adds a handler thread when a request comes into the empty
+    queue, and doubles their number whenever requests have waited for a TICK and none was taken:
+    if a thousand handlers block, each has a thread after ten ticks. `rpc` and `sleep` add one at
+    once. Where there can be no more threads, the requests that wait are refused (error 11).
 
-    A handler that is kept may be waiting for an answer behind other requests. So while there is
-    one, all that has come is taken in, and answers are handed over, before more handlers run.
+    If nobody reads stdout, handlers that write wait, and when very much waits, the reader too.
+
+    Who guards what: the queue guards itself, and so does the outbox, a list to which all append
+    and from which only the holder of `_writing` takes. `_counting` guards `_busy`. `_waiting` and
+    `_stalled` belong to the reader, and after the end of input to the thread that serves.
     """
 
     def __init__(self, stdin: int = 0, stdout: int = 1) -> None:
         self.random = Random()
         self._stdin = stdin
         self._stdout = stdout
-        self._pool = ThreadPoolExecutor(MOST_THREADS, "pool")
-        self._partial: list[bytes] = []  # of a line whose end has not come yet
-        self._lines: deque[bytes] = deque()
-        self._put_off: deque[Message] = deque()
-        self._handling: list[int] = []  # the reader, unless it waits for input; or else nobody
-        self._running: set[int] = set()  # threads of the pool, except those in `rpc` or `sleep`
+        self._dispatcher: Dispatcher
+        self._pool = ThreadPoolExecutor(MOST_THREADS, "handler")
         self._background: set[threading.Thread] = set()
-        self._rounds = 0  # how often the reader has had something to do
-        self._watchful = threading.Event()
-        self._outbox: list[str] = []
+        self._requests: SimpleQueue[bytes] = SimpleQueue()  # lines that no thread has taken
+        self._waiting = 0  # how many those were at the last look
+        self._stalled = 0.0  # seconds for which none has been taken
+        self._busy = 0  # handler threads that are at work, or about to be
+        self._counting = threading.Lock()
+        self._outbox: list[str] = []  # lines to write
         self._writing = threading.Lock()
-        self._broken: OSError | None = None
-        self._ended = threading.Event()
+        self._ended = threading.Event()  # no more input will come
+        self._status: int | None = None  # exit status, if the reader or a writer failed
 
-    def serve(self, node: Node) -> None:
-        self._node = node
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is no reason for a traceback
-        stdout, sys.stdout = sys.stdout, sys.stderr  # where a stray print does no harm
+    def serve(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        in_main = threading.current_thread() is threading.main_thread()
+        # Ctrl-C is no reason for a traceback, and on stderr a stray print does no harm.
+        interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL) if in_main else None
+        stdout, sys.stdout = sys.stdout, sys.stderr
         try:
-            threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
-            self._submit(self._read)
+            threading.Thread(target=self._read, name="reader", daemon=True).start()
             self._ended.wait()
             self._finish()
         finally:
             sys.stdout = stdout
+            if interrupt is not None:
+                signal.signal(signal.SIGINT, interrupt)
 
     def write(self, line: str) -> None:
         self._outbox.append(line)
-        if not self._handling:  # or else the reader writes when it is through
+        if self._requests.empty() or len(self._outbox) >= JOINED:  # or else others will join it
             self._flush()
 
     def waiter(self) -> Waiter:
@@ -838,11 +925,11 @@ class StdioRuntime(Runtime):
 
     def spawn(self, function: Callable[..., object], *args: Any) -> None:
         def run() -> None:
-            with contextlib.suppress(SystemExit):  # from `sleep`, after the end of input
+            with contextlib.suppress(Stopped, SystemExit):
                 function(*args)
             self._background.discard(thread)
 
-        thread = threading.Thread(target=run, daemon=True)
+        thread = threading.Thread(target=run, name="background", daemon=True)
         self._background.add(thread)
         thread.start()
 
@@ -860,166 +947,189 @@ class StdioRuntime(Runtime):
         if threading.current_thread() not in self._background:
             self._wait(time.sleep, max(0.0, seconds))
         elif self._ended.wait(seconds):
-            raise SystemExit
+            raise Stopped
 
     def now(self) -> float:
         return time.monotonic()
 
-    # Reading and handling
+    def _wait(self, wait: Callable[..., Any], *args: Any) -> Any:
+        """Call what waits; others go on meanwhile."""
+        self._flush()
+        if not self._requests.empty():
+            self._add_threads(1)
+        return wait(*args)
+
+    # The reader
 
     def _read(self) -> None:
-        """Be the reader, until the role is taken away or the input ends."""
-        me = get_ident()
-        self._running.add(me)
-        while self._take_in():
-            self._rounds += 1
-            self._handling.append(me)
-            if not self._watchful.is_set():
-                self._watchful.set()
-            self._work()
-            try:
-                self._handling.remove(me)
-            except ValueError:
-                break
-            if self._outbox:  # what somebody else left to us meanwhile
-                self._flush()
-        else:
-            self._node.close()
-            self._ended.set()
-        self._running.discard(me)
-        self._work()  # on what the new reader left because there were too many of us
-
-    def _take_in(self) -> bool:
-        """Get the lines that have come, or wait for some if there is nothing to do.
-
-        Return False at the end of input.
-        """
-        if self._lines:
-            return True
-        busy = self._put_off and len(self._running) <= CROWD
+        """Take in all lines, until the end of input."""
         try:
-            if busy and not select.select([self._stdin], [], [], 0)[0]:
-                return True
-            chunk = os.read(self._stdin, CHUNK)
+            partial: list[bytes] = []  # of a line whose end has not come yet
+            while chunk := self._next_chunk():
+                lines, newline, rest = chunk.rpartition(b"\n")
+                if not newline:
+                    partial.append(chunk)
+                    continue
+                self._take_in(b"".join([*partial, lines]))
+                partial = [rest] if rest else []
+            if partial:
+                self._take_in(b"".join(partial))
+            self._dispatcher.close()
+            self._ended.set()
+        except BaseException:
+            self._give_up(traceback.format_exc().rstrip())
+
+    def _next_chunk(self) -> bytes:
+        """Wait for input, and look after what waits meanwhile. Empty at the end of input."""
+        try:
+            while self._needs_looking_after():
+                began = time.monotonic()
+                crowded = self._requests.qsize() > CROWD
+                if crowded:  # handlers come first, but for a TICK only: answers may be waited for
+                    time.sleep(TICK)
+                ready, _, _ = select.select([self._stdin], [], [], 0 if crowded else TICK)
+                self._look_after(time.monotonic() - began)
+                if ready:
+                    break
+            return os.read(self._stdin, CHUNK)
         except OSError:
-            chunk = b""
-        if not chunk and not self._partial:
+            return b""
+
+    def _needs_looking_after(self) -> bool:
+        # In this order: the answer to a request is in the outbox before the next one is taken.
+        return not self._requests.empty() or bool(self._outbox)
+
+    def _look_after(self, seconds: float) -> None:
+        """Add threads if no request was taken while the reader let others run, for `seconds`."""
+        waiting = self._requests.qsize()
+        if len(self._outbox) > MOST_UNWRITTEN:  # handlers wait for stdout, and so would others
+            if waiting > MOST_UNHANDLED:
+                self._flush()
+            return
+        self._stalled = self._stalled + seconds if waiting == self._waiting else 0.0
+        self._waiting = waiting
+        if self._stalled >= TICK:
+            self._stalled = 0.0
+            if waiting:
+                self._add_threads(min(waiting, max(1, self._busy)))
+            elif self._outbox and not self._writing.locked():
+                self._add_threads(1)  # which writes
+
+    def _take_in(self, block: bytes) -> None:
+        """Complete the answers among these lines, and leave the rest to handler threads."""
+        lines = block.split(b"\n")
+        if ANSWER in block:
+            take_in = self._dispatcher.take_in
+            lines = [line for line in lines if ANSWER not in line or take_in(line)]
+        alone = bool(lines) and self._requests.empty()
+        for line in lines:
+            self._requests.put(line)
+        self._waiting += len(lines)
+        if alone:
+            self._add_threads(1)
+
+    # The handler threads
+
+    def _add_threads(self, number: int) -> None:
+        """Let more threads take requests; if there can't be more, refuse those that wait."""
+        for _ in range(number):
+            if not self._add_thread():
+                self._refuse_requests()
+                break
+
+    def _add_thread(self) -> bool:
+        with self._counting:
+            if self._busy == MOST_THREADS:
+                return False
+            self._busy += 1
+        try:
+            self._pool.submit(self._work)
+        except RuntimeError:  # no more can be started; the first thread that is free will do it
             return False
-        lines, newline, rest = chunk.rpartition(b"\n")
-        if chunk and not newline:
-            self._partial.append(chunk)
-            return True
-        self._partial.append(lines)
-        self._lines.extend(b"".join(self._partial).split(b"\n"))
-        self._partial = [rest] if rest else []
         return True
 
     def _work(self) -> None:
-        """Let the node take in all lines and handle the messages; write what it sent."""
-        take_in, handle = self._node.take_in, self._node.handle
-        lines, put_off, outbox = self._lines, self._put_off, self._outbox
-        running, handling = self._running, self._handling
+        """Handle requests until none waits."""
+        take_in, handle = self._dispatcher.take_in, self._dispatcher.handle
+        requests, outbox = self._requests, self._outbox
         try:
-            while True:
-                if lines:
-                    message = take_in(lines.popleft())
-                    if message is None:
-                        continue
-                    if len(running) > 1:
-                        put_off.append(message)
-                        continue
-                elif put_off and len(running) <= CROWD:
-                    message = put_off.popleft()
-                else:
-                    break
-                answer = handle(message)
-                if answer is not None:
-                    outbox.append(answer)  # as `write` does; a call would be dear here
-                    if not handling:
+            with contextlib.suppress(Empty):
+                while True:
+                    message = take_in(requests.get_nowait())
+                    answer = handle(message) if message else None
+                    if answer:
+                        outbox.append(answer)  # as `write` does, whose call would cost 4 %
+                    if requests.empty() or len(outbox) >= JOINED:
                         self._flush()
-        except IndexError:  # another thread was quicker
-            pass
-        except BaseException:  # which is no Exception, or the node would have seen to it
-            self._node.log(traceback.format_exc().rstrip())
-        self._flush()
-
-    def _pass_on(self) -> None:
-        """Make another thread the reader, unless the present one waits for input."""
-        with contextlib.suppress(IndexError):
-            self._handling.pop()
-            self._submit(self._read)
-
-    def _submit(self, work: Callable[[], object]) -> None:
-        # It raises if no more threads can be started, but then the first that is free does the
-        # work; and after the end of input, when those that are there do it.
-        with contextlib.suppress(RuntimeError):
-            self._pool.submit(work)
-
-    def _wait(self, wait: Callable[..., Any], *args: Any) -> Any:
-        """Call what waits, from whatever thread this is."""
-        self._flush()
-        me = get_ident()
-        if me in self._handling:
-            self._pass_on()
-        is_running = me in self._running
-        self._running.discard(me)
-        if self._put_off and not self._handling:  # it may have been us of whom there were too many
-            self._submit(self._work)
-        try:
-            return wait(*args)
-        finally:
-            if is_running:
-                self._running.add(me)
-
-    def _watch(self) -> None:
-        """Look after a reader that is kept by handlers; sleep while nothing happens."""
-        while self._watchful.wait():
-            rounds = self._rounds
-            time.sleep(TICK)
             self._flush()
-            if rounds != self._rounds:
-                continue
-            self._watchful.clear()
-            if self._handling or self._outbox:
-                self._watchful.set()
-                self._pass_on()
+        except BaseException:
+            self._give_up(traceback.format_exc().rstrip())
+        with self._counting:
+            self._busy -= 1
+
+    def _refuse_requests(self) -> None:
+        problem = f"no thread is free: all {self._busy} handlers are busy"
+        with contextlib.suppress(Empty):
+            while True:
+                message = self._dispatcher.take_in(self._requests.get_nowait())
+                answer = self._dispatcher.refuse(message, problem) if message else None
+                if answer:
+                    self.write(answer)
+        self._flush()
 
     # Writing
 
     def _flush(self) -> None:
-        """Write all that waits, unless another thread is at it: then that one does."""
-        while self._outbox and self._writing.acquire(blocking=False):
+        """Write what waits, unless another thread is at it: then that one does.
+
+        If too much waits, wait for that thread.
+        """
+        while self._outbox and self._writing.acquire(len(self._outbox) > MOST_UNWRITTEN):
             try:
-                lines = self._outbox[:]
+                lines = self._outbox[:]  # none, if another thread has been quicker
                 del self._outbox[: len(lines)]
-                data = memoryview(("\n".join(lines) + "\n").encode())
+                data = memoryview("\n".join([*lines, ""]).encode())
                 while data:
                     data = data[os.write(self._stdout, data) :]
+            except BrokenPipeError:
+                self._give_up("", status=0)  # nobody is there who could hear of it
             except OSError as error:
-                self._broken = error
-                self._ended.set()
+                self._give_up(f"can't write to stdout: {error}")
+            except BaseException:
+                self._give_up(traceback.format_exc().rstrip())
             finally:
                 self._writing.release()
 
+    # The end
+
+    def _give_up(self, problem: str, status: int = 1) -> None:
+        """Nothing can be read any more, or written: end the process."""
+        if self._status is None:
+            self._status = status
+            if problem:
+                self._dispatcher.log(problem)
+        self._ended.set()
+
     def _finish(self) -> None:
         """Let what is in flight come to an end, write what it sent, and give up on the rest."""
-        if self._broken:
-            # Nobody is there to hear the answers. One thread still waits for input, for ever.
-            if not isinstance(self._broken, BrokenPipeError):
-                self._node.log(f"can't write to stdout: {self._broken}")
-            os._exit(0 if isinstance(self._broken, BrokenPipeError) else 1)
-        deadline = self.now() + DRAIN
-        handlers = threading.Thread(target=self._pool.shutdown, daemon=True)
-        handlers.start()
-        for thread in (handlers, *self._background):
-            thread.join(max(0.0, deadline - self.now()))
-        self._flush()
-        with self._writing:  # so that a thread that is at it is through
-            pass
-        self._flush()
-        if handlers.is_alive():
-            self._node.log(f"gave up on handlers that took {DRAIN:g} s after the end of input")
-            os._exit(0)
+        left, deadline = 0, self.now() + DRAIN
+        while self._busy and self._status is None and self.now() < deadline:
+            time.sleep(TICK)
+            self._look_after(TICK)
+            if self._waiting != left:
+                left, deadline = self._waiting, self.now() + DRAIN
+        for thread in tuple(self._background):
+            thread.join(max(0.0, deadline - self.now()) if self._status is None else 0.0)
+        if self._status is None:
+            with self._writing:  # so that a thread that is at it is through
+                pass
+            self._flush()
+        if self._status is None and self._busy:
+            problem = f"gave up on handlers that took {DRAIN:g} s after the end of input"
+            self._give_up(problem, status=0)
+        if self._status is not None:
+            os._exit(self._status)  # threads may wait for ever
+        self._pool.shutdown()
 
 
 class LockWaiter(Waiter):

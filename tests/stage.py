@@ -58,10 +58,10 @@ class StageRuntime(maelstrom_node.Runtime):
         self.sent: list[dict[str, Any]] = []
         self.periodic: list[tuple[float, Callable[[], object]]] = []
         self.players: dict[str, Callable[[Body], Body | None]] = {}
-        self.node: Node | None = None
+        self.dispatcher: maelstrom_node.Dispatcher
 
-    def serve(self, node: Node) -> None:
-        self.node = node
+    def serve(self, dispatcher: maelstrom_node.Dispatcher) -> None:
+        self.dispatcher = dispatcher
 
     def write(self, line: str) -> None:
         assert "\n" not in line
@@ -70,9 +70,8 @@ class StageRuntime(maelstrom_node.Runtime):
         play = self.players.get(sent["dest"])
         answer = play(sent["body"]) if play else None
         if answer is not None:
-            assert self.node is not None
             answer = {**answer, "in_reply_to": sent["body"]["msg_id"]}
-            self.node.receive(
+            self.dispatcher.receive(
                 json.dumps({"src": sent["dest"], "dest": sent["src"], "body": answer})
             )
 
@@ -98,7 +97,7 @@ class Stage:
     def __init__(self, runtime: StageRuntime | None = None) -> None:
         self.runtime = runtime or StageRuntime()
         self.node = Node(self.runtime)
-        self.runtime.node = self.node
+        self.node.run()
         self._msg_id = 0
 
     def init(self) -> Stage:
@@ -109,7 +108,7 @@ class Stage:
         return self
 
     def receive(self, line: str | bytes) -> None:
-        self.node.receive(line)
+        self.runtime.dispatcher.receive(line)
 
     def play(self, id: str, play: Callable[[Body], Body | None]) -> None:
         """Let `play` answer what is sent to another node; None is no answer."""

@@ -8,10 +8,12 @@ import math
 import random
 import subprocess
 import sys
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from stage import ROOT, Stage, init, message
 
@@ -98,7 +100,9 @@ def test_a_handler_that_raises_an_rpc_error_answers_with_it(stage, logged):
     assert logged() == []
 
 
-@pytest.mark.parametrize("error", [KeyError("x"), SystemExit(3), RecursionError()])
+@pytest.mark.parametrize(
+    "error", [KeyError("x"), SystemExit(3), RecursionError(), KeyboardInterrupt(), GeneratorExit()]
+)
 def test_any_other_exception_answers_13_and_is_logged_with_its_traceback(stage, logged, error):
     @stage.node.on("read")
     def read(message):
@@ -408,7 +412,7 @@ VALUES = st.recursive(
     | st.booleans()
     | st.integers()
     | st.integers(-(10**50), 10**50)
-    | st.floats()
+    | st.floats(allow_nan=False, allow_infinity=False)
     | TEXTS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
     max_leaves=10,
@@ -419,7 +423,7 @@ NUMERALS = st.from_regex(
 
 
 ODD_VALUES = [
-    "NaN", "Infinity", "-Infinity", r'"\/"', '"/"', r'"\ud800"', r'"\ud83d\ude00"', '"\u2028"',
+    '"NaN"', '"-Infinity"', r'"\/"', '"/"', r'"\ud800"', r'"\ud83d\ude00"', '"\u2028"',
     r'"\u0000"', '{"a": 1, "a": 2}', "[" * 700 + "]" * 700, '{"a":' * 700 + "1" + "}" * 700,
 ]  # fmt: skip
 
@@ -465,7 +469,78 @@ def test_every_value_comes_back_as_it_went(value, ascii):
 @example("18446744073709551616")
 @example("-9223372036854775809")
 def test_every_number_comes_back_to_the_last_digit(numeral):
+    assume(math.isfinite(json.loads(numeral)))
     assert same(echoed(numeral), json.loads(numeral))
+
+
+@with_both_codecs
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_in_json_is_not_sent(stage, number):
+    stage.node.on("read")(lambda message: {"type": "read_ok", "value": [number, "NaN"]})
+    assert stage.ask("read")["code"] == 13
+    with pytest.raises(ValueError, match="JSON"):
+        stage.node.send("n2", {"type": "told", "value": {"deep": number}})
+    stage.assert_silence()
+
+
+class WithMethods:
+    def __json__(self):
+        return "1"
+
+    toDict = dict
+
+
+# What is a difference that the library knows of; each other one is a fault.
+ONLY_WITH_UJSON = {
+    "encode": {
+        "a Decimal": Decimal("1.5"),
+        "an object with __json__": WithMethods(),
+        "a tuple as a key": {(1, 2): 3},
+        "bytes as a key": {b"a": 1},
+        "an object as a key": {Fraction(1, 2): 1},
+    },
+    "decode": {
+        "01": "01", "1.": "1.", "-": "-", "a control character": '"\t"',
+    },
+}  # fmt: skip
+FOR_BOTH_OR_NEITHER = {
+    "encode": [
+        {True: 1, None: 2, 7: 3, 1.5: 4}, {1}, object(), len, range(2), 1 + 1j, Fraction(1, 2),
+        b"x", iter(()), Code.CRASH, Message("a", "b", {}), (1, 2), 2**70, -0.0, "\ud800", math.nan,
+    ],
+    "decode": [
+        "+1", ".5", "1e", "--1", "[1,]", "{'a': 1}", "True", "nul", "1 2", "", " ", '"\\x"',
+        '"\\u12"', "\xa01", b'"\xff"', b'"\xc0\x80"', b'"\xed\xa0\x80"', "1E5", "[" * 5000,
+    ],
+}  # fmt: skip
+
+
+def outcome(codec, name, value, monkeypatch):
+    """What comes of encoding or decoding a value; an error if nothing does."""
+    module = pytest.importorskip(codec)
+    monkeypatch.setattr(maelstrom_node, "loads", module.loads)
+    monkeypatch.setattr(maelstrom_node, "dumps", module.dumps)
+    try:
+        result = getattr(maelstrom_node, name)(value)
+    except (TypeError, ValueError, RecursionError):
+        return "an error"
+    return json.loads(result) if name == "encode" else result
+
+
+@pytest.mark.parametrize("name", ["encode", "decode"])
+def test_with_ujson_and_without_the_same_is_taken(name, monkeypatch):
+    for value in FOR_BOTH_OR_NEITHER[name]:
+        with_ujson = outcome("ujson", name, value, monkeypatch)
+        assert outcome("json", name, value, monkeypatch) == with_ujson, value
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [(name, what) for name, whats in ONLY_WITH_UJSON.items() for what in whats]
+)
+def test_but_for_a_list_of_things_that_only_ujson_takes(name, what, monkeypatch):
+    value = ONLY_WITH_UJSON[name][what]
+    assert outcome("ujson", name, value, monkeypatch) != "an error"
+    assert outcome("json", name, value, monkeypatch) == "an error"
 
 
 @with_both_codecs
@@ -604,13 +679,13 @@ def test_a_request_that_nobody_remembers_is_forgotten(stage):
     for _ in range(100):
         stage.node.request("n2", {"type": "read"})
     gc.collect()
-    assert len(stage.node._answers) == 0
+    assert len(stage.runtime.dispatcher._answers) == 0
 
 
 def test_after_the_end_of_input_nobody_waits(stage):
     before = stage.node.now()
     answer = stage.node.request("n2", {"type": "read"})
-    stage.node.close()
+    stage.runtime.dispatcher.close()
     with pytest.raises(RPCTimeout, match="end of input"):
         answer.result(timeout=100)
     with pytest.raises(RPCTimeout, match="end of input"):
@@ -799,7 +874,7 @@ def test_a_node_runs_on_the_runtime_that_is_usual(monkeypatch):
     monkeypatch.setattr(maelstrom_node, "default_runtime", lambda: runtime)
     node = Node()
     node.run()
-    assert runtime.node is node
+    assert runtime.dispatcher is node._dispatcher
 
 
 def test_decoding_is_strict_about_utf8():
@@ -815,5 +890,4 @@ def test_the_example_in_the_documentation_runs(monkeypatch):
     stage = Stage()
     monkeypatch.setattr(maelstrom_node, "default_runtime", lambda: stage.runtime)
     exec(compile(source, str(Path(__file__)), "exec"), {"__name__": "__main__"})
-    stage.node = stage.runtime.node
     assert works(stage.init())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import signal
 import sys
@@ -38,9 +39,9 @@ def this_process_stays(monkeypatch):
 
 
 @pytest.fixture
-def no_watchdog(monkeypatch):
-    """Let nobody look after a handler that blocks."""
-    monkeypatch.setattr(maelstrom_node, "TICK", 1e6)
+def unattended(monkeypatch):
+    """Let the reader not look after requests that wait for a handler that blocks."""
+    monkeypatch.setattr(maelstrom_node.StdioRuntime, "_look_after", lambda runtime, seconds: None)
 
 
 @pytest.fixture
@@ -163,7 +164,7 @@ def test_what_a_handler_sends_goes_out_while_it_blocks(stage, gate):
     assert stage.next()["body"]["type"] == "told"
 
 
-@pytest.mark.usefixtures("no_watchdog")
+@pytest.mark.usefixtures("unattended")
 @pytest.mark.parametrize("wait", ["sleep", "rpc"])
 def test_what_a_handler_sends_goes_out_before_it_waits(stage, wait):
     waited = []
@@ -231,7 +232,7 @@ def test_an_init_hook_can_wait_for_an_answer(stage):
     assert stage.next()["body"]["type"] == "init_ok"
 
 
-@pytest.mark.usefixtures("no_watchdog")
+@pytest.mark.usefixtures("unattended")
 def test_hundreds_of_handlers_can_wait_for_answers(stage):
     many = 500
     stage.node.on("get")(lambda message: stage.node.rpc("n2", {"type": "read"}, timeout=PATIENCE))
@@ -245,7 +246,7 @@ def test_hundreds_of_handlers_can_wait_for_answers(stage):
     assert answered(stage.next() for _ in range(many)) == list(range(many))
 
 
-@pytest.mark.usefixtures("no_watchdog")
+@pytest.mark.usefixtures("unattended")
 def test_sleeping_handlers_keep_nobody(stage):
     @stage.node.on("nap")
     def nap(message):
@@ -281,92 +282,188 @@ def test_answers_come_through_to_who_holds_a_lock(stage):
         stage.next()
 
 
-def test_a_crowd_that_blocks_keeps_no_answer_back(stage, gate):
-    """More handlers block than may run: what comes then has to wait, but answers have not."""
-    crowd = 2 * maelstrom_node.CROWD
+def test_an_answer_comes_through_however_many_handlers_block(stage, gate):
     stage.node.on("get")(lambda message: stage.node.rpc("n2", {"type": "read"}, timeout=PATIENCE))
     stage.start()
     stage.put(message("c1", "n1", "get", msg_id=1000))
     read = stage.next()
-    stage.put(*(message("c1", "n1", "wait", msg_id=number) for number in range(crowd)))
-    stage.put(echo(2000))
+    stage.put(*(message("c1", "n1", "wait", msg_id=number) for number in range(100)))
     stage.answer(read, type="read_ok")
     assert stage.next()["body"]["in_reply_to"] == 1000
     gate.set()
-    assert answered(stage.next() for _ in range(crowd + 1)) == [*range(crowd), 2000]
+    assert answered(stage.next() for _ in range(100)) == list(range(100))
 
 
-def test_a_handler_that_raises_what_is_no_exception_keeps_nobody(stage, capsys):
-    @stage.node.on("stop")
-    def stop(message):
-        raise KeyboardInterrupt
-
-    stage.start()
-    stage.put(message("c1", "n1", "stop", msg_id=1))
-    assert stage.ask("echo", echo=1)["echo"] == 1
-    assert "KeyboardInterrupt" in capsys.readouterr().err
-
-
-def test_what_had_to_wait_for_a_crowd_is_handled_when_it_dissolves(stage, gate, monkeypatch):
-    monkeypatch.setattr(maelstrom_node, "CROWD", 1)
-    stage.start()
-    answer = stage.node.request("n2", {"type": "read"})
-    read = stage.next()
-    stage.put(message("c1", "n1", "wait", msg_id=1), *map(echo, range(2, 9)))
-    stage.answer(read, type="read_ok")
-    answer.result(PATIENCE)  # so the lines before it have been taken in
-    stage.assert_silence()
-    gate.set()
-    assert answered(stage.next() for _ in range(8)) == list(range(1, 9))
-
-
-def test_a_crowd_dissolves_when_some_of_it_wait_for_answers(stage, gate, monkeypatch):
-    monkeypatch.setattr(maelstrom_node, "CROWD", 1)
-
-    @stage.node.on("get")
-    def get(message):
-        gate.wait()
-        return stage.node.rpc("n2", {"type": "read"}, timeout=PATIENCE)
-
-    stage.start()
-    answer = stage.node.request("n2", {"type": "read"})
-    read = stage.next()
-    stage.put(message("c1", "n1", "get", msg_id=1), *map(echo, range(2, 9)))
-    stage.answer(read, type="read_ok")
-    answer.result(PATIENCE)
-    stage.assert_silence()
-    gate.set()
-    messages = [stage.next() for _ in range(8)]
-    (read,) = [sent for sent in messages if sent["dest"] == "n2"]
-    messages.remove(read)
-    assert answered(messages) == list(range(2, 9))
-    stage.answer(read, type="read_ok")
-    assert stage.next()["body"]["in_reply_to"] == 1
-
-
-@pytest.mark.usefixtures("no_watchdog")
-def test_an_answer_goes_out_though_its_thread_goes_on_to_block(stage, gate, monkeypatch):
-    monkeypatch.setattr(maelstrom_node, "CROWD", 1)
-    entered, leave = threading.Event(), threading.Event()
-
-    @stage.node.on("get")
-    def get(message):
-        stage.node.rpc("n2", {"type": "read"}, timeout=PATIENCE)
-        entered.set()
-        leave.wait(PATIENCE)
-        return {"type": "get_ok"}
-
+@pytest.mark.usefixtures("unattended")
+def test_an_answer_is_recognised_however_its_keys_are_spelt(stage):
+    stage.node.on("get")(lambda message: stage.node.rpc("n2", {"type": "read"}, timeout=PATIENCE))
     stage.start()
     stage.put(message("c1", "n1", "get", msg_id=1))
-    stage.answer(stage.next(), type="read_ok")
-    assert entered.wait(PATIENCE)
-    answer = stage.node.request("n2", {"type": "read"})
-    read = stage.next()
-    stage.put(echo(2), message("c1", "n1", "wait", msg_id=3))
-    stage.answer(read, type="read_ok")
-    answer.result(PATIENCE)  # so the lines before it have been taken in, and put off
-    leave.set()
-    assert answered(stage.next() for _ in range(2)) == [1, 2]
+    msg_id = stage.next()["body"]["msg_id"]
+    spelt = message("n2", "n1", "read_ok", in_reply_to=msg_id).replace("in_reply", r"in\u005freply")
+    stage.put(spelt)
+    assert stage.next()["body"]["type"] == "read_ok"
+
+
+def test_a_thousand_handlers_can_wait_for_the_next_request(stage):
+    many = 1000
+    here, enough = 0, threading.Condition()
+
+    @stage.node.on("meet")
+    def meet(message):
+        nonlocal here
+        with enough:
+            here += 1
+            enough.notify_all()
+            assert enough.wait_for(lambda: here > many, PATIENCE)
+        return {"type": "meet_ok"}
+
+    stage.start()
+    stage.put(*(message("c1", "n1", "meet", msg_id=number) for number in range(many)))
+    with enough:
+        assert enough.wait_for(lambda: here == many, PATIENCE)
+    stage.assert_silence()
+    stage.put(message("c1", "n1", "meet", msg_id=many))
+    assert answered(stage.next() for _ in range(many + 1)) == list(range(many + 1))
+
+
+def test_an_answer_goes_out_though_its_thread_goes_on_to_block(stage, gate):
+    stage.start()
+    stage.put(echo(1), message("c1", "n1", "wait", msg_id=2), echo(3))
+    assert answered(stage.next() for _ in range(2)) == [1, 3]
+    gate.set()
+    assert stage.next()["body"]["in_reply_to"] == 2
+
+
+def test_threads_tell_what_they_are_for(stage):
+    stage.node.on("who")(
+        lambda message: {"type": "who_ok", "name": threading.current_thread().name}
+    )
+    stage.start()
+    assert stage.ask("who")["name"].startswith("handler")
+    names = [thread.name for thread in threading.enumerate()]
+    assert "reader" in names
+    assert any(name.startswith("handler") for name in names)
+
+
+# Too many handlers, too little reading
+
+
+@pytest.fixture
+def three_threads(monkeypatch):
+    monkeypatch.setattr(maelstrom_node, "MOST_THREADS", 3)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_a_request_for_which_there_is_no_thread_answers_11_at_once():
+    gate = threading.Event()
+    with pipes() as stage:
+
+        @stage.node.on("wait")
+        def wait(message):
+            gate.wait(PATIENCE)
+            return {"type": "wait_ok"}
+
+        stage.start()
+        stage.put(*(message("c1", "n1", "wait", msg_id=number) for number in range(5)))
+        refused = [stage.next()["body"] for _ in range(2)]
+        assert [body["code"] for body in refused] == [11, 11]
+        assert "all 3 handlers are busy" in refused[0]["text"]
+        gate.set()
+        assert answered(stage.next() for _ in range(3)) == [0, 1, 2]
+        assert stage.ask("wait")["type"] == "wait_ok"
+
+
+def test_a_request_is_refused_if_the_system_has_no_more_threads(stage, gate, monkeypatch):
+    stage.start()
+    stage.put(message("c1", "n1", "wait", msg_id=1))
+    with monkeypatch.context() as patch:
+
+        def start(thread):
+            raise RuntimeError("can't start new thread")
+
+        patch.setattr(threading.Thread, "start", start)
+        assert stage.ask("echo", echo=1)["code"] == 11
+    gate.set()
+    assert stage.next()["body"]["type"] == "wait_ok"
+    assert stage.ask("echo", echo=1)["type"] == "echo_ok"
+
+
+def test_handlers_wait_if_nobody_reads_what_they_write(stage, monkeypatch):
+    monkeypatch.setattr(maelstrom_node, "MOST_UNWRITTEN", 200)
+    unwritten, full = [], threading.Event()
+
+    @stage.node.on("flood")
+    def flood(message):
+        for _ in range(500):
+            stage.node.send("n2", {"type": "told", "text": "x" * 1000})
+            unwritten.append(len(stage.runtime._outbox))
+            if unwritten[-1] >= 199:
+                full.set()
+
+    stage.start()
+    stage.put(*(message("c1", "n1", "flood") for _ in range(3)))
+    assert full.wait(PATIENCE)
+    assert sum(stage.next()["body"]["type"] == "told" for _ in range(1500)) == 1500
+    assert max(unwritten) <= 200 + 3  # and a line of each handler
+
+
+def test_the_reader_waits_as_well_if_very_much_waits(stage, monkeypatch):
+    monkeypatch.setattr(maelstrom_node, "MOST_UNWRITTEN", 0)
+    monkeypatch.setattr(maelstrom_node, "MOST_UNHANDLED", 2)
+    runtime = stage.runtime
+    runtime.write("{}")
+    assert stage.next() == {}
+    with runtime._writing:
+        runtime._outbox.append("{}")
+        for _ in range(2):
+            runtime._requests.put(b"")
+        runtime._look_after(0.0)
+        runtime._requests.put(b"")
+        reader = threading.Thread(target=runtime._look_after, args=[0.0])
+        reader.start()
+        reader.join(0.05)
+        assert reader.is_alive()
+    reader.join(PATIENCE)
+    assert not reader.is_alive()
+    assert stage.next() == {}
+
+
+# What goes wrong in the node itself
+
+
+def test_a_reader_that_fails_ends_the_node(tmp_path):
+    source = ECHO + "del node._dispatcher._answers\nnode.run()"
+    with process(*write_script(tmp_path, source), folder=tmp_path) as node:
+        node.put(message("n2", "n1", "read_ok", in_reply_to=1))
+        status, log = node.wait()
+        assert status == 1
+        assert "AttributeError" in log.splitlines()[-1]
+
+
+def test_a_writer_that_fails_ends_the_node(tmp_path):
+    source = ECHO + "node.run()"
+    with process(
+        *write_script(tmp_path, f"import os; del os.write\n{source}"), folder=tmp_path
+    ) as node:
+        node.put(init())
+        status, log = node.wait()
+        assert status == 1
+        assert "AttributeError" in log.splitlines()[-1]
+
+
+@pytest.mark.parametrize("error", ["SystemExit", "KeyboardInterrupt", "KeyError"])
+def test_a_task_goes_on_whatever_it_raises(stage, error):
+    errors = iter([vars(builtins)[error]] * 2)
+
+    @stage.node.every(0.001)
+    def tick():
+        stage.node.send("n2", {"type": "tick"})
+        for error in errors:
+            raise error
+
+    stage.start()
+    assert {stage.next()["body"]["type"] for _ in range(4)} == {"tick"}
 
 
 def test_a_late_answer_blocks_nothing(stage, capsys):
@@ -413,7 +510,7 @@ def test_handlers_in_flight_are_finished_at_the_end_of_input(stage):
     assert answered(stage.end()) == list(range(50))
 
 
-def test_an_answer_that_the_watchdog_is_writing_at_the_end_is_written_whole(stage, gate):
+def test_a_message_that_is_being_written_at_the_end_is_written_whole(stage, gate):
     text = "x" * 1_000_000
 
     @stage.node.on("tell")
@@ -428,6 +525,32 @@ def test_an_answer_that_the_watchdog_is_writing_at_the_end_is_written_whole(stag
     assert not stage.ends_within(0.2)
     (told,) = stage.end()
     assert told["body"]["text"] == text
+
+
+def test_requests_that_wait_are_handled_after_the_end_of_input_however_long_it_takes(
+    stage, monkeypatch
+):
+    """Only a handler that takes too long is abandoned. The clock is the test's."""
+    looked, now = threading.Event(), [0.0]
+    look_after = stage.runtime._look_after
+
+    def look(seconds):
+        look_after(0.0)  # no request waits for a thread of its own
+        looked.set()
+
+    monkeypatch.setattr(stage.runtime, "_look_after", look)
+    monkeypatch.setattr(stage.runtime, "now", lambda: now[0])
+
+    @stage.node.on("step")
+    def step(message):
+        looked.clear()
+        assert looked.wait(PATIENCE)
+        now[0] += maelstrom_node.DRAIN / 2
+        return {"type": "step_ok"}
+
+    stage.start()
+    stage.put(*(message("c1", "n1", "step", msg_id=number) for number in range(10)))
+    assert answered(stage.end()) == list(range(10))
 
 
 def test_nobody_waits_for_answers_after_the_end_of_input(stage):
@@ -563,4 +686,20 @@ def test_a_runtime_leaves_no_thread_and_no_file_behind():
     stage.end()
     assert open_files() == before
     left = {thread.name for thread in set(threading.enumerate()) - threads}
-    assert left <= {"watchdog"}
+    assert left == set()
+
+
+def test_ctrl_c_means_afterwards_what_it_meant_before(tmp_path):
+    def handler(number, frame):
+        pass
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        inside, to = os.pipe()
+        os.close(to)
+        node = maelstrom_node.Node(maelstrom_node.StdioRuntime(inside, inside))
+        node.run()
+        os.close(inside)
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)

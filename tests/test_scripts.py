@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import threading
 import time
@@ -21,7 +22,6 @@ def start(monkeypatch):
         stage = Stage(runtime)
         monkeypatch.setattr(maelstrom_node, "default_runtime", lambda: stage.runtime)
         runpy.run_path(str(ROOT / name), run_name="__main__")
-        stage.node = stage.runtime.node
         stage.receive(init(id))
         stage.assert_sent(src=id, type="init_ok")
         return stage
@@ -87,12 +87,14 @@ def test_the_time_of_day_does_not_matter(start, monkeypatch):
 
 def test_ids_are_unique_whatever_the_threads_do(start):
     stage = start("unique_ids.py")
-    handler = stage.node._handlers["generate"]
+    dispatcher = stage.runtime.dispatcher
     together = threading.Barrier(8)
 
     def take(_):
         together.wait()
-        return [handler(None)["id"] for _ in range(1000)]
+        requests = [message("c1", "n1", "generate", msg_id=number) for number in range(1000)]
+        answers = [dispatcher.handle(dispatcher.take_in(request)) for request in requests]
+        return [json.loads(answer)["body"]["id"] for answer in answers]
 
     with ThreadPoolExecutor(8) as pool:
         ids = [id for taken in pool.map(take, range(8)) for id in taken]

@@ -78,8 +78,8 @@ class SimulatedRuntime(maelstrom_node.Runtime):
         self._host = host
         self._loop = loop
 
-    def serve(self, node: maelstrom_node.Node) -> None:
-        self._host.serve(node)
+    def serve(self, dispatcher: maelstrom_node.Dispatcher) -> None:
+        self._host.serve(dispatcher)
 
     def write(self, line: str) -> None:
         self._host.send(line)
@@ -115,7 +115,7 @@ class Host:
     ) -> None:
         self.id = id
         self.alive = True
-        self.node: maelstrom_node.Node | None = None
+        self.dispatcher: maelstrom_node.Dispatcher | None = None
         self._cluster = cluster
         self._loop = cluster.loop
         self._early: deque[Message] = deque()
@@ -176,19 +176,19 @@ class Host:
             expected="a script that calls node.run(), which answers until its input ends",
         )
 
-    def serve(self, node: maelstrom_node.Node) -> None:
+    def serve(self, dispatcher: maelstrom_node.Dispatcher) -> None:
         """`node.run()`: take messages until the end of the simulation."""
-        self.node = node
+        self.dispatcher = dispatcher
         while self._early:
-            self.call_at(self._loop.now, "message", node.receive, self._early.popleft().line)
+            self.call_at(self._loop.now, "message", dispatcher.receive, self._early.popleft().line)
         self._loop.park()
 
     def deliver(self, message: Message) -> None:
         """A message has arrived."""
-        if self.node is None:
+        if self.dispatcher is None:
             self._early.append(message)
         else:
-            self._enter("message", self.node.receive, message.line)
+            self._enter("message", self.dispatcher.receive, message.line)
 
     # What it does to the world
 
@@ -231,7 +231,7 @@ class Host:
 
         While it serves, the library sends such text to the log, as it does in a real process.
         """
-        if self.node is not None or not text.strip():
+        if self.dispatcher is not None or not text.strip():
             self.log(text)
             return
         self.fail(

@@ -11,7 +11,8 @@ program, not the operating system, that says which:
 - A parked strand is resumed by an event. The thread that runs this event hands over, and is idle
   until somebody needs it. When the resumed strand ends, its thread carries on with the loop.
 - At the end every parked strand is woken once more, and `NodeStopped` is raised where it parked.
-  That is a BaseException, so that `except Exception` doesn't swallow it.
+  That is a BaseException, so that `except Exception` doesn't swallow it, and the library's
+  `Stopped`, so that the library doesn't either.
 
 Turns change only where a strand parks. So a run depends on its events alone, and can be repeated.
 
@@ -30,6 +31,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from maelstrom_node import Stopped
 from workbench.errors import NodeError
 from workbench.loop import Loop, nanos
 
@@ -37,7 +39,7 @@ WATCHDOG = 10.0  # seconds of real time that a strand may run without coming bac
 STACK_SIZE = 512 * 1024  # bytes; a thousand nodes have a thousand stacks
 
 
-class NodeStopped(BaseException):
+class NodeStopped(Stopped):
     """The simulation is over: raised in a node's code where it waits."""
 
 
