@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from workbench import runner
 from workbench.cli import main
+from workbench.store import Store
 
 ROOT = Path(__file__).parent.parent
 HISTORIES = Path(__file__).parent / "histories"
@@ -17,23 +23,56 @@ TEST = ["test", "-w", "echo", "--bin", str(ROOT / "echo.py")]
     ("arguments", "complaint"),
     [
         (["frobnicate"], "unknown command 'frobnicate'"),
-        (["test"], "the following arguments are required: -w/--workload, --bin"),
-        (["test", "-w", "ecko", "--bin", "x"], "invalid choice: 'ecko'"),
+        (["tset"], "unknown command 'tset'; did you mean test?"),
+        (["serve"], "there is no web server: a test's folder, store/latest, holds plain files"),
+        (["demo"], "./run.sh alone lists them"),
+        (["doc"], "https://github.com/jepsen-io/maelstrom/tree/main/doc"),
+        (["analyze"], "`python -m workbench check FOLDER -w WORKLOAD`"),
+        (["test"], "the following arguments are required: --bin"),
+        (["test", "--bin", ""], "expected the path of a program, not ''"),
+        (["test", "-w", "ecko", "--bin", "x"], "unknown workload 'ecko'; did you mean echo?"),
+        (["check", "x", "-w", "brodcast"], "unknown workload 'brodcast'; did you mean broadcast?"),
+        (["check", "x", "-w", "echo", "--jsn"], "unknown flag '--jsn'; did you mean --json?"),
+        (["check", "x", "–w", "echo"], "'–w' begins with an en dash (U+2013)"),
+        (["summary", "--chalenge", "1"], "unknown flag '--chalenge'; did you mean --challenge?"),
+        (["sweep", "--seed", "0..9", "--bin", "x"], "argument --seed: invalid int value: '0..9'"),
+        (["sweep", "--sedes=0..9", "--bin", "x"], "unknown flag '--sedes'; did you mean --seeds?"),
+        (["sweep", *TEST[1:], "--seeds", "0..99999999999"], "at most 10,000,000 seeds"),
+        (["challenge", "1", "--nodde", "x"], "unknown flag '--nodde'; did you mean --node?"),
         ([*TEST, "--node-count", "0"], "expected a positive integer, not '0'"),
         ([*TEST, "--node-count", "two"], "expected a positive integer, not 'two'"),
         ([*TEST, "--rate", "-1"], "expected a number >= 0, not '-1'"),
         ([*TEST, "--rate", "nan"], "expected a number >= 0, not 'nan'"),
         ([*TEST, "--time-limit", "0"], "expected a positive number of seconds, not '0'"),
         ([*TEST, "--latency", "1.5"], "expected an integer >= 0, not '1.5'"),
-        ([*TEST, "--latency-dist", "normal"], "invalid choice: 'normal'"),
+        ([*TEST, "--latency-dist", "unifrom"], "'unifrom'; did you mean uniform?"),
         ([*TEST, "--concurrency", "4m"], "optionally with n for 'times the nodes', not '4m'"),
-        ([*TEST, "--topology", "ring"], "invalid choice: 'ring'"),
+        ([*TEST, "--topology", "ring"], "unknown topology 'ring'"),
         ([*TEST, "--nemesis", "partition,earthquake"], "unknown fault 'earthquake'"),
+        ([*TEST, "--nemesis", "partitions"], "'partitions'; did you mean partition?"),
+        ([*TEST, "--nemesis", ""], "expected some of partition"),
+        ([*TEST, "–nemesis", "partition"], "'–nemesis' begins with an en dash (U+2013)"),
+        ([*TEST, "—nemesis=partition"], "write --nemesis=partition"),
+        ([*TEST, "-nemesis", "partition"], "'-nemesis' has a single hyphen; write --nemesis"),
+        ([*TEST, "--consistency-models", "serialisable"], "did you mean serializable?"),
         ([*TEST, "--availability", "most"], "expected a number from 0 to 1, not 'most'"),
         ([*TEST, "--nodes", "a,b,a"], "expected different names, not 'a,b,a'"),
         ([*TEST, "--nodes", "a,cat"], "names that begin with c are for clients"),
         ([*TEST, "--p-loss", "2"], "expected a number from 0 to 1, not '2'"),
-        ([*TEST, "--frobnicate"], "unrecognized arguments: --frobnicate"),
+        ([*TEST, "--nodes", "a,,b"], "expected different names, not 'a,,b'"),
+        ([*TEST, "--nodes", "../../evil"], "node '../../evil': a node's log is named after it"),
+        ([*TEST, "-n", "a\nb"], r"node 'a\nb': a node's log is named after it"),
+        ([*TEST, "-n", "\udcff"], "a node's log is named after it"),
+        ([*TEST, "-n", "n0", "--node-count", "1"], "expected different names, not 'n0,n0'"),
+        ([*TEST, "--nodes", "n1,seq-kv"], "node 'seq-kv': that is a service; the services are"),
+        ([*TEST, "--nodes", "é" * 101], "expected at most 200 bytes, not 202"),
+        ([*TEST, "--nodes-file", "/no/such"], "--nodes-file: can't read /no/such: No such file"),
+        ([*TEST, "--nodes-file", "/dev/null"], "/dev/null holds no names: expected one a line"),
+        ([*TEST, "--frobnicate"], "unknown flag '--frobnicate' (see: "),
+        ([*TEST, "--nemesi", "x"], "unknown flag '--nemesi'; did you mean --nemesis? (see: "),
+        ([*TEST, "-x"], "unknown flag '-x'"),
+        ([*TEST, "-1"], "unknown flag '-1'"),
+        ([*TEST, "--store", ""], "expected a folder, not ''"),
         ([*TEST, "--challenge", "9z"], "9z"),
         (["check", "/no/such/file", "-w", "echo"], "can't read /no/such/file"),
         (["check", str(ROOT / "run.sh"), "-w", "echo"], "run.sh"),
@@ -48,6 +87,112 @@ def test_a_bad_command_is_refused_in_a_sentence(arguments, complaint, capsys):
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "limit"),
+    [
+        ("--rate", "1e-300", "at least 0.001"),
+        ("--rate", "1e300", "at most 1,000,000"),
+        ("--time-limit", "1e-300", "at least 0.001"),
+        ("--time-limit", "1e300", "at most 1,000,000"),
+        ("--nemesis-interval", "1e-300", "at least 0.001"),
+        ("--nemesis-interval", "1e30", "at most 1,000,000"),
+        ("--latency", "99999999999", "at most 1,000,000"),
+        ("--node-count", "99999999999", "at most 1,000"),
+        ("--nodes", ",".join(map(str, range(1001))), "at most 1,000 nodes, not 1,001"),
+        ("--concurrency", "999999999", "at most 10,000"),
+        ("--concurrency", "9999n", "is 49,995 workers; expected at most 10,000"),
+        ("--concurrency", "9" * 5000, "a positive integer"),
+        ("--key-count", "99999999999", "at most 100,000"),
+        ("--max-txn-length", "99999999999", "at most 10,000"),
+        ("--max-writes-per-key", "99999999999", "at most 1,000,000,000"),
+        ("--seed", "9" * 5000, "invalid int value"),
+    ],
+)
+def test_what_would_take_all_memory_or_overflow_is_refused(flag, value, limit, capsys):
+    assert main([*TEST, flag, value]) == 254
+    assert limit in capsys.readouterr().err
+
+
+# What a command line means
+
+
+@pytest.fixture
+def tests(monkeypatch):
+    """The options of the tests that are run, which end with the verdicts in `tests.verdicts`."""
+
+    class Tests(list):
+        verdicts: Sequence[object] = (True,) * 9
+
+        def run(self, options, store, challenge, simulated):
+            self.append(options)
+            return {"valid?": self.verdicts[len(self) - 1]}
+
+    tests = Tests()
+    monkeypatch.setattr(runner, "run", tests.run)
+    return tests
+
+
+def test_a_test_is_of_lin_kv_by_default(tests):
+    assert main(["test", "--bin", "node", "--concurrency", "2n"]) == 0
+    assert tests[0].workload == "lin-kv"
+
+
+def test_whatever_is_no_flag_is_for_the_node_as_in_maelstrom(tests):
+    main([*TEST, "one", "--rate", "7", "two", "--", "--three", "--", "--rate", "8"])
+    (options,) = tests
+    assert options.args == ("one", "two", "--three", "--", "--rate", "8")
+    assert options.rate == 7
+
+
+def test_nodes_are_those_of_the_file_of_nodes_and_of_node_as_in_maelstrom(tests, tmp_path):
+    (tmp_path / "nodes").write_text("a\n  b \n\n")
+    file = ["--nodes-file", str(tmp_path / "nodes")]
+    main(TEST)
+    main([*TEST, "-n", "z", "--node", "y"])
+    main([*TEST, "--nodes", "n5, n6", "-n", "z", *file, "--concurrency", "2n"])
+    main([*TEST, "--nodes", "n5, n6", "--node-count", "2", *file])
+    assert [options.nodes for options in tests] == [
+        ("n1", "n2", "n3", "n4", "n5"),
+        ("z", "y"),
+        ("a", "b", "n5", "n6", "z"),
+        ("a", "b", "n0", "n1"),
+    ]
+    assert tests[2].concurrency == 10
+
+
+def test_names_that_work_are_allowed(tests):
+    main([*TEST, "--nodes", "latest,..,n 1,é,-x"])
+    assert tests[0].nodes == ("latest", "..", "n 1", "é", "-x")
+
+
+def test_flags_of_jepsen_that_mean_nothing_are_accepted_with_a_word(tests, capsys):
+    takes = {"--username": "me", "--password": "x", "--ssh-private-key": "file"}
+    flags = ["--strict-host-key-checking", "--no-ssh", "--leave-db-running", "--logging-json"]
+    assert main([*TEST, *flags, *(word for pair in takes.items() for word in pair)]) == 0
+    notes = capsys.readouterr().err.splitlines()
+    assert [note.split()[1] for note in notes] == [*flags, *takes]
+    assert notes[2] == "note: --leave-db-running is ignored: nodes end with their test"
+    assert len(tests) == 1
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "runs", "status"),
+    [
+        ((True, True, True), 3, 0),
+        ((True, False, True), 2, 1),
+        (("unknown",), 1, 2),
+    ],
+)
+def test_test_count_repeats_until_one_is_not_valid(tests, verdicts, runs, status, capsys):
+    tests.verdicts = verdicts
+    assert main([*TEST, "--seed", "7", "--test-count", "3"]) == status
+    assert [options.seed for options in tests] == [7, 8, 9][:runs]
+    assert f"Test {runs} of 3, with --seed {6 + runs}\n" in capsys.readouterr().out
+
+
+# Programs and stores
+
+
 def test_a_history_of_another_workload_is_no_traceback(capsys):
     arguments = ["check", str(HISTORIES / "uid-dup"), "-w", "broadcast"]
     assert main(arguments) in (1, 2)
@@ -60,10 +205,102 @@ def test_a_store_that_cannot_be_written_is_told(tmp_path, capsys):
     assert "cannot keep the test in" in capsys.readouterr().err
 
 
+def test_a_store_that_is_a_dangling_link_is_told(tmp_path, capsys):
+    store = tmp_path / "store"
+    store.symlink_to(tmp_path / "unplugged")
+    assert main([*TEST, "--store", str(store)]) == 254
+    assert f"{store} is a link to {tmp_path}/unplugged, which does not" in capsys.readouterr().err
+    store.unlink()
+    store.mkdir()
+    (store / "echo").symlink_to(tmp_path / "unplugged")
+    assert main([*TEST, "--store", str(store)]) == 254
+    assert f"{store}/echo is a link to" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_after_the_verdict(tmp_path, capsys, monkeypatch):
+    class Full(io.FileIO):
+        def write(self, data):
+            if self.name.endswith("results.json"):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.name)
+            return super().write(data)
+
+    monkeypatch.setattr("workbench.store._File", Full)
+    arguments = [*TEST, "--time-limit", "1", "--simulate", "--store", str(tmp_path)]
+    assert main(arguments) == 255
+    captured = capsys.readouterr()
+    assert "Everything looks good!" in captured.out
+    assert captured.err.endswith("results.json: No space left on device\n")
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "run.log").symlink_to("/dev/full")
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    store = Store(tmp_path)
+    store.open("run.log").write("a line\n")
+    other = store.open("other.log")
+    with pytest.raises(OSError, match=r"run\.log"):
+        store.close()
+    assert other.closed
+
+
+@pytest.mark.parametrize("flags", [[], ["--simulate"]], ids=["real", "simulated"])
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda path: None, "does not exist"),
+        (Path.mkdir, "is a directory, not a file"),
+        (os.mkfifo, "is a named pipe, not a file"),
+        (lambda path: path.symlink_to("/dev/zero"), "is a device, not a file"),
+        (lambda path: path.symlink_to("nowhere"), "is a link to nowhere, which does not exist"),
+    ],
+)
+def test_a_program_that_is_no_file_is_told(tmp_path, make, what, flags, capsys):
+    program = tmp_path / "node"
+    make(program)
+    arguments = ["test", "-w", "echo", "--bin", str(program), "--store", str(tmp_path / "store")]
+    assert main([*arguments, *flags]) == 254
+    assert what in capsys.readouterr().err
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_program_without_a_run_bit_is_told(tmp_path, capsys):
+    (tmp_path / "node").write_text("#!/bin/sh\n")
+    assert main(["test", "-w", "echo", "--bin", str(tmp_path / "node")]) == 254
+    assert "node is not executable (chmod +x)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "evidence"),
+    [
+        ("node.rb", b"#!/usr/bin/env ruby\nputs 1\n", "this is '#!/usr/bin/env ruby'"),
+        ("node.sh", b"#!/bin/sh\necho $HOME\n", "this is '#!/bin/sh'"),
+        ("main.go", b"package main\n", "this is 'package main'"),
+        ("node", b"\x7fELF\x02\x01\x01\0\0", "this is a binary program"),
+        ("node", b"\xff\xfe\xfd\n", r"this is '\xff\xfe\xfd'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["test", "sweep"])
+def test_what_is_not_python_is_not_simulated(tmp_path, command, name, source, evidence, capsys):
+    (tmp_path / name).write_bytes(source)
+    simulate = ["--simulate"] if command == "test" else []
+    assert main([command, "-w", "echo", "--bin", str(tmp_path / name), *simulate]) == 254
+    error = capsys.readouterr().err
+    assert "only Python can be simulated" in error
+    assert evidence in error
+
+
+def test_a_mistake_in_python_is_the_nodes_mistake(tmp_path, capsys):
+    (tmp_path / "node.py").write_text("def broken(:\n")
+    arguments = ["test", "-w", "echo", "--bin", str(tmp_path / "node.py"), "--simulate"]
+    assert main([*arguments, "--store", str(tmp_path / "store")]) == 1
+    assert "SyntaxError" in capsys.readouterr().out
+
+
 def test_a_simulated_script_that_is_not_there_is_told(tmp_path, capsys):
     arguments = ["test", "-w", "echo", "--bin", "nothing.py", "--simulate"]
     assert main([*arguments, "--store", str(tmp_path)]) == 254
-    assert "nothing.py: there is no such file" in capsys.readouterr().err
+    assert "cannot simulate nothing.py: it does not exist" in capsys.readouterr().err
 
 
 def test_help_helps(capsys):
@@ -73,6 +310,5 @@ def test_help_helps(capsys):
 
 @pytest.mark.parametrize("command", ["test", "sweep", "check", "summary"])
 def test_help_of_a_command_helps(command, capsys):
-    with pytest.raises(SystemExit, match="0"):
-        main([command, "--help"])
+    assert main([command, "--help"]) == 0
     assert "usage: python -m workbench" in capsys.readouterr().out

@@ -88,25 +88,6 @@ def test_a_good_node_is_valid(run):
 # It can't be started
 
 
-def test_no_such_file(run, tmp_path):
-    status, output = run.test(tmp_path / "nothing")
-    assert status == 1
-    assert "Node n0 can't be started: there is no such file." in output
-    assert str(tmp_path / "nothing") in output
-
-
-def test_a_directory(run, tmp_path):
-    assert "it is a directory" in run.test(tmp_path)[1]
-
-
-def test_no_run_bit(run, tmp_path):
-    (tmp_path / "node").write_text("#!/bin/sh\n")
-    status, output = run.test(tmp_path / "node")
-    assert status == 1
-    assert "no run bit" in output
-    assert "chmod +x" in output
-
-
 def test_no_such_interpreter(run, tmp_path):
     (tmp_path / "node").write_text("#!/no/such/python\n")
     (tmp_path / "node").chmod(0o755)

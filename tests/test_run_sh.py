@@ -588,7 +588,43 @@ def set_maelstrom(path: str, text: str | None = None, mode: int = 0o755) -> Call
             make_plain("echo.py"),
             "the node's program ROOT/echo.py is not executable (chmod +x)",
         ),
-        (["1", "--bin", "workbench"], None, "the node's program ROOT/workbench does not exist"),
+        (
+            ["1", "--bin", "workbench"],
+            None,
+            "the node's program ROOT/workbench is a directory, not a file",
+        ),
+        (
+            ["3", "--time-limit", "5"],
+            None,
+            "there is no challenge '3'; did you mean 3e? choose one of "
+            "1, 2, 3a, 3b, 3c, 3d, 3e, 4, 5a, 5b, 5c, 6a, 6b, 6c",
+        ),
+        (["1", "--time-limt", "5"], None, "unknown flag '--time-limt'; did you mean --time-limit?"),
+        (["1", "--engin", "workbench"], None, "unknown flag '--engin'; did you mean --engine?"),
+        (
+            ["3c", "–nemesis", "partition"],
+            None,
+            "'–nemesis' begins with an en dash (U+2013), as copies from web pages do, and is no "
+            "flag; write --nemesis",
+        ),
+        (
+            ["3c", "--engine", "maelstrom", "—nemesis", "partition"],
+            set_maelstrom("mine", ""),
+            "'—nemesis' begins with an em dash (U+2014), as copies from web pages do, and is no "
+            "flag; write --nemesis",
+        ),
+        (
+            ["sweep", "--seeds", "0..9"],
+            None,
+            "sweep is no challenge but a command of the workbench: "
+            "source .venv/bin/activate && python -m workbench sweep",
+        ),
+        (
+            ["doc"],
+            None,
+            "doc is a command of Maelstrom's only: the documentation is in docs/, and Maelstrom's "
+            "own at https://github.com/jepsen-io/maelstrom/tree/main/doc",
+        ),
         (
             ["1", "--engine", "jepsen"],
             None,

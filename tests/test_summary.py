@@ -335,15 +335,28 @@ def test_values_of_a_node_can_not_disturb_the_screen():
 
 def test_the_summary_of_a_test_that_was_kept(capsys):
     folder = HISTORIES / "kafka-skip"
-    assert main([str(folder), "--challenge", "5a"]) == 0
+    assert main([str(folder), "--challenge", "5a"]) == 1
     text = capsys.readouterr().out
     assert "target = 0: missed" in text
     assert f"Kept in {folder.resolve()}" in text
 
 
+@pytest.mark.parametrize(("valid", "status"), [("true", 0), ("false", 1), (":unknown", 2)])
+def test_the_summary_ends_with_the_verdicts_status(tmp_path, valid, status):
+    (tmp_path / "results.edn").write_text(f"{{:valid? {valid}}}")
+    assert main([str(tmp_path)]) == status
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [(None, "can't read .*results.edn: No such file"), ("{:valid? ", "results.edn holds no resul")],
+    [
+        (None, "can't read .*results.edn: No such file"),
+        ("{:valid? ", "results.edn holds no resul"),
+        ("7", "results.edn holds no results: expected a map"),
+        ("{}", "expected a map with a verdict as its :valid?"),
+        ("{:valid? {}}", "expected a map with a verdict as its :valid?"),
+        ("{:valid? true, :stats 7}", "results.edn holds no results of a test"),
+    ],
 )
 def test_no_results_is_one_sentence(tmp_path, text, sentence):
     if text is not None:

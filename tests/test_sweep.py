@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -105,6 +106,28 @@ def test_a_dask_cluster_can_do_it(capsys):
     ) as cluster:
         assert main(["sweep", *FLAGS, "--seeds", "0..3", "--dask", cluster.scheduler_address]) == 0
     assert "4 seeds: 4 valid" in capsys.readouterr().out
+
+
+def test_a_worker_that_dies_is_told(monkeypatch, capsys):
+    class Dies(Immediately):
+        def submit(self, function, /, *args, **kwargs):
+            future = Future()
+            future.set_exception(BrokenProcessPool("a process terminated abruptly"))
+            return future
+
+    monkeypatch.setattr(sweep, "executor", lambda dask: nullcontext(Dies()))
+    assert main(["sweep", *FLAGS, "--seeds", "0..3"]) == 255
+    assert "error: a process of the sweep ended while it ran a seed" in capsys.readouterr().err
+
+
+def test_the_command_of_a_failure_keeps_the_nodes_arguments(monkeypatch, capsys):
+    class Invalid(Immediately):
+        def submit(self, function, /, *args, **kwargs):
+            return super().submit(lambda options: sweep.Outcome(options.seed, False), *args)
+
+    monkeypatch.setattr(sweep, "executor", lambda dask: nullcontext(Invalid()))
+    assert main(["sweep", *FLAGS, "--seeds", "5", "--", "--seeds", "9"]) == 1
+    assert "--simulate --seed 5 -- --seeds 9" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_missing_dask_cluster_is_told_in_a_sentence(capsys, monkeypatch):

@@ -1,7 +1,20 @@
-"""`python -m workbench`."""
+"""`python -m workbench`. Any Python must be able to read this file, to say that it is too old."""
 
 import sys
 
-from workbench.cli import main
+if sys.version_info < (3, 10):  # noqa: UP036
+    sys.stderr.write(
+        "error: %s is Python %d.%d, which is too old: 3.10 or newer is needed; "  # noqa: UP031
+        "./run.sh finds one\n" % ((sys.executable,) + tuple(sys.version_info[:2]))  # noqa: RUF005
+    )
+    sys.exit(254)
 
-sys.exit(main())
+try:
+    from workbench.cli import main
+    from workbench.exits import prepare_streams
+
+    prepare_streams()
+    status = main()
+except KeyboardInterrupt:
+    status = 130
+sys.exit(status)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from workbench.errors import UsageError
+from workbench.errors import UsageError, did_you_mean
 
 # The figures of a summary for which a challenge can set a target.
 AVAILABILITY = "availability"
@@ -194,5 +194,6 @@ def find(name: str) -> Challenge:
     for challenge in CHALLENGES:
         if challenge.name == name.lower():
             return challenge
-    names = ", ".join(challenge.name for challenge in CHALLENGES)
-    raise UsageError(f"there is no challenge {name!r}; choose one of {names}")
+    names = [challenge.name for challenge in CHALLENGES]
+    hint = did_you_mean(name, names)
+    raise UsageError(f"there is no challenge {name!r}; {hint}choose one of {', '.join(names)}")

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from workbench.errors import UsageError
+from workbench import exits
+from workbench.errors import UsageError, did_you_mean
+from workbench.exits import INTERRUPTED, VALID
 from workbench.options import (
+    IGNORED,
+    TEST_USAGE,
+    Options,
     Parser,
     add_check_flags,
     add_test_flags,
+    check_flags,
     checked,
     from_namespace,
+    parser_of_test,
     split_node_arguments,
 )
-
-# As Jepsen's. INTERRUPTED is a shell's.
-VALID, INVALID, UNKNOWN = 0, 1, 2
-BAD_ARGUMENTS, BROKEN, INTERRUPTED = 254, 255, 130
 
 USAGE = """usage: python -m workbench COMMAND …
 
@@ -34,80 +37,88 @@ USAGE = """usage: python -m workbench COMMAND …
 Add --help to a command for its flags.
 """
 
+COMMANDS = ("test", "sweep", "check", "challenge", "summary")
+
+# Maelstrom's other commands, and what to do instead.
+ELSEWHERE = {
+    "serve": "there is no web server: a test's folder, store/latest, holds plain files, "
+    "and `python -m workbench summary` shows its summary again",
+    "demo": "the demos are this project's solutions of the challenges: "
+    "./run.sh alone lists them, and ./run.sh 1 runs the first",
+    "doc": "the documentation is in docs/, and Maelstrom's own at "
+    "https://github.com/jepsen-io/maelstrom/tree/main/doc",
+    "analyze": "`python -m workbench check FOLDER -w WORKLOAD` judges a recorded history again",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status. Errors are told in a sentence, not a traceback."""
-    command, *rest = sys.argv[1:] if arguments is None else arguments or ["--help"]
-    try:
-        if command == "test":
-            return test(rest)
-        if command == "sweep":
-            return sweep(rest)
-        if command == "check":
-            return check(rest)
-        if command in ("challenge", "summary"):
-            from workbench import launcher
-
-            return launcher.main([command, *rest])
-        if command in ("-h", "--help", "help"):
-            print(USAGE, end="")
-            return VALID
-        raise UsageError(
-            f"unknown command {command!r}; expected test, sweep, check, challenge or summary"
-        )
-    except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_ARGUMENTS
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return INTERRUPTED
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror}", file=sys.stderr)
-        return BROKEN
-    except Exception:
-        traceback.print_exc()
-        print("error: that was a mistake of the workbench, not of your node", file=sys.stderr)
-        return BROKEN
+    words = sys.argv[1:] if arguments is None else arguments
+    return exits.run(lambda: _carry_out(*(words or ["--help"])))
 
 
-def exit_status(valid: Any) -> int:
-    """The exit status for a `valid?`: True, False or "unknown"."""
-    return VALID if valid is True else UNKNOWN if valid == "unknown" else INVALID
+def _carry_out(command: str, *arguments: str) -> int:
+    if command == "test":
+        return test(arguments)
+    if command == "sweep":
+        return sweep(arguments)
+    if command == "check":
+        return check(arguments)
+    if command in ("challenge", "summary"):
+        from workbench import launcher
+
+        return launcher.main([command, *arguments])
+    if command in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return VALID
+    if command in ELSEWHERE:
+        raise UsageError(f"{command} is a command of Maelstrom's only: {ELSEWHERE[command]}")
+    check_flags([command])
+    hint = did_you_mean(command, COMMANDS)
+    raise UsageError(f"unknown command {command!r}; {hint}expected one of {', '.join(COMMANDS)}")
 
 
 def test(arguments: Sequence[str]) -> int:
-    """`test`: run one test and tell the verdict."""
-    flags, node_arguments = split_node_arguments(arguments)
-    parser = _test_parser("test", "Run one test.")
-    parser.add_argument("--store", type=Path, default=Path("store"), metavar="FOLDER",
-                        help="where tests are kept (default: store)")  # fmt: skip
-    parser.add_argument("--challenge", metavar="NAME", help="show this challenge's targets")
-    parser.add_argument("--simulate", action="store_true",
-                        help="run the Python script --bin here, in virtual time")  # fmt: skip
-    parsed = parser.parse_args(flags)
-    options = from_namespace(parsed, node_arguments)
-
+    """`test`: run a test, or several one after the other, and tell the verdict."""
     from workbench import challenges
+    from workbench.workloads import WORKLOADS
+
+    options, parsed = _options(parser_of_test(sorted(WORKLOADS)), arguments)
+
     from workbench.runner import run
 
     if parsed.challenge:
         challenges.find(parsed.challenge)
-    results = run(options, parsed.store, parsed.challenge, parsed.simulate)
-    return INTERRUPTED if results.get("error") == "interrupted" else exit_status(results["valid?"])
+    status = VALID
+    for number in range(parsed.test_count):
+        again = replace(options, seed=options.seed + number)
+        if parsed.test_count > 1:
+            which = f"Test {number + 1} of {parsed.test_count}"
+            print(f"\n{which}, with --seed {again.seed}", flush=True)
+        results = run(again, Path(parsed.store), parsed.challenge, parsed.simulate)
+        if results.get("error") == "interrupted":
+            return INTERRUPTED
+        status = exits.of_verdict(results["valid?"])
+        if status != VALID:
+            break
+    return status
 
 
 def sweep(arguments: Sequence[str]) -> int:
     """`sweep`: simulate the same test with many seeds."""
-    from rich.console import Console
-
     from workbench import sweep
     from workbench.checkers.verdict import merge_valid
+    from workbench.program import check_script
+    from workbench.screen import Screen
+    from workbench.workloads import WORKLOADS
 
-    flags, node_arguments = split_node_arguments(arguments)
-    parser = _test_parser("sweep", "Simulate a test with many seeds.")
+    parser = Parser(
+        prog="python -m workbench sweep",
+        usage=TEST_USAGE,
+        description="Simulate a test with many seeds.",
+    )
+    add_check_flags(parser, sorted(WORKLOADS), default=Options.workload)
+    add_test_flags(parser)
     parser.add_argument(
         "--seeds",
         type=checked(sweep.seeds, bool, "seeds such as 0..999"),
@@ -116,36 +127,41 @@ def sweep(arguments: Sequence[str]) -> int:
         help="the seeds, both included (default: 0..99)",
     )
     parser.add_argument("--dask", metavar="ADDRESS", help="run on the Dask cluster at ADDRESS")
-    parsed = parser.parse_args(flags)
-    options = from_namespace(parsed, node_arguments)
-    console = Console()
+    options, parsed = _options(parser, arguments)
+    check_script(Path(options.bin))
+    console = Screen()
     with sweep.executor(parsed.dask) as pool:
         outcomes, complete = sweep.sweep(options, parsed.seeds, pool, console)
     sweep.show(outcomes, _without(arguments, "--seeds", "--dask"), console)
     if not complete:
         return INTERRUPTED
-    return exit_status(merge_valid(outcome.valid for outcome in outcomes))
+    return exits.of_verdict(merge_valid(outcome.valid for outcome in outcomes))
 
 
-def _test_parser(command: str, description: str) -> Parser:
-    from workbench.workloads import WORKLOADS
+def _options(parser: Parser, arguments: Sequence[str]) -> tuple[Options, argparse.Namespace]:
+    """A test's options, and whatever else its command line says."""
+    parsed, node_arguments = parser.parse(arguments)
+    options = from_namespace(parsed, node_arguments)
+    if options.consistency_models != Options.consistency_models:
+        from workbench.checkers import consistency_models  # late, since it is slow to import
 
-    parser = Parser(prog=f"python -m workbench {command}", description=description)
-    add_check_flags(parser, sorted(WORKLOADS))
-    add_test_flags(parser)
-    return parser
+        consistency_models.forbidden_anomalies(options.consistency_models)
+    for flag in getattr(parsed, "ignored", ()):
+        print(f"note: {flag} is ignored: {IGNORED[flag][1]}", file=sys.stderr)
+    return options, parsed
 
 
 def _without(arguments: Sequence[str], *flags: str) -> list[str]:
-    """A command line without some flags and their values."""
+    """A command line without some flags and their values; the node's arguments stay."""
+    words, node_arguments = split_node_arguments(arguments)
     kept: list[str] = []
-    rest = iter(arguments)
+    rest = iter(words)
     for argument in rest:
         if argument in flags:
             next(rest, None)
         elif argument.partition("=")[0] not in flags:
             kept.append(argument)
-    return kept
+    return [*kept, *(["--", *node_arguments] if node_arguments else [])]
 
 
 def check(arguments: Sequence[str]) -> int:
@@ -171,4 +187,4 @@ def check(arguments: Sequence[str]) -> int:
         print(json.dumps(edn.to_json(results), indent=2))
     else:
         render(results, None, None)
-    return exit_status(results["valid?"])
+    return exits.of_verdict(results["valid?"])

@@ -7,13 +7,18 @@ of the workbench itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 PROTOCOL = "https://github.com/jepsen-io/maelstrom/blob/main/doc/protocol.md"
 
 
 class UsageError(Exception):
     """The command cannot be carried out as it was given."""
+
+
+class HelpShown(Exception):
+    """Help was asked for and has been printed: there is nothing more to do."""
 
 
 class NodeError(Exception):
@@ -37,6 +42,13 @@ class NodeError(Exception):
         if self.expected:
             lines.append(f"Expected: {self.expected}")
         return "\n".join(lines)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Which known word comes nearest to one that isn't known, as part of a sentence, or ""."""
+    bare = {name.lstrip("-"): name for name in known}  # or any two flags would be much alike
+    near = difflib.get_close_matches(word.lstrip("-").lower(), bare, 1)
+    return f"did you mean {bare[near[0]]}? " if near else ""
 
 
 def quote(line: str | bytes, limit: int = 300) -> str:

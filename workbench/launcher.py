@@ -20,7 +20,9 @@ from workbench import challenges, foreground, suite
 from workbench.challenges import CHALLENGES, Challenge
 from workbench.environment import DEVELOPMENT, REQUIREMENTS, Environment
 from workbench.errors import UsageError
-from workbench.options import split_node_arguments
+from workbench.exits import BROKEN, VALID, VERDICTS
+from workbench.options import check_flags, parser_of_test, split_node_arguments
+from workbench.program import check_program
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,15 +43,15 @@ one wins: ./run.sh 3c --time-limit 5
 ARGUMENTs after -- are for the node. They come after the challenge's own as well; but a
 node of yours (--bin FILE) gets only yours.
 
-Exit status: 0 valid, 1 invalid, 2 unknown, 254 a mistake in the command, or the engine's.
+Exit status: 0 valid, 1 invalid, 2 unknown; 254 a mistake in the command; any other: something
+failed, and the last line says what.
 """
 
 # Flags of the workbench that Maelstrom doesn't have.
-WORKBENCH_FLAGS = ("--simulate", "--seed", "--p-loss", "--store")
+WORKBENCH_FLAGS = ("--simulate", "--seed", "--p-loss", "--p-duplicate", "--strict", "--store")
 
-# Exit statuses of a verdict, from good to bad: valid, unknown, invalid. Any other is no verdict.
-VERDICTS = (0, 2, 1)
-NO_VERDICT = 255
+# Flags whose values are paths, which are the user's, who may be in another folder.
+PATHS = ("--bin", "--store", "--nodes-file")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
 
         return summary(rest)
     start = Path.cwd()
-    if rest[:1] == ["--from"]:
+    if rest[:1] == ["--from"] and len(rest) > 1:
         start, rest = Path(rest[1]), rest[2:]
     return launch(rest, start)
 
@@ -78,14 +80,30 @@ def launch(arguments: Sequence[str], start: Path) -> int:
         return suite.run(environment, rest)
     if name == "help" or not {"-h", "--help"}.isdisjoint([name, *flags]):
         print(HELP.format(challenges=table()), end="")
-        return 0
-    challenge = challenges.find(name)
+        return VALID
+    check_flags([name, *flags])
+    challenge = find(name)
     wanted, flags = take_engine(flags)
-    launcher = Launcher(
-        challenge, choose_engine(wanted, flags, os.environ, start), Environment(ROOT), os.environ
-    )
+    engine = choose_engine(wanted, flags, os.environ, start)
+    if engine.maelstrom is None:
+        check_flags(flags, [*parser_of_test().flags, "--engine"])
+    launcher = Launcher(challenge, engine, Environment(ROOT), os.environ)
     runs = [command_line(run, flags, node_arguments, start) for run in challenge.commands]
     return launcher.run(runs)
+
+
+def find(name: str) -> Challenge:
+    """The challenge of that name. Raises UsageError, with help for commands of other programs."""
+    from workbench.cli import COMMANDS, ELSEWHERE
+
+    if name in ELSEWHERE:
+        raise UsageError(f"{name} is a command of Maelstrom's only: {ELSEWHERE[name]}")
+    if name in COMMANDS:
+        raise UsageError(
+            f"{name} is no challenge but a command of the workbench: "
+            f"source .venv/bin/activate && python -m workbench {name}"
+        )
+    return challenges.find(name)
 
 
 def table() -> str:
@@ -102,35 +120,33 @@ def command_line(
 ) -> list[str]:
     """What comes after `maelstrom test`: the challenge's own arguments, then the user's.
 
-    The node's path is made absolute: a challenge's is in the checkout, the user's in `start`.
+    Paths are made absolute: a challenge's node is in the checkout, what the user names in `start`.
     Raises UsageError if there is no such program.
     """
     own_flags, own_node_arguments = split_node_arguments(shlex.split(command))
-    programs, own_flags = absolute_programs(own_flags, ROOT)
-    own_programs, flags = absolute_programs(flags, start)
-    program = (programs + own_programs)[-1]
-    if not os.access(program, os.X_OK) or program.is_dir():
-        problem = "is not executable (chmod +x)" if program.is_file() else "does not exist"
-        raise UsageError(f"the node's program {program} {problem}")
+    programs, own_flags = absolute_paths(own_flags, ROOT)
+    own_programs, flags = absolute_paths(flags, start)
+    check_program((programs + own_programs)[-1])
     if own_programs:
         own_node_arguments = ()
     node = [*own_node_arguments, *node_arguments]
     return [*own_flags, *flags, *(["--", *node] if node else [])]
 
 
-def absolute_programs(flags: Sequence[str], folder: Path) -> tuple[list[Path], list[str]]:
-    """The programs that `--bin` names, in order, and the flags with their absolute paths."""
+def absolute_paths(words: Sequence[str], folder: Path) -> tuple[list[Path], list[str]]:
+    """The programs that `--bin` names, in order, and the command line with absolute paths."""
     programs = []
     result = []
     previous = ""
-    for flag in flags:
-        prefix, path = ("", flag) if previous == "--bin" else ("--bin=", flag[len("--bin=") :])
-        if previous == "--bin" or flag.startswith("--bin="):
-            programs.append(folder / path)
-            result.append(f"{prefix}{folder / path}")
+    for word in words:
+        flag, equals, path = ("", "", word) if previous in PATHS else word.partition("=")
+        if (flag or previous) in PATHS and (equals or not flag):
+            result.append(f"{flag}{equals}{folder / path}")
+            if (flag or previous) == "--bin":
+                programs.append(folder / path)
         else:
-            result.append(flag)
-        previous = flag
+            result.append(word)
+        previous = word
     return programs, result
 
 
@@ -266,7 +282,7 @@ class Launcher:
             "what it printed above may say why. --engine workbench runs the same test without it",
             file=sys.stderr,
         )
-        return status or NO_VERDICT
+        return status or BROKEN
 
     def _workbench(self, *arguments: str) -> list[str]:
         return [str(self.environment.python), "-m", "workbench", *arguments]

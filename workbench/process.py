@@ -9,6 +9,7 @@ workbench itself is killed.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import selectors
@@ -24,16 +25,18 @@ from pathlib import Path
 from typing import IO
 
 from workbench.cluster import Cluster
-from workbench.errors import PROTOCOL, NodeError, quote
+from workbench.errors import PROTOCOL, NodeError, UsageError, quote
 from workbench.interrupts import uninterrupted
 from workbench.loop import MILLIS, RealLoop
 from workbench.network import Message, Network, UnknownEndpoint
+from workbench.program import problem as program_problem
 
 CHUNK = 1 << 16
 LONGEST_LINE = 1 << 28  # bytes; more without a newline is no message
 MOST_UNREAD = 1 << 28  # bytes that a node may leave unread
 CHECK_INTERVAL = 100 * MILLIS
 LAST_LINES = 15
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # the system, not the node
 GRACE = 1.0  # seconds between SIGTERM and SIGKILL
 
 MESSAGE = '{"src": "n1", "dest": "c1", "body": {"type": "…", …}}, one JSON object on a line'
@@ -135,6 +138,11 @@ class ProcessNode:
             )
         except OSError as error:
             self._log.close()
+            if error.errno in EXHAUSTED:
+                raise UsageError(
+                    f"node {self.id} can't be started: {error.strerror}; take fewer nodes, or let "
+                    "the system give more (ulimit -n for files, ulimit -u for processes)"
+                ) from None
             raise self._cannot_start(program, error) from None
         self._guardian.watch(process.pid)
         assert process.stdin
@@ -153,13 +161,8 @@ class ProcessNode:
 
     def _cannot_start(self, program: str, error: OSError) -> NodeError:
         path = Path(program)
-        if not path.exists():
-            problem, expected = "can't be started: there is no such file.", "the path of a program"
-        elif path.is_dir():
-            problem, expected = "can't be started: it is a directory.", "the path of a program"
-        elif not os.access(path, os.X_OK):
-            problem = "can't be started: the file has no run bit."
-            expected = f"an executable file; try: chmod +x {program}"
+        if wrong := program_problem(path):  # by now: it was right when the test began
+            problem, expected = f"can't be started: it {wrong}.", "an executable program"
         elif isinstance(error, FileNotFoundError):
             problem = "can't be started: the interpreter of its first line does not exist."
             expected = "a first line such as #!/usr/bin/env python3"
@@ -170,10 +173,11 @@ class ProcessNode:
             problem = f"can't be started: {error.strerror}."
             expected = "an executable program"
         evidence = [program]
-        with suppress(OSError), path.open("rb") as file:
-            first = file.readline(200)
-            if first.startswith(b"#!"):
-                evidence.append(f"its first line: {quote(first.strip())}")
+        if path.is_file():  # to open a named pipe would wait for its other end
+            with suppress(OSError), path.open("rb") as file:
+                first = file.readline(200)
+                if first.startswith(b"#!"):
+                    evidence.append(f"its first line: {quote(first.strip())}")
         return NodeError(self.id, problem, expected=expected, evidence=evidence)
 
     def signal(self, number: int) -> None:

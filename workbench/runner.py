@@ -9,12 +9,13 @@ from typing import TextIO
 
 from rich.console import Console
 
-from workbench.interrupts import terminable
 from workbench.loop import RealLoop
 from workbench.network import Network
 from workbench.options import Options
 from workbench.process import ProcessCluster
+from workbench.program import check_program, check_script
 from workbench.progress import Progress
+from workbench.screen import Screen
 from workbench.store import Store
 from workbench.summary import render
 from workbench.test import Results, Test
@@ -36,17 +37,22 @@ class RunLog:
 
 
 def run(options: Options, root: Path, challenge: str | None, simulated: bool) -> Results:
-    """Run the test, show the verdict, and return the results."""
-    console = Console(soft_wrap=True)
+    """Run the test, show the verdict, and return the results.
+
+    Raises UsageError if the program can't be run or the test can't be kept, and OSError if the
+    disk is full; what verdict there is has been shown by then.
+    """
+    (check_script if simulated else check_program)(Path(options.bin))
     with closing(Store.create(root, options.workload)) as store:
-        log = RunLog(store.open("run.log"), console)
-        with terminable():
-            results = simulate(options, store, log) if simulated else execute(options, store, log)
-        if "error" in results:
-            log.keep(f"error: {results['error']}")
-        log.keep(f"valid: {results['valid?']}")
-        store.write_results(results)
-    render(results, store.path, challenge)
+        log = RunLog(store.open("run.log"), Screen(soft_wrap=True))
+        results = simulate(options, store, log) if simulated else execute(options, store, log)
+        try:
+            if "error" in results:
+                log.keep(f"error: {results['error']}")
+            log.keep(f"valid: {results['valid?']}")
+            store.write_results(results)
+        finally:
+            render(results, store.path, challenge)
     return results
 
 

@@ -19,10 +19,11 @@ from typing import Any, NoReturn, TextIO, cast
 
 import maelstrom_node
 from workbench.cluster import Cluster, stream
-from workbench.errors import NodeError, UsageError, quote
+from workbench.errors import NodeError, quote
 from workbench.loop import NANOS, nanos
 from workbench.network import Message, Network, UnknownEndpoint
 from workbench.process import MESSAGE
+from workbench.program import check_script
 from workbench.turns import NodeStopped, Strand, TurnLoop
 from workbench.virtual import (
     Importer,
@@ -304,8 +305,7 @@ class SimulatedCluster(Cluster):
         self._restore: Callable[[], None] | None = None
 
     def start(self) -> None:
-        if not self.script.is_file():
-            raise UsageError(f"cannot simulate {self.script}: there is no such file")
+        check_script(self.script)
         self._borrow()
         for id in self._ids:
             self.write_log(id, "")  # so that each has one, as in a real run

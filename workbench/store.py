@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -20,6 +21,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._files: list[TextIO] = []
+        self._closing = ExitStack()  # of all files, even if one can't be written any more
 
     @classmethod
     def create(cls, root: Path, workload: str) -> Store:
@@ -28,39 +30,66 @@ class Store:
         Raises UsageError if the folder cannot be made.
         """
         stamp = datetime.now().astimezone().strftime("%Y%m%dT%H%M%S.%f")[:-3]
+        folder = root / workload
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             for attempt in count():
-                path = root / workload / (f"{stamp}-{attempt}" if attempt else stamp)
+                path = folder / (f"{stamp}-{attempt}" if attempt else stamp)
                 with suppress(FileExistsError):
-                    path.mkdir(parents=True)
+                    path.mkdir()
                     break
             _link(root / "latest", path)
-            _link(root / workload / "latest", path)
+            _link(folder / "latest", path)
         except OSError as error:
-            raise UsageError(f"cannot keep the test in {root}: {error.strerror}") from None
+            raise UsageError(f"cannot keep the test in {root}: {_explain(error)}") from None
         return cls(path)
 
     def open(self, name: str) -> TextIO:
         """A file of this folder to write to; `close` closes it."""
-        path = self.path / name
-        path.parent.mkdir(exist_ok=True)
-        file = path.open("w", encoding="utf-8", errors="surrogatepass", newline="\n")
+        file = self._closing.enter_context(_create(self.path / name))
         self._files.append(file)
         return file
 
     def write_results(self, results: dict[str, Any]) -> None:
         """Keep the results as Maelstrom does (results.edn) and for programs (results.json)."""
-        (self.path / "results.edn").write_text(edn.pretty(edn.keywordized(results)) + "\n", "utf-8")
-        text = json.dumps(edn.to_json(results), indent=2)
-        (self.path / "results.json").write_text(text + "\n", "utf-8")
+        with _create(self.path / "results.edn") as file:
+            file.write(edn.pretty(edn.keywordized(results)) + "\n")
+        with _create(self.path / "results.json") as file:
+            file.write(json.dumps(edn.to_json(results), indent=2) + "\n")
 
     def flush(self) -> None:
         for file in self._files:
             file.flush()
 
     def close(self) -> None:
-        for file in self._files:
-            file.close()
+        self._closing.close()
+
+
+class _File(io.FileIO):
+    """A file that is named by the error if it can't be written, when the disk is full."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.name) from None
+
+
+def _create(path: Path) -> TextIO:
+    path.parent.mkdir(exist_ok=True)
+    file = io.BufferedWriter(_File(str(path), "w"))
+    return io.TextIOWrapper(file, encoding="utf-8", errors="surrogatepass", newline="\n")
+
+
+def _explain(error: OSError) -> str:
+    """What is in the way, by its name: often it is a link to a disk that isn't there."""
+    path = Path(error.filename2 or error.filename)
+    for folder in (path, *path.parents):
+        if folder.is_symlink() and not folder.exists():
+            return f"{folder} is a link to {folder.readlink()}, which does not exist"
+        if folder.is_file():
+            return f"{folder} is a file, not a folder"
+    return f"{path}: {error.strerror}"
 
 
 def _link(link: Path, target: Path) -> None:

@@ -21,7 +21,9 @@ from rich.text import Text
 from workbench import challenges, edn
 from workbench.challenges import Challenge, Target
 from workbench.errors import UsageError, quote
+from workbench.exits import of_verdict
 from workbench.options import Parser
+from workbench.screen import Screen
 
 Results = Mapping[str, Any]
 
@@ -250,7 +252,7 @@ def render(
     Raises UsageError if there is no such challenge.
     """
     known = challenges.find(challenge) if challenge else None
-    console = console or Console(highlight=False)
+    console = console or Screen(highlight=False)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
     table = rows(results, None if "error" in results else known)
@@ -301,7 +303,7 @@ def lines(table: Sequence[Row], width: int) -> Iterator[Text]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`summary`: show the summary of a test that was kept, by either engine."""
+    """`summary`: show the summary of a test that was kept, by either engine, and its verdict."""
     parser = Parser(
         prog="python -m workbench summary",
         description="Show the summary of a test that was kept, by the workbench or by Maelstrom.",
@@ -323,5 +325,11 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(f"can't read {file}: {error.strerror}") from None
     except ValueError as error:
         raise UsageError(f"{file} holds no results: {error}") from None
+    if not isinstance(results, Mapping) or results.get("valid?") not in tuple(VERDICTS):
+        raise UsageError(f"{file} holds no results: expected a map with a verdict as its :valid?")
+    try:
+        rows(results), reasons(results)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UsageError(f"{file} holds no results of a test: {error!r}") from None
     render(results, parsed.path.resolve(), parsed.challenge)
-    return 0
+    return of_verdict(results["valid?"])

@@ -11,9 +11,17 @@ import os
 import shlex
 import signal
 import threading
+from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -31,6 +39,7 @@ from workbench.summary import WRITTEN, figures, number
 from workbench.values import quantile
 
 FAILING_SHOWN = 10
+MOST_SEEDS = 10_000_000
 AT_A_TIME = 256  # seeds that are handed out
 DASK_TIMEOUT = "10s"
 
@@ -59,10 +68,12 @@ def run_seed(options: Options) -> Outcome:
 def seeds(text: str) -> range:
     """`0..999`, both included, or a single seed. Raises ValueError for anything else."""
     first, separator, last = text.partition("..")
-    numbers = range(int(first), int(last if separator else first) + 1)
-    if not numbers:
+    low, high = int(first), int(last if separator else first)
+    if low > high:
         raise ValueError(f"no seeds in {text!r}")
-    return numbers
+    if high - low >= MOST_SEEDS:
+        raise ArgumentTypeError(f"expected at most {MOST_SEEDS:,} seeds, not {text!r}")
+    return range(low, high + 1)
 
 
 @contextmanager
@@ -113,7 +124,7 @@ def sweep(
     """Run all seeds. Returns the outcomes by seed, and whether all came: Ctrl-C ends it early."""
     # Raised anywhere, a KeyboardInterrupt could leave the executor in the middle of something.
     interrupted: list[int] = []
-    with handled(lambda number, _: interrupted.append(number), (signal.SIGINT,)):
+    with handled(lambda number, _: interrupted.append(number)):
         outcomes = _run(options, numbers, pool, console, interrupted)
     outcomes.sort(key=lambda outcome: outcome.seed)
     return outcomes, len(outcomes) == len(numbers)
@@ -137,7 +148,13 @@ def _run(
             for seed in islice(rest, AT_A_TIME - len(running)):
                 running.add(pool.submit(run_seed, replace(options, seed=seed)))
             done, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-            outcomes += [future.result() for future in done]
+            try:
+                outcomes += [future.result() for future in done]
+            except BrokenExecutor as error:
+                raise ChildProcessError(
+                    "a process of the sweep ended while it ran a seed, perhaps because there was "
+                    f"not enough memory: {error}"
+                ) from None
             failed = sum(outcome.valid is not True for outcome in outcomes)
             what = f"seeds, {failed} not valid" if failed else "seeds"
             progress.update(bar, completed=len(outcomes), description=what)

@@ -17,7 +17,7 @@ from functools import cache
 
 import networkx as nx
 
-from workbench.errors import UsageError
+from workbench.errors import UsageError, did_you_mean
 
 Table = Mapping[str, tuple[str, ...]]
 
@@ -187,7 +187,8 @@ def model_name(name: str) -> str:
     known = ALIASES.get(name, name)
     if known not in MODEL_GRAPH:
         raise UnknownModelError(
-            f"unknown consistency model {name!r}; known models are {', '.join(KNOWN_MODELS)}"
+            f"unknown consistency model {name!r}; {did_you_mean(name, KNOWN_MODELS)}"
+            f"known models are {', '.join(KNOWN_MODELS)}"
         )
     return known
 
