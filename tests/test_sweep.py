@@ -13,6 +13,7 @@ from rich.console import Console
 
 from workbench import sweep
 from workbench.cli import main
+from workbench.errors import UsageError
 from workbench.options import Options
 from workbench.values import quantile
 
@@ -106,6 +107,31 @@ def test_a_dask_cluster_can_do_it(capsys):
     ) as cluster:
         assert main(["sweep", *FLAGS, "--seeds", "0..3", "--dask", cluster.scheduler_address]) == 0
     assert "4 seeds: 4 valid" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("who", ["scheduler", "workers"])
+def test_a_dask_cluster_that_cannot_import_the_workbench_is_told(who):
+    class Client:
+        """Stands in for a client of a cluster of which a part lacks the workbench."""
+
+        def run_on_scheduler(self, function, *args):
+            self.ask("scheduler", function, *args)
+
+        def run(self, function, *args):
+            self.ask("workers", function, *args)
+
+        def ask(self, whom, function, *args):
+            function(*args)
+            if whom == who:
+                raise ModuleNotFoundError("No module named 'workbench'")
+
+    with pytest.raises(UsageError) as raised:
+        sweep._check_imports(Client(), "tcp://there:8786")
+    assert str(raised.value) == (
+        f"the {who} of the Dask cluster at tcp://there:8786 can't import the workbench: No module "
+        "named 'workbench'; start scheduler and workers with what requirements.txt names, and with "
+        f"PYTHONPATH={ROOT}"
+    )
 
 
 def test_a_worker_that_dies_is_told(monkeypatch, capsys):

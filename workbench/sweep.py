@@ -32,6 +32,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from workbench.errors import UsageError
+from workbench.exits import ROOT
 from workbench.interrupts import handled
 from workbench.options import Options
 from workbench.runner import simulate
@@ -103,7 +104,24 @@ def executor(dask: str | None) -> Iterator[Executor]:
     except (OSError, ValueError) as error:
         raise UsageError(f"no Dask scheduler answers at {dask}: {error}") from None
     with client, client.get_executor() as remote:
+        _check_imports(client, dask)
         yield remote
+
+
+def _check_imports(client: Any, dask: str) -> None:
+    """Raise UsageError unless scheduler and workers can import what runs a seed.
+
+    A worker that can't would not say so: it only takes the seed again, and again.
+    """
+    for who, ask in (("scheduler", client.run_on_scheduler), ("workers", client.run)):
+        try:
+            ask(exec, f"import {__name__}", {})
+        except Exception as error:
+            raise UsageError(
+                f"the {who} of the Dask cluster at {dask} can't import the workbench: {error}; "
+                f"start scheduler and workers with what requirements.txt names, "
+                f"and with PYTHONPATH={ROOT}"
+            ) from None
 
 
 def _end_with_parent() -> None:
