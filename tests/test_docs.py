@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from challenge_runs import run
 
-from workbench import challenges
+from workbench import challenges, exits
 from workbench.cli import main
 from workbench.testing import Simulation
 
@@ -85,6 +85,13 @@ def test_every_challenge_that_a_page_runs_exists():
         for command in commands(page):
             if command[0] == "./run.sh" and command[1:] and command[1] != "test":
                 challenges.find(command[1])
+
+
+def test_the_table_of_exit_statuses_is_complete():
+    page = (ROOT / "docs" / "workbench.md").read_text()
+    documented = [int(status) for status in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)]
+    statuses = {value for value in vars(exits).values() if type(value) is int}
+    assert documented == sorted(statuses)
 
 
 def test_links_lead_somewhere():

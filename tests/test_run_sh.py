@@ -293,6 +293,15 @@ def test_a_node_of_ones_own_is_looked_for_where_one_is(checkout, maelstrom, tmp_
     assert two.arguments[-1:] == [f"--bin={mine}"]
 
 
+def test_paths_are_looked_for_where_one_is(checkout, tmp_path):
+    program(tmp_path / "node.py", "")
+    flags = ["--bin", "node.py", "--store=kept", "--nodes-file", "names"]
+    assert checkout.run("1", *flags, cwd=tmp_path).status == 0
+    (call,) = checkout.calls("python")
+    expected = [f"--store={tmp_path}/kept", "--nodes-file", f"{tmp_path}/names"]
+    assert call.arguments[-5:] == ["--bin", f"{tmp_path}/node.py", *expected]
+
+
 # Which engine
 
 
@@ -402,6 +411,12 @@ def test_a_maelstrom_that_fails(checkout, maelstrom, status, passed_on):
         f"error: Maelstrom ended with exit status {status} and without results: what it printed "
         "above may say why. --engine workbench runs the same test without it\n"
     )
+
+
+def test_a_maelstrom_that_ends_with_0_is_not_valid_if_its_results_are_not(checkout, maelstrom):
+    checkout.environ["SUMMARY"] = "yes"
+    checkout.keep_results("{:valid? :unknown}")
+    assert checkout.run("1").status == 2
 
 
 def test_results_of_an_earlier_run_do_not_count(checkout, maelstrom):

@@ -14,6 +14,7 @@ from rich.console import Console
 from workbench import sweep
 from workbench.cli import main
 from workbench.errors import UsageError
+from workbench.interrupts import INTERRUPTS
 from workbench.options import Options
 from workbench.values import quantile
 
@@ -80,11 +81,12 @@ def test_bad_seeds_are_refused_in_a_sentence(capsys):
     assert "expected seeds such as 0..999, not '9..3'" in capsys.readouterr().err
 
 
-def test_ctrl_c_stops_with_what_there_is(monkeypatch, capsys):
+@pytest.mark.parametrize("number", INTERRUPTS, ids=lambda number: number.name)
+def test_an_interrupt_stops_with_what_there_is(monkeypatch, capsys, number):
     class InterruptedOnTheThird(Immediately):
         def submit(self, function, /, *args, **kwargs):
             if args[0].seed == 2:
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(number)
             return super().submit(function, *args, **kwargs)
 
     monkeypatch.setattr(sweep, "executor", lambda dask: nullcontext(InterruptedOnTheThird()))

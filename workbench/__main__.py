@@ -15,6 +15,7 @@ try:
 
     prepare_streams()
     status = main()
-except KeyboardInterrupt:
+except KeyboardInterrupt:  # while it was being imported
+    sys.stderr.write("error: interrupted\n")
     status = 130
 sys.exit(status)

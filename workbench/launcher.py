@@ -137,16 +137,16 @@ def absolute_paths(words: Sequence[str], folder: Path) -> tuple[list[Path], list
     """The programs that `--bin` names, in order, and the command line with absolute paths."""
     programs = []
     result = []
-    previous = ""
-    for word in words:
-        flag, equals, path = ("", "", word) if previous in PATHS else word.partition("=")
-        if (flag or previous) in PATHS and (equals or not flag):
-            result.append(f"{flag}{equals}{folder / path}")
-            if (flag or previous) == "--bin":
-                programs.append(folder / path)
-        else:
+    rest = iter(words)
+    for word in rest:
+        flag, equals, value = word.partition("=")
+        path = value if equals else next(rest, None) if flag in PATHS else None
+        if flag not in PATHS or path is None:
             result.append(word)
-        previous = word
+            continue
+        result += [f"{flag}={folder / path}"] if equals else [flag, str(folder / path)]
+        if flag == "--bin":
+            programs.append(folder / path)
     return programs, result
 
 
@@ -275,8 +275,10 @@ class Launcher:
             ) from None
         kept = latest.resolve()
         if kept != before and (kept / "results.edn").is_file():
-            self._follow(self._workbench("summary", str(kept), "--challenge", self.challenge.name))
-            return status
+            shown = self._follow(
+                self._workbench("summary", str(kept), "--challenge", self.challenge.name)
+            )
+            return status or shown
         print(
             f"error: Maelstrom ended with exit status {status} and without results: "
             "what it printed above may say why. --engine workbench runs the same test without it",
