@@ -6,12 +6,17 @@ import errno
 import io
 import os
 from collections.abc import Sequence
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workbench import runner
 from workbench.cli import main
+from workbench.errors import HelpShown, UsageError
+from workbench.options import Options, from_namespace, parser_of_test
 from workbench.store import Store
 
 ROOT = Path(__file__).parent.parent
@@ -111,6 +116,22 @@ def test_a_bad_command_is_refused_in_a_sentence(arguments, complaint, capsys):
 def test_what_would_take_all_memory_or_overflow_is_refused(flag, value, limit, capsys):
     assert main([*TEST, flag, value]) == 254
     assert limit in capsys.readouterr().err
+
+
+WORDS = st.text(
+    st.characters(blacklist_characters="\0"),
+    max_size=8,  # which no command line can hold
+) | st.sampled_from(
+    ["0", "-1", "1e999", "nan", "99999999999999999999", "9n", "total", "echo", "n1"]
+)
+FLAGS = st.sampled_from(sorted(parser_of_test().flags))
+
+
+@given(st.lists(FLAGS | WORDS | st.tuples(FLAGS, WORDS).map("=".join), max_size=6))
+def test_any_command_line_is_understood_or_refused_in_a_sentence(words):
+    with suppress(HelpShown, UsageError), redirect_stdout(io.StringIO()):
+        options = from_namespace(*parser_of_test(["echo"]).parse(["--bin", "node", *words]))
+        assert isinstance(options, Options)
 
 
 # What a command line means

@@ -58,7 +58,7 @@ def test_each_verdict_has_a_status(valid, status):
         (SystemExit(0), 255, MISTAKE),
         (SystemExit(1), 255, MISTAKE),
         (SystemExit("words"), 255, MISTAKE),
-        (SystemExit(143), 143, ""),  # of a command that SIGTERM ended
+        (SystemExit(143), 143, "error: ended by SIGTERM\n"),  # of a command that we ran
         (GeneratorExit(), 255, MISTAKE),
     ],
     ids=repr,

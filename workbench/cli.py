@@ -11,7 +11,7 @@ from pathlib import Path
 
 from workbench import exits
 from workbench.errors import UsageError, did_you_mean
-from workbench.exits import INTERRUPTED, VALID
+from workbench.exits import VALID
 from workbench.options import (
     IGNORED,
     TEST_USAGE,
@@ -97,7 +97,7 @@ def test(arguments: Sequence[str]) -> int:
             print(f"\n{which}, with --seed {again.seed}", flush=True)
         results = run(again, Path(parsed.store), parsed.challenge, parsed.simulate)
         if results.get("error") == "interrupted":
-            return INTERRUPTED
+            raise KeyboardInterrupt
         status = exits.of_verdict(results["valid?"])
         if status != VALID:
             break
@@ -134,7 +134,7 @@ def sweep(arguments: Sequence[str]) -> int:
         outcomes, complete = sweep.sweep(options, parsed.seeds, pool, console)
     sweep.show(outcomes, _without(arguments, "--seeds", "--dask"), console)
     if not complete:
-        return INTERRUPTED
+        raise KeyboardInterrupt
     return exits.of_verdict(merge_valid(outcome.valid for outcome in outcomes))
 
 

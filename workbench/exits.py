@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -23,6 +24,7 @@ BAD_ARGUMENTS = 254  # the command can't be carried out as it was given
 BROKEN = 255  # the workbench failed, or what it needs (memory, a disk, its output) did
 INTERRUPTED = 130  # by Ctrl-C, SIGTERM or SIGHUP
 UNREAD = 141  # whoever read the output went away
+SIGNALLED = 128  # and a signal's number, as in a shell: that ended a command which we ran
 
 VERDICTS = (VALID, UNKNOWN, INVALID)  # from good to bad
 
@@ -63,8 +65,10 @@ def run(command: Callable[[], int]) -> int:
         if (error.name or "").partition(".")[0] in ("", "workbench", "maelstrom_node"):
             return _mistake()
         return _end(BAD_ARGUMENTS, _is_not_installed(str(error.name)))
-    except SystemExit as end:  # of a command that a signal ended; nothing else may end us
-        return end.code if isinstance(end.code, int) and end.code > 128 else _mistake()
+    except SystemExit as end:
+        if not isinstance(end.code, int) or end.code <= SIGNALLED:
+            return _mistake()  # nothing else may end us
+        return _end(end.code, f"ended by {signal.Signals(end.code - SIGNALLED).name}")
     except BaseException:
         return _mistake()
 
