@@ -58,6 +58,7 @@ TEST = ["test", "-w", "echo", "--bin", str(ROOT / "echo.py")]
         ([*TEST, "--nemesis", ""], "expected some of partition"),
         ([*TEST, "–nemesis", "partition"], "'–nemesis' begins with an en dash (U+2013)"),
         ([*TEST, "—nemesis=partition"], "write --nemesis=partition"),
+        ([*TEST, "−−nemesis", "partition"], "begins with a minus sign (U+2212)"),
         ([*TEST, "-nemesis", "partition"], "'-nemesis' has a single hyphen; write --nemesis"),
         ([*TEST, "--consistency-models", "serialisable"], "did you mean serializable?"),
         ([*TEST, "--availability", "most"], "expected a number from 0 to 1, not 'most'"),

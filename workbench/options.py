@@ -25,6 +25,7 @@ DEFAULT_NODES = ("n1", "n2", "n3", "n4", "n5")
 MOST_NODES = 1_000
 MOST_WORKERS = 10_000
 MOST_KEYS = 100_000
+MOST_WRITES = 1_000_000_000  # to a key
 LONGEST_TRANSACTION = 10_000
 FASTEST, SLOWEST = 1_000_000, 0.001  # operations per second
 LONGEST, SHORTEST = 1_000_000, 0.001  # seconds
@@ -137,9 +138,10 @@ def check_flags(words: Iterable[str], known: Collection[str] | None = None) -> N
         bare = word.lstrip("-" + DASHES)
         if dash := next((c for c in word[: len(word) - len(bare)] if c in DASHES), None):
             name = unicodedata.name(dash).lower()
+            name = f"{'an' if name[0] in 'aeiou' else 'a'} {name} (U+{ord(dash):04X})"
             raise UsageError(
-                f"{word!r} begins with an {name} (U+{ord(dash):04X}), as copies from web pages do, "
-                f"and is no flag; write --{bare}"
+                f"{word!r} begins with {name}, as copies from web pages do, and is no flag; "
+                f"write --{bare}"
             )
         if known is None or not re.match(r"--?[A-Za-z]", word):
             continue
@@ -330,7 +332,7 @@ def add_check_flags(
     )
     parser.add_argument(
         "--max-writes-per-key",
-        type=limited(positive, 1_000_000_000),
+        type=limited(positive, MOST_WRITES),
         default=16,
         metavar="INT",
         help="most writes to a key (default: 16)",

@@ -147,7 +147,7 @@ def test_a_wrong_answer_is_explained():
 
 @pytest.mark.parametrize("workload", [TxnRwRegisterWorkload, TxnListAppendWorkload])
 def test_an_unknown_consistency_model_is_a_mistake_of_the_command(workload):
-    with pytest.raises(UsageError, match=r"'snapshot'; known models are .*read-committed"):
+    with pytest.raises(UsageError, match=r"snapshot-isolation\? known models are .*read-committed"):
         workload(Options(consistency_models=("read-committed", "snapshot")), Random(1))
 
 
