@@ -150,7 +150,7 @@ def test_it_closes_stdout(run):
         ('\'{"src": "n0", "dest": "c1"}\'', "sent a message without `body`"),
         ('\'{"src": "n0", "dest": "c1", "body": 7}\'', "is no object for `body`"),
         ('\'{"src": 7, "dest": "c1", "body": {}}\'', "is no string for `src`"),
-        ('\'{"src": "n9", "dest": "c1", "body": {}}\'', "as somebody else, 'n9'"),
+        ('\'{"src": "n9", "dest": "c1", "body": {}}\'', "from 'n9', which does not exist"),
         ('\'{"src": "n0", "dest": "n9", "body": {}}\'', "to 'n9', which does not exist"),
         ('\'{"src": "n0"} {"src": "n0"}\'', "printed more than one message on a line"),
         ("'[' * 100_000", "nested too deeply"),

@@ -238,9 +238,9 @@ def _collection(opener: str, items: list[Any]) -> Any:
 def hashable(value: Any) -> Any:
     """The value in a form that can be a key: lists become tuples, maps FrozenMaps."""
     if isinstance(value, (list, tuple)):
-        return tuple(map(hashable, value))
+        return tuple([hashable(item) for item in value])
     if isinstance(value, dict):
-        return FrozenMap((hashable(k), hashable(v)) for k, v in value.items())
+        return FrozenMap([(hashable(k), hashable(v)) for k, v in value.items()])
     return value
 
 
@@ -276,7 +276,7 @@ def dumps(value: Any) -> str:
     elif type(value) is list and set(map(type, value)) == {int}:
         return repr(value).replace(",", "")  # a node's answer to a read can be long
     elif isinstance(value, (list, tuple, frozenset, set)):
-        inside = " ".join(map(dumps, _ordered(value)))
+        inside = " ".join([dumps(item) for item in _ordered(value)])
     else:
         return str(value)
     opening, closing = _brackets(value)

@@ -133,6 +133,10 @@ class Network:
         del self._inboxes[endpoint]
         self._former.add(endpoint)
 
+    def knows(self, endpoint: str) -> bool:
+        """Is `endpoint` on the network, or was it once?"""
+        return endpoint in self._inboxes or endpoint in self._former
+
     def pause(self, endpoint: str) -> None:
         """Stop delivering to `endpoint`; its messages wait."""
         self._inboxes[endpoint].paused = True

@@ -10,7 +10,6 @@ workbench itself is killed.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import selectors
 import signal
@@ -25,11 +24,12 @@ from pathlib import Path
 from typing import IO
 
 from workbench.cluster import Cluster
-from workbench.errors import PROTOCOL, NodeError, UsageError, quote
+from workbench.errors import NodeError, UsageError, quote
 from workbench.interrupts import uninterrupted
 from workbench.loop import MILLIS, RealLoop
-from workbench.network import Message, Network, UnknownEndpoint
+from workbench.network import Message, Network
 from workbench.program import problem as program_problem
+from workbench.protocol import MESSAGE, Sender
 
 CHUNK = 1 << 16
 LONGEST_LINE = 1 << 28  # bytes; more without a newline is no message
@@ -38,8 +38,6 @@ CHECK_INTERVAL = 100 * MILLIS
 LAST_LINES = 15
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # the system, not the node
 GRACE = 1.0  # seconds between SIGTERM and SIGKILL
-
-MESSAGE = '{"src": "n1", "dest": "c1", "body": {"type": "…", …}}, one JSON object on a line'
 
 
 class Guardian:
@@ -109,6 +107,7 @@ class ProcessNode:
         self._command = list(command)
         self._loop = loop
         self._network = network
+        self._sender = Sender(id, network)
         self._guardian = guardian
         self._show_stderr = show_stderr
         self._unread = bytearray()  # for its stdin
@@ -315,49 +314,12 @@ class ProcessNode:
             return
         *lines, rest = bytes(self._stdout).split(b"\n")
         self._stdout = bytearray(rest)
-        for line in lines:
-            self._send(line)
-
-    def _send(self, line: bytes) -> None:
-        """Put one line that the node printed into the network."""
-        if not line.strip():
-            return
         try:
-            message = json.loads(line.decode("utf-8"))
-        except UnicodeDecodeError:
-            raise self._bad_line("printed a line that is not UTF-8", line) from None
-        except RecursionError:
-            raise self._bad_line("printed a line that is nested too deeply", line) from None
-        except ValueError as error:
-            if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
-                raise self._bad_line("printed more than one message on a line", line) from None
-            hint = " Is it meant for standard error?" if line[:1] != b"{" else ""
-            raise self._bad_line("printed a line that is not JSON", line, hint=hint) from None
-        if not isinstance(message, dict):
-            raise self._bad_line("printed JSON that is not an object", line)
-        src, dest, body = message.get("src"), message.get("dest"), message.get("body")
-        for field, value in (("src", src), ("dest", dest)):
-            if not isinstance(value, str):
-                how = "without" if field not in message else "whose value is no string for"
-                raise self._bad_line(f"sent a message {how} `{field}`", line)
-        if not isinstance(body, dict):
-            how = "without" if "body" not in message else "whose value is no object for"
-            raise self._bad_line(f"sent a message {how} `body`", line)
-        if src != self.id:
-            raise self._bad_line(f"sent a message as somebody else, {src!r}", line)
-        try:
-            self._network.send(self.id, str(dest), body, line)
-        except UnknownEndpoint:
-            raise self._bad_line(
-                f"sent a message to {dest!r}, which does not exist", line
-            ) from None
-
-    def _bad_line(self, problem: str, line: bytes, hint: str = "") -> NodeError:
-        return self._error(
-            f"{problem}.{hint}",
-            evidence=(quote(line),),
-            expected=f"{MESSAGE} (see {PROTOCOL})",
-        )
+            for line in lines:
+                self._sender.send(line)
+        except NodeError:
+            self._running = False
+            raise
 
     # Standard error
 

@@ -21,9 +21,9 @@ import maelstrom_node
 from workbench.cluster import Cluster, stream
 from workbench.errors import NodeError, quote
 from workbench.loop import NANOS, nanos
-from workbench.network import Message, Network, UnknownEndpoint
-from workbench.process import MESSAGE
+from workbench.network import Message, Network
 from workbench.program import check_script
+from workbench.protocol import MESSAGE, Sender
 from workbench.turns import NodeStopped, Strand, TurnLoop
 from workbench.virtual import (
     Importer,
@@ -119,6 +119,7 @@ class Host:
         self.dispatcher: maelstrom_node.Dispatcher | None = None
         self._cluster = cluster
         self._loop = cluster.loop
+        self._sender = Sender(id, cluster.network)
         self._early: deque[Message] = deque()
         self._last_stderr: deque[str] = deque(maxlen=LAST_LINES)
         self._partial = ""
@@ -198,20 +199,17 @@ class Host:
         self._loop.check_stopped()
         if not self.alive:
             return
-        message = maelstrom_node.decode(line)
-        dest = message["dest"]
         try:
-            self._cluster.network.send(self.id, dest, message["body"], line.encode())
-        except UnknownEndpoint:
-            self.fail(
-                f"sent a message to {dest!r}, which does not exist.",
-                evidence=(quote(line),),
-                expected=MESSAGE,
-            )
+            self._sender.send(line.encode("utf-8", "surrogatepass"))
+        except NodeError as error:
+            self._end(error)
 
     def fail(self, problem: str, *, evidence: Sequence[str], expected: str) -> NoReturn:
         """This node misbehaved: the test is over."""
-        self._loop.fail(NodeError(self.id, problem, evidence=evidence, expected=expected))
+        self._end(NodeError(self.id, problem, evidence=evidence, expected=expected))
+
+    def _end(self, error: NodeError) -> NoReturn:
+        self._loop.fail(error)
         raise NodeStopped
 
     def _deadlock(self, chain: str) -> None:

@@ -37,8 +37,20 @@ def order(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return (4, len(value), [order(item) for item in value])
     if isinstance(value, dict):
-        return (5, len(value), sorted([order(key), order(item)] for key, item in value.items()))
-    return (6, len(value), sorted(map(order, value)))
+        return (5, len(value), sorted([[order(key), order(item)] for key, item in value.items()]))
+    return (6, len(value), sorted([order(item) for item in value]))
+
+
+def depth(value: Any) -> int:
+    """How many lists and dicts stand within each other: 0 for 1, 1 for [1], 2 for {"a": [1]}."""
+    levels = 0
+    level = [value]
+    while level := [part for part in level if isinstance(part, (list, dict))]:
+        levels += 1
+        level = [
+            inner for part in level for inner in (part.values() if isinstance(part, dict) else part)
+        ]
+    return levels
 
 
 def quantile(ranked: Sequence[T], q: float) -> T:
