@@ -2,8 +2,11 @@
 
 `int`, `float`, `str`, `bool`, `list` and `dict` are themselves, `Any` is anything, a plain value is
 itself, `[shape]` is an array of any length, `(shape, shape)` an array of just these,
-`{"field": shape}` an object with just these fields, `{str: shape}` an object with any keys and
-`OneOf(shape, shape)` whatever is one of these.
+`{"field": shape}` an object with just these fields, `{str: shape}` an object with any keys (beside
+fields: with any others) and `OneOf(shape, shape)` whatever is one of these.
+
+As in Maelstrom's schemas, null passes for an array of any length, which is then empty: some
+languages have no other empty list. It passes for nothing else.
 """
 
 from __future__ import annotations
@@ -49,6 +52,8 @@ def mismatch(value: Any, shape: Any, where: str = "", optional: Mapping[str, Any
             return f"{where or 'it'} should be an object, not {_show(value)}"
         return _object_mismatch(value, shape, where, optional)
     if isinstance(shape, (list, tuple)):
+        if value is None and isinstance(shape, list):
+            return ""
         if not isinstance(value, list):
             return f"{where or 'it'} should be an array, not {_show(value)}"
         if isinstance(shape, tuple) and len(value) != len(shape):
@@ -72,20 +77,24 @@ def _object_mismatch(
     def path(field: str) -> str:
         return f"{where}.{field}" if where else f"`{field}`"
 
-    if str in shape:
-        problems = (mismatch(element, shape[str], path(key)) for key, element in value.items())
-        return next(filter(None, problems), "")
     for field, expected in shape.items():
+        if field is str:
+            continue
         if field not in value:
             return f"{path(field)} is missing"
         if problem := mismatch(value[field], expected, path(field)):
             return problem
     for field in value:
-        if field in optional:
-            if problem := mismatch(value[field], optional[field], path(field)):
-                return problem
-        elif field not in shape:
+        if field in shape:
+            continue
+        if str in shape:
+            expected = shape[str]
+        elif field in optional:
+            expected = optional[field]
+        else:
             return f"{path(field)} is not expected"
+        if problem := mismatch(value[field], expected, path(field)):
+            return problem
     return ""
 
 

@@ -36,6 +36,13 @@ def lists(result):
 # Outcomes
 
 
+def test_a_read_of_null_shows_nothing():
+    def steps(shown):
+        return [*read(0, shown), *added(0, 1), *read(1, shown), *read(0, [1])]
+
+    assert check(*steps(None)) == check(*steps([]))
+
+
 def test_elements_that_every_read_shows():
     result = check(*added(0, 1), *added(1, 2), *read(0, [1, 2]), *read(1, [2, 1]))
     assert result == {

@@ -72,6 +72,26 @@ def test_a_poll_commits_what_it_saw_and_moves_on():
     assert asks(session) == {"1": 6, "2": 0}
 
 
+def test_null_is_an_empty_list_of_messages():
+    session = Session()
+    assign(session, "1", "2")
+    poll(session, {"1": [[0, 1]], "2": None}, committed={"1": 0})
+    poll(session, {"1": None, "3": None}, committed=None)
+    assert asks(session) == {"1": 1, "2": 0, "3": 0}
+
+
+def test_a_log_that_shows_null_for_nothing_is_as_good():
+    class Null(Logs):
+        def poll(self, offsets):
+            messages = super().poll(offsets)["msgs"]
+            return {"msgs": {key: messages.get(key) or None for key in offsets}}
+
+    history = play(Null(), seed=1)
+    assert any(o.f == "poll" and None in o.value[0][1].values() for o in history if o.type == "ok")
+    assert kafka.check(history, Options(workload="kafka"))["valid?"] is True
+    assert kafka.warnings(history, Options(workload="kafka")) == []
+
+
 def test_a_poll_never_moves_back():
     session = Session()
     assign(session, "1")

@@ -126,7 +126,7 @@ def test_a_session_sends_strings_and_records_keywords():
         (TxnRwRegisterWorkload, [["r", 1, 2, 3]], False),
         (TxnRwRegisterWorkload, [["append", 1, 2]], False),
         (TxnRwRegisterWorkload, ["r", 1, 2], False),
-        (TxnRwRegisterWorkload, None, False),
+        (TxnRwRegisterWorkload, None, True),  # an empty list, to Maelstrom
         (TxnListAppendWorkload, [["r", 1, [1, 2]], ["r", 2, None], ["append", 1, 3]], True),
         (TxnListAppendWorkload, [["r", 1, 7]], False),
         (TxnListAppendWorkload, [["w", 1, 7]], False),
@@ -200,3 +200,19 @@ def test_a_simulated_node_that_reads_wrongly_is_not(workload, read, script):
     result = simulated(workload, script(NODE.replace("READ", read)))
     assert result["valid?"] is False
     assert "internal" in result["anomaly-types"]
+
+
+@pytest.mark.parametrize("workload", [TxnRwRegisterWorkload, TxnListAppendWorkload])
+def test_an_answer_of_null_is_a_transaction_without_operations(workload):
+    session = workload(Options(consistency_models=("read-committed",)), Random(1)).session("n0")
+    conversation = session.invoke(Invocation("txn", [["r", 1, None]]))
+    next(conversation)
+    with pytest.raises(StopIteration) as end:
+        conversation.send({"type": "txn_ok", "txn": None})
+    assert end.value.value == []
+
+
+@pytest.mark.parametrize("workload", ["txn-rw-register", "txn-list-append"])
+def test_a_simulated_node_that_answers_null_is_judged(workload, script):
+    null = NODE.replace('"txn": answer}', '"txn": None}').replace("READ", "None")
+    assert simulated(workload, script(null))["valid?"] is True

@@ -146,7 +146,7 @@ def polled_offsets(operation: Operation) -> Offsets:
     if operation.f != "poll":
         return {}
     [[_, messages]] = operation.value
-    return {key: max([-1, *(o for o, _ in pairs)]) for key, pairs in messages.items()}
+    return {key: max([-1, *(o for o, _ in pairs or ())]) for key, pairs in messages.items()}
 
 
 def raise_to(offsets: Offsets, others: Offsets) -> None:
@@ -235,7 +235,7 @@ class Session(ClientSession):
     def _poll(self) -> Conversation:
         answer = yield {"type": "poll", "offsets": dict(self.positions)}
         messages = answer["msgs"]
-        offsets = {key: [offset for offset, _ in pairs] for key, pairs in messages.items()}
+        offsets = {key: [offset for offset, _ in pairs or ()] for key, pairs in messages.items()}
         raise_to(self.positions, {k: max(some, default=-1) + 1 for k, some in offsets.items()})
         if seen := {key: max(0, *some) for key, some in offsets.items() if some}:
             yield {"type": "commit_offsets", "offsets": seen}

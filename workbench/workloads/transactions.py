@@ -70,7 +70,7 @@ class Session(ClientSession):
     def invoke(self, invocation: Invocation) -> Conversation:
         request = [[str(f), key, value] for f, key, value in invocation.value]
         answer = yield {"type": "txn", "txn": request}
-        return [[Keyword(f), key, value] for f, key, value in answer["txn"]]
+        return [[Keyword(f), key, value] for f, key, value in answer["txn"] or ()]
 
 
 class TransactionWorkload(Workload):

@@ -9,7 +9,7 @@ from workbench.options import Options
 from workbench.shapes import OneOf
 from workbench.workloads.transactions import TransactionWorkload
 
-MICRO_OPERATION = OneOf(("r", Any, OneOf([Any], None)), ("append", Any, Any))
+MICRO_OPERATION = OneOf(("r", Any, [Any]), ("append", Any, Any))
 
 
 class TxnListAppendWorkload(TransactionWorkload):

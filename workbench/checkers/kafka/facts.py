@@ -153,13 +153,13 @@ def sends(operation: Operation) -> ByKey:
 
 
 def polls(operation: Operation) -> ByKey:
-    """What an operation's polls show. A key may be there with nothing."""
+    """What an operation's polls show. A key may be there with nothing, or with null."""
     polled: ByKey = {}
     if operation.f in ("poll", "txn"):
         for action, *shown in operation.value:
             if action == "poll" and shown:
                 for key, pairs in shown[0].items():
-                    polled.setdefault(key, Entries()).extend(pairs)
+                    polled.setdefault(key, Entries()).extend(pairs or ())
     return polled
 
 
