@@ -137,6 +137,57 @@ def test_it_closes_stdout(run):
     assert "closed its standard output" in run(echo="os.close(1)", end="time.sleep(9)")[1]
 
 
+# It forgets the newline
+
+
+def test_it_ends_in_the_middle_of_a_line(run):
+    output = run(echo="os.write(1, b'half a mess'); sys.exit(3)")[1]
+    assert "ended during the test: exit status 3." in output
+    assert (
+        "ends with a line that has no newline, so it was never read:\n      half a mess" in output
+    )
+
+
+def test_it_answers_without_a_newline(run, monkeypatch):
+    monkeypatch.setattr("workbench.workloads.base.Workload.request_timeout", 0.8)
+    status, output = run(echo="os.write(1, b'forgotten')", flags=("--rate", "1"))
+    assert status == 1
+    assert "no echo succeeded" in output
+    assert "Warning (no-newline, 1×): the standard output of a node ends with a line" in output
+    assert "never read: forgotten" in output
+
+
+def test_it_prints_nothing_at_all(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("workbench.test.INIT_TIMEOUT", 0.2)
+    node = tmp_path / "node.sh"
+    node.write_text("#!/bin/sh\ncat >/dev/null\n")
+    node.chmod(0o755)
+    assert "printed nothing to standard output. Is every line flushed?" in run.test(node)[1]
+
+
+# It answers, but not what was asked
+
+
+def test_an_answer_to_init_that_answers_nothing_is_quoted(run, monkeypatch):
+    monkeypatch.setattr("workbench.test.INIT_TIMEOUT", 3.0)  # the node has to be running by then
+    odd = 'say(json.dumps({"src": me, "dest": "c0", "body": {"type": "init_ok"}}))'
+    status, output = run(init=odd)
+    assert status == 1
+    assert "did not answer init within 3 s.\n    What came instead: a client was sent" in output
+    assert 'without `in_reply_to`, which answers nothing: {"src": "n0", "dest": "c0"' in output
+
+
+def test_answers_to_the_wrong_client_are_told_beside_the_verdict(run, monkeypatch):
+    monkeypatch.setattr("workbench.workloads.base.Workload.request_timeout", 0.5)
+    wrong = 'message["src"] = "c0"; message["body"]["msg_id"] = 7; answer(message, type="echo_ok")'
+    status, output = run(echo=wrong, flags=("--strict",))
+    assert status == 1
+    verdict, _, figures = output.partition("\n\n  operations")
+    assert "Warning (answer-to-nothing, " in verdict
+    assert 'c0 made no request 7): {"src": "n0", "dest": "c0", ' in verdict
+    assert figures
+
+
 # What it prints is no message
 
 

@@ -150,10 +150,10 @@ def test_a_node_that_knows_its_name_may_speak_before_init():
         (envelope(dest="n9"), "sent a message to 'n9', which does not exist."),
         (envelope(trace="abc"), "with `trace` beside `src`, `dest` and `body`. Whatever"),
         (envelope(a=1, b=2, id=3), "with `a` and `b` beside"),
-        (envelope(id=None), "sent a message whose `id` is null, no integer. Leave it out"),
-        (envelope(id=1.0), "sent a message whose `id` is 1.0, no integer."),
-        (envelope(id=True), "sent a message whose `id` is true, no integer."),
-        (envelope(id="1"), 'sent a message whose `id` is "1", no integer.'),
+        (envelope(id=None), "sent a message whose `id` is null, which is no integer. Leave it out"),
+        (envelope(id=1.0), "sent a message whose `id` is 1.0, which is no integer."),
+        (envelope(id=True), "sent a message whose `id` is true, which is no integer."),
+        (envelope(id="1"), 'sent a message whose `id` is "1", which is no integer.'),
     ],
 )
 def test_a_line_that_is_refused_is_quoted_and_says_what_is_wrong(line, problem):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.loop import Loop
+from workbench.network import Network
+from workbench.oddities import Oddities
 from workbench.services import (
     LastWriteWinsKV,
     LinearizableKV,
     SequentialKV,
     Service,
     TimestampOracle,
+    start_all,
 )
 
 
@@ -52,12 +57,45 @@ def test_a_missing_key(service):
 
 
 @pytest.mark.parametrize("service", stores(), ids=lambda s: type(s).__name__)
-def test_bad_requests_get_the_right_code(service):
+@pytest.mark.parametrize("type", ["frobnicate", "", None, [], {}, 7, True, ["read"]])
+def test_a_request_of_an_unknown_type_is_not_supported(service, type):
+    answer = Caller(service).ask(type)
+    assert answer["code"] == 10
+    assert answer["text"].startswith(f"request type {json.dumps(type)} is not supported")
+
+
+def test_a_request_without_a_type_is_not_supported():
+    assert LinearizableKV().answer("n0", {"msg_id": 1})["code"] == 10
+
+
+@pytest.mark.parametrize("service", stores(), ids=lambda s: type(s).__name__)
+def test_what_a_request_has_besides_is_ignored(service):
     caller = Caller(service)
-    assert caller.ask("frobnicate")["code"] == 10
-    assert caller.ask("read")["code"] == 12
-    assert "`key` is missing" in caller.ask("read")["text"]
-    assert caller.ask("write", key=1)["code"] == 12
+    more = {"in_reply_to": None, "trace": {"id": 7}, "msg_id": "a"}
+    assert caller.ask("write", key="k", value=1, **more) == {"type": "write_ok"}
+    assert caller.ask("cas", key="k", to=1, **{"from": 1}, **more)["type"] in ("cas_ok", "error")
+    assert caller.ask("read", key="other", value=7, **more)["code"] == 20
+    assert TimestampOracle().answer("n0", {"type": "ts", **more}) == {"type": "ts_ok", "ts": 0}
+
+
+def test_what_a_request_lacks_is_null():
+    caller = Caller(LinearizableKV())
+    assert caller.ask("read")["code"] == 20
+    assert caller.ask("write") == {"type": "write_ok"}
+    assert caller.ask("read", key=None) == {"type": "read_ok", "value": None}
+    assert caller.ask("cas", to=1) == {"type": "cas_ok"}
+    assert caller.ask("read") == {"type": "read_ok", "value": 1}
+    assert caller.ask("cas", **{"from": 1}) == {"type": "cas_ok"}
+    assert caller.ask("read") == {"type": "read_ok", "value": None}
+
+
+@pytest.mark.parametrize(
+    ("value", "creates"),
+    [(True, True), (0, True), ("", True), ([], True), ({}, True), (False, False), (None, False)],
+)
+def test_create_if_not_exists_may_be_anything_but_null_and_false(value, creates):
+    caller = Caller(LinearizableKV())
+    assert caller.cas(0, 1, create_if_not_exists=value) == ("cas_ok" if creates else 20)
 
 
 def test_lin_kv_sees_the_newest_state():
@@ -174,3 +212,73 @@ def test_lww_kv_can_lose_a_write_but_its_replicas_agree_in_the_end():
         assert len(set(values)) == 1
         lost += values[0] != 2
     assert 0 < lost < 50
+
+
+# On the network
+
+
+class World:
+    """Services, and a node n0 that writes down what they answer."""
+
+    def __init__(self) -> None:
+        self.oddities = Oddities()
+        self.network = Network(Loop(), Random(0), self)
+        self.answers = []
+        start_all(self.network, Random(0), self.oddities)
+        self.network.join("n0", lambda message: self.answers.append(message.body))
+
+    def record(self, event, time, message):
+        pass
+
+    def ask(self, dest, **body):
+        line = json.dumps({"src": "n0", "dest": dest, "body": body}).encode()
+        self.network.send("n0", dest, body, line)
+        self.network.loop.run()
+        answers, self.answers[:] = self.answers[:], []
+        return answers
+
+    def warnings(self):
+        return {warning["kind"]: warning for warning in self.oddities.warnings()}
+
+
+def test_an_answer_replies_to_the_msg_id_whatever_that_is():
+    world = World()
+    for msg_id in (1, "a", None, [7]):
+        assert world.ask("lin-tso", type="ts", msg_id=msg_id)[0]["in_reply_to"] == msg_id
+    assert world.ask("lin-tso", type="ts") == [{"type": "ts_ok", "ts": 4, "in_reply_to": None}]
+    assert world.warnings() == {}
+
+
+def test_refusals_are_counted_and_the_first_is_quoted():
+    world = World()
+    [answer] = world.ask("seq-kv", type="get", msg_id=7, key="a")
+    assert (answer["code"], answer["in_reply_to"]) == (10, 7)
+    world.ask("lin-tso", type="read", msg_id=8)
+    warning = world.warnings()["service-refused"]
+    assert warning["count"] == 2
+    assert '(seq-kv: request type "get" is not supported; try one of read,' in warning["text"]
+    assert '"body": {"type": "get", "msg_id": 7, "key": "a"}}' in warning["text"]
+
+
+def test_ordinary_errors_of_a_store_are_no_refusals():
+    world = World()
+    assert world.ask("lin-kv", type="read", key=1, msg_id=1)[0]["code"] == 20
+    world.ask("lin-kv", type="write", key=1, value=1, msg_id=1)
+    assert world.ask("lin-kv", type="cas", key=1, to=2, msg_id=1, **{"from": 3})[0]["code"] == 22
+    assert world.warnings() == {}
+
+
+def test_whoever_waits_for_no_answer_gets_no_refusal():
+    """Else a node that answers every message with an error would never come to an end with us."""
+    world = World()
+    assert world.ask("lin-kv", type="error", code=10, in_reply_to=None) == []
+    assert world.warnings()["service-refused"]["count"] == 1
+
+
+def test_a_field_that_was_left_out_is_named():
+    world = World()
+    world.ask("lin-kv", type="write", key="a", msg_id=1)
+    world.ask("lin-kv", type="cas", key="a", msg_id=1)
+    warning = world.warnings()["field-left-out"]
+    assert warning["count"] == 2
+    assert "which counts as null (`value` of lin-kv): {" in warning["text"]

@@ -384,6 +384,16 @@ def call(message):
         nodes.advance(1)
 
 
+def test_a_simulated_node_is_held_to_the_rules_of_a_real_one(cluster):
+    nodes = cluster("""
+@node.on("bad")
+def bad(message):
+    node._runtime.write(message.body["line"])
+""")
+    with pytest.raises(NodeError, match="JSON has no NaN"):
+        nodes.request("n0", "bad", line='{"src": "n0", "dest": "n0", "body": {"v": NaN}}')
+
+
 # The test's own verbs
 
 

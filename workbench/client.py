@@ -4,7 +4,8 @@ The rules are Maelstrom's (`maelstrom.client`). A client does one thing at a tim
 a few seconds for an answer; a time-out makes the operation `info`, because nobody knows whether
 it happened, but `fail` if it is safe to repeat. An `error` answer is a `fail` if its code is
 definite (or the operation safe to repeat), otherwise an `info`. An answer of the wrong shape is
-the node's mistake.
+the node's mistake. What answers no request of the client is passed over, and noted as an oddity;
+an answer that only comes late is neither.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from workbench.edn import Keyword
 from workbench.errors import NodeError, quote
 from workbench.loop import Loop, nanos
 from workbench.network import Body, Message, Network
+from workbench.oddities import TEXTS, Oddities
 from workbench.shapes import describe, mismatch
 from workbench.workloads.base import Conversation, SessionCrash
 
@@ -31,7 +33,7 @@ class ErrorCode:
     definite: bool
 
 
-ERROR_CODES: Mapping[int, ErrorCode] = {
+ERROR_CODES: Mapping[int | None, ErrorCode] = {
     0: ErrorCode("timeout", definite=False),
     1: ErrorCode("node-not-found", definite=True),
     10: ErrorCode("not-supported", definite=True),
@@ -66,14 +68,26 @@ class Outcome:
     error: Any = None
 
 
-Answers = Mapping[str, tuple[str, Mapping[str, Any]]]
+Answers = Mapping[str, tuple[str, Mapping[Any, Any]]]
 
 
 class Client:
-    """One endpoint that holds conversations with nodes, one at a time."""
+    """One endpoint that holds conversations with nodes, one at a time.
 
-    def __init__(self, loop: Loop, network: Network, name: str, answers: Answers) -> None:
+    `stray` tells of the first message that came and answered nothing; "" if there was none.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        network: Network,
+        name: str,
+        answers: Answers,
+        oddities: Oddities | None = None,
+    ) -> None:
         self.name = name
+        self.stray = ""
+        self._oddities = oddities or Oddities()
         self._loop = loop
         self._network = network
         self._answers = answers
@@ -85,7 +99,7 @@ class Client:
     def close(self) -> None:
         """Leave the network; late answers vanish."""
         self._awaited = None
-        self._network.leave(self.name)
+        self._network.leave(self.name, self._pass_over)
 
     def converse(
         self,
@@ -149,8 +163,25 @@ class Client:
 
     def _on_message(self, message: Message) -> None:
         reply_to = message.body.get("in_reply_to")
-        if self._awaited is not None and reply_to == self._awaited:
+        if self._awaited is not None and type(reply_to) is int and reply_to == self._awaited:
             self._receive(message.body)
+        else:
+            self._pass_over(message.body, message.line)
+
+    def _pass_over(self, body: Body, line: bytes) -> None:
+        """Note what answers nothing, unless it is late."""
+        reply_to = body.get("in_reply_to")
+        remark = ""
+        if "in_reply_to" not in body:
+            kind = "no-in-reply-to"
+        elif type(reply_to) is not int:
+            kind = "in-reply-to-no-integer"
+        elif not 1 <= reply_to <= self._last_id:
+            kind, remark = "answer-to-nothing", f"{self.name} made no request {reply_to}"
+        else:
+            return
+        self._oddities.note(kind, line, remark)
+        self.stray = self.stray or f"{TEXTS[kind]}: {quote(line)}"
 
     def _checked(self, node: str, request: Body, answer: Body | None) -> Body:
         """The answer, if it is one. Raises RequestFailed for errors, NodeError for nonsense."""
@@ -158,8 +189,9 @@ class Client:
             raise RequestFailed(Keyword("net-timeout"), definite=False)
         if answer.get("type") == "error":
             code = answer.get("code")
-            if not isinstance(code, int):
-                raise self._wrong_shape(node, request, answer, "an error needs an integer `code`")
+            if not isinstance(code, int) or isinstance(code, bool):
+                self._oddities.note("code-no-integer", json.dumps(answer))
+                code = None
             known = ERROR_CODES.get(code, UNKNOWN_CODE)
             raise RequestFailed([Keyword(known.name), answer.get("text")], definite=known.definite)
         type, fields = self._answers[request["type"]]

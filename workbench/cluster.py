@@ -42,7 +42,11 @@ class Cluster(ABC):
 
     @abstractmethod
     def last_words(self, node: str) -> list[str]:
-        """The last that `node` printed to standard error, for an error message."""
+        """The last that `node` printed, above all to standard error, for an error message."""
+
+    def unfinished_lines(self) -> list[str]:
+        """What stands in the standard output of nodes, and no newline has ended it for a while."""
+        return []
 
     @abstractmethod
     def stop(self) -> list[str]:

@@ -18,6 +18,7 @@ from workbench.client import Client, Outcome
 from workbench.history import Operation
 from workbench.loop import NANOS, Loop, nanos
 from workbench.network import Network
+from workbench.oddities import Oddities
 from workbench.workloads.base import Invocation, OperationGenerator, Workload
 
 NEVER = 1 << 63  # nanoseconds; later than any test
@@ -93,6 +94,7 @@ class Load:
         random: Random,
         record: Record,
         client_names: Iterator[str] | None = None,
+        oddities: Oddities | None = None,
     ) -> None:
         self.workload = workload
         self.record = record
@@ -102,6 +104,7 @@ class Load:
         self._network = network
         self._random = random
         self._client_names = client_names or (f"c{number}" for number in count())
+        self._oddities = oddities or Oddities()
         self._workers: Sequence[Worker] = ()
         self._rate: float | None = 0.0
         self._due = 0  # when the next operation is to come
@@ -110,7 +113,8 @@ class Load:
         self._then: Callable[[], object] | None = None
 
     def new_client(self) -> Client:
-        return Client(self._loop, self._network, next(self._client_names), self.workload.answers)
+        name, answers = next(self._client_names), self.workload.answers
+        return Client(self._loop, self._network, name, answers, self._oddities)
 
     def hire(self) -> None:
         """Open a client for every worker."""

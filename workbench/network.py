@@ -81,6 +81,9 @@ def involves_client(message: Message) -> bool:
     return message.src[0] == "c" or message.dest[0] == "c"
 
 
+# Hears of a message that came too late: its body, and its line.
+Late = Callable[[Body, bytes], object]
+
 # When it is due (nanoseconds), a tie-breaker, and the message.
 Entry = tuple[int, int, Message]
 
@@ -117,7 +120,7 @@ class Network:
         self.grudge: Mapping[str, frozenset[str]] = {}
         self._journal = journal
         self._inboxes: dict[str, Inbox] = {}
-        self._former: set[str] = set()
+        self._former: dict[str, Late] = {}
         self._sent = 0
         self._arrivals = 0
 
@@ -126,12 +129,12 @@ class Network:
     def join(self, endpoint: str, deliver: Callable[[Message], object]) -> None:
         """From now on, messages to `endpoint` are handed to `deliver`."""
         self._inboxes[endpoint] = Inbox(deliver)
-        self._former.discard(endpoint)
+        self._former.pop(endpoint, None)
 
-    def leave(self, endpoint: str) -> None:
-        """Forget `endpoint` and what waits for it. Late messages to it vanish."""
+    def leave(self, endpoint: str, late: Late = lambda body, line: None) -> None:
+        """Forget `endpoint` and what waits for it. Late messages to it vanish, as `late` hears."""
         del self._inboxes[endpoint]
-        self._former.add(endpoint)
+        self._former[endpoint] = late
 
     def knows(self, endpoint: str) -> bool:
         """Is `endpoint` on the network, or was it once?"""
@@ -164,6 +167,7 @@ class Network:
         inbox = self._inboxes.get(dest)
         if inbox is None:
             if dest in self._former:
+                self._former[dest](body, line)
                 return
             raise UnknownEndpoint(dest)
         now = self.loop.now

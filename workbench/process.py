@@ -35,6 +35,7 @@ CHUNK = 1 << 16
 LONGEST_LINE = 1 << 28  # bytes; more without a newline is no message
 MOST_UNREAD = 1 << 28  # bytes that a node may leave unread
 CHECK_INTERVAL = 100 * MILLIS
+UNFINISHED_AFTER = 500 * MILLIS  # after which a node won't go on with a line
 LAST_LINES = 15
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # the system, not the node
 GRACE = 1.0  # seconds between SIGTERM and SIGKILL
@@ -115,6 +116,7 @@ class ProcessNode:
         self._stderr = bytearray()
         self._last_stderr: deque[str] = deque(maxlen=LAST_LINES)
         self._stdout_closed_at: int | None = None
+        self._stdout_heard_at: int | None = None
         self._running = True
         self._log_path = log
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -232,7 +234,7 @@ class ProcessNode:
                 pass
             raise self._error(
                 f"ended during the test: {_describe_status(status)}.",
-                evidence=self._stderr_evidence(),
+                evidence=[*self._unfinished_evidence(), *self._stderr_evidence()],
                 expected="a node that answers until its standard input ends",
             )
         closed_at = self._stdout_closed_at
@@ -249,10 +251,27 @@ class ProcessNode:
         return NodeError(self.id, problem, evidence=evidence, expected=expected)
 
     def last_words(self) -> list[str]:
-        """The last lines of its standard error, for an error message."""
+        """What it left on standard output, and the last lines of its standard error."""
         while self._read_stderr():
             pass
-        return self._stderr_evidence()
+        evidence = self._unfinished_evidence()
+        if self._stdout_heard_at is None:
+            evidence.append("It printed nothing to standard output. Is every line flushed?")
+        return [*evidence, *self._stderr_evidence()]
+
+    @property
+    def unfinished_line(self) -> str:
+        """What it has printed since the last newline, if that was a while ago; "" otherwise."""
+        heard_at = self._stdout_heard_at
+        if not self._stdout or heard_at is None or self._loop.now - heard_at < UNFINISHED_AFTER:
+            return ""
+        return quote(bytes(self._stdout))
+
+    def _unfinished_evidence(self) -> list[str]:
+        if not self._stdout:
+            return []
+        where = "Its standard output ends with a line that has no newline, so it was never read:"
+        return [where, f"  {quote(bytes(self._stdout))}"]
 
     def _stderr_evidence(self) -> list[str]:
         if not self._last_stderr:
@@ -304,6 +323,7 @@ class ProcessNode:
             return
         start = len(self._stdout)
         self._stdout += chunk
+        self._stdout_heard_at = self._loop.now
         if b"\n" not in chunk:
             if start > LONGEST_LINE:
                 raise self._error(
@@ -398,6 +418,9 @@ class ProcessCluster(Cluster):
 
     def last_words(self, node: str) -> list[str]:
         return self._nodes[node].last_words()
+
+    def unfinished_lines(self) -> list[str]:
+        return [line for node in self._nodes.values() if (line := node.unfinished_line)]
 
     def stop(self) -> list[str]:
         """End all nodes, together."""

@@ -87,7 +87,7 @@ def _check_rest(message: dict[str, Any]) -> None:
     if "id" in message and type(message["id"]) is not int:
         shown = quote(json.dumps(message["id"]), 40)
         raise _BadLine(
-            f"sent a message whose `id` is {shown}, no integer."
+            f"sent a message whose `id` is {shown}, which is no integer."
             " Leave it out: the network numbers messages itself."
         )
     if extra := [f"`{quote(key, 40)}`" for key in message if key not in (*ENVELOPE, "id")]:

@@ -17,15 +17,17 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from workbench.errors import quote
 from workbench.network import Body, Message, Network
-from workbench.shapes import mismatch
+from workbench.oddities import Oddities
 
 STATES_KEPT = 32
+NOT_SUPPORTED = 10  # of Maelstrom's error codes
 
 KEY_MISSING = {"type": "error", "code": 20, "text": "key does not exist"}
 
@@ -50,45 +52,54 @@ def execute(
 
     `read(key)` returns the value in a list, or an empty list if there is none.
     """
-    key = canonical(body["key"])
+    key = canonical(body.get("key"))
     found = read(key)
     if body["type"] == "read":
         return ({"type": "read_ok", "value": found[0]} if found else KEY_MISSING), None
     if body["type"] == "write":
-        return {"type": "write_ok"}, Write(key, body["value"])
-    if not found and not (may_create and body.get("create_if_not_exists")):
+        return {"type": "write_ok"}, Write(key, body.get("value"))
+    if not found and not (may_create and _holds(body.get("create_if_not_exists"))):
         return KEY_MISSING, None
-    if found and canonical(found[0]) != canonical(body["from"]):
-        text = f"current value {canonical(found[0])} is not {canonical(body['from'])}"
+    if found and canonical(found[0]) != (expected := canonical(body.get("from"))):
+        text = f"current value {canonical(found[0])} is not {expected}"
         return {"type": "error", "code": 22, "text": text}, None
-    return {"type": "cas_ok"}, Write(key, body["to"])
+    return {"type": "cas_ok"}, Write(key, body.get("to"))
+
+
+def _holds(value: Any) -> bool:
+    """Clojure's truth: everything but null and false, also 0 and ""."""
+    return value is not None and value is not False
 
 
 class Service(ABC):
-    """A service: answers requests. `requests` are the shapes of the bodies that it takes."""
+    """A service: answers requests. `requests` are their types, with the fields that each needs."""
 
-    requests: dict[str, dict[str, Any]] = {
-        "read": {"key": Any},
-        "write": {"key": Any, "value": Any},
-        "cas": {"key": Any, "from": Any, "to": Any},
+    requests: Mapping[str, tuple[str, ...]] = {
+        "read": ("key",),
+        "write": ("key", "value"),
+        "cas": ("key", "from", "to"),
     }
-    optional: dict[str, Any] = {"create_if_not_exists": Any, "msg_id": Any}
 
     @abstractmethod
     def handle(self, caller: str, body: Body) -> Body:
         """The body of the answer."""
 
     def answer(self, caller: str, body: Body) -> Body:
-        """The answer, an error if the request is none that this service takes."""
+        """The answer; an error if there is no such request.
+
+        As in Maelstrom nothing else is checked: what a request lacks is null, what it has besides
+        is ignored.
+        """
         type = body.get("type")
-        if type not in self.requests:
+        if not isinstance(type, str) or type not in self.requests:
             known = ", ".join(self.requests)
-            text = f"request type {type!r} is not supported; try one of {known}"
-            return {"type": "error", "code": 10, "text": text}
-        problem = mismatch(body, {"type": type, **self.requests[type]}, optional=self.optional)
-        if problem:
-            return {"type": "error", "code": 12, "text": f"malformed {type} request: {problem}"}
+            text = f"request type {quote(json.dumps(type))} is not supported; try one of {known}"
+            return {"type": "error", "code": NOT_SUPPORTED, "text": text}
         return self.handle(caller, body)
+
+    def missing(self, body: Body) -> list[str]:
+        """The fields that a request lacks, of those that its type needs."""
+        return [field for field in self.requests.get(body["type"], ()) if field not in body]
 
 
 class LinearizableKV(Service):
@@ -177,7 +188,7 @@ class LastWriteWinsKV(Service):
 
 
 class TimestampOracle(Service):
-    requests = {"ts": {}}
+    requests = {"ts": ()}
 
     def __init__(self) -> None:
         self._next = 0
@@ -197,19 +208,26 @@ def default_services(random: Random) -> dict[str, Service]:
     }
 
 
-def start_all(network: Network, random: Random) -> None:
+def start_all(network: Network, random: Random, oddities: Oddities | None = None) -> None:
     """Let all services answer on the network."""
     for name, service in default_services(random).items():
-        start(name, service, network)
+        start(name, service, network, oddities or Oddities())
 
 
-def start(name: str, service: Service, network: Network) -> None:
+def start(name: str, service: Service, network: Network, oddities: Oddities) -> None:
     """Let `service` answer on the network as `name`."""
 
     def on_message(message: Message) -> None:
-        body = service.answer(message.src, message.body)
-        if "msg_id" in message.body:
-            body = {**body, "in_reply_to": message.body["msg_id"]}
+        answer = service.answer(message.src, message.body)
+        msg_id = message.body.get("msg_id")
+        if answer.get("code") == NOT_SUPPORTED:
+            oddities.note("service-refused", message.line, f"{name}: {answer['text']}")
+            if msg_id is None:
+                return  # nobody waits for it, and two that refuse might never come to an end
+        elif missing := service.missing(message.body):
+            fields = " and ".join(f"`{field}`" for field in missing)
+            oddities.note("field-left-out", message.line, f"{fields} of {name}")
+        body = {**answer, "in_reply_to": msg_id}
         reply = {"src": name, "dest": message.src, "body": body}
         network.send(name, message.src, body, json.dumps(reply).encode())
 

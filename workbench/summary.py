@@ -266,13 +266,13 @@ def render(
     aims = [row for row in table if row.reached is not None]
     if missed := [row.figure for row in aims if not row.reached]:
         console.print(Text(f"Targets missed: {', '.join(missed)}", "yellow"))
+    for warning in results.get("warnings", ()):
+        text = f"Warning ({_word(warning['kind'])}, {warning['count']:,}×): {warning['text']}"
+        console.print(Text(text, "yellow"), soft_wrap=True)
     if table:
         console.print()
     for line in lines(table, console.width):
         console.print(line)
-    for warning in results.get("warnings", ()):
-        text = f"Warning ({_word(warning['kind'])}, {warning['count']:,}×): {warning['text']}"
-        console.print(Text(text, "yellow"), soft_wrap=True)
     if store_path:
         console.print()
         console.print(Text(f"Kept in {store_path}"), soft_wrap=True)

@@ -16,7 +16,7 @@ from typing import Any
 from workbench import services
 from workbench.checkers import availability, stats
 from workbench.checkers.verdict import UNKNOWN, merge_valid
-from workbench.client import Client, Outcome
+from workbench.client import Answers, Client, Outcome
 from workbench.cluster import Cluster, stream
 from workbench.edn import Keyword
 from workbench.errors import NodeError, UsageError
@@ -25,6 +25,7 @@ from workbench.load import Load
 from workbench.loop import Loop, nanos
 from workbench.nemesis import Nemesis
 from workbench.network import Latency, Network
+from workbench.oddities import Oddities
 from workbench.options import Options
 from workbench.recorder import Recorder
 from workbench.store import Store
@@ -65,6 +66,7 @@ class Test:
             options.p_duplicate,
         )
         self.workload = WORKLOADS[options.workload](options, stream(seed, "load"))
+        self.oddities = Oddities()
         self._client_names = (f"c{number}" for number in count())
         self.load = Load(
             loop,
@@ -73,8 +75,9 @@ class Test:
             stream(seed, "workers"),
             self.recorder.record,
             self._client_names,
+            self.oddities,
         )
-        services.start_all(self.network, stream(seed, "services"))
+        services.start_all(self.network, stream(seed, "services"), self.oddities)
         self.cluster = make_cluster(self.network)
         self.nemesis = Nemesis(
             options,
@@ -105,6 +108,8 @@ class Test:
         except (NodeError, KeyboardInterrupt) as problem:
             error = problem
         finally:
+            for line in self.cluster.unfinished_lines():
+                self.oddities.note("no-newline", line)
             for warning in self.cluster.stop():
                 self.log(f"warning: {warning}")
             self.recorder.end()
@@ -119,6 +124,8 @@ class Test:
         """The results of what has been recorded."""
         recorder = self.recorder
         results = check(History(recorder.operations), self.options)
+        if recorder.invocations:  # what came before that is told by the error that ended the test
+            _warn(results, self.oddities.warnings(), self.options)
         net = recorder.journal.totals(recorder.invocations)
         return {**results, "net": net}
 
@@ -159,13 +166,15 @@ class Test:
         then: Callable[[str], object],
     ) -> None:
         """Hold a conversation with a node, by a client of its own, then call `then`."""
-        answers = {"init": ("init_ok", {}), **self.workload.answers}
-        client = Client(self.loop, self.network, next(self._client_names), answers)
+        # As in Maelstrom, of the answer to init only the type counts.
+        answers: Answers = {"init": ("init_ok", {str: Any}), **self.workload.answers}
+        name = next(self._client_names)
+        client = Client(self.loop, self.network, name, answers, self.oddities)
 
         def done(outcome: Outcome) -> None:
             client.close()
             if outcome.type != "ok":
-                raise self._no_answer(node, outcome, timeout)
+                raise self._no_answer(node, outcome, timeout, client.stray)
             then(node)
 
         client.converse(node, conversation(node), timeout, done)
@@ -179,7 +188,7 @@ class Test:
 
         self._ask(node, conversation, INIT_TIMEOUT, lambda node: None)
 
-    def _no_answer(self, node: str, outcome: Outcome, timeout: float) -> NodeError:
+    def _no_answer(self, node: str, outcome: Outcome, timeout: float, stray: str) -> NodeError:
         request = "the set-up request" if self.phase == "setting up" else "init"
         if outcome.error == "net-timeout":
             problem = f"did not answer {request} within {timeout:g} s."
@@ -188,7 +197,9 @@ class Test:
         expected = (
             '{"type": "init_ok", "in_reply_to": …}' if request == "init" else "an `…_ok` answer"
         )
-        return NodeError(node, problem, evidence=self.cluster.last_words(node), expected=expected)
+        evidence = [f"What came instead: {stray}"] if stray else []
+        evidence += self.cluster.last_words(node)
+        return NodeError(node, problem, evidence=evidence, expected=expected)
 
     def _load(self) -> None:
         self.phase = "running"
@@ -230,11 +241,17 @@ def check(history: History, options: Options) -> Results:
         "workload": _checked(workload, history, options),
     }
     results["valid?"] = merge_valid(part["valid?"] for part in results.values())
-    if "error" not in results["workload"] and (warnings := _warnings(workload, history, options)):
-        results["warnings"] = warnings
+    if "error" not in results["workload"]:
+        _warn(results, _warnings(workload, history, options), options)
+    return results
+
+
+def _warn(results: Results, warnings: list[dict[str, Any]], options: Options) -> None:
+    """Put warnings among the results, and let them count if the options are strict."""
+    if warnings:
+        results["warnings"] = [*results.get("warnings", ()), *warnings]
         if options.strict:
             results["valid?"] = False
-    return results
 
 
 def _checked(workload: type[Workload], history: History, options: Options) -> Results:
