@@ -22,10 +22,10 @@ def run(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr("workbench.test.RECOVERY", 0.1)
     monkeypatch.setattr("workbench.workloads.base.Workload.request_timeout", 1.0)
 
-    def run(name: str, workload: str, nodes: int) -> tuple[int, str]:
+    def run(name: str, workload: str, nodes: int, *flags: str) -> tuple[int, str]:
         command = ["test", "-w", workload, "--node-count", str(nodes), "--rate", "20"]
         command += ["--time-limit", "0.6", "--store", str(tmp_path), "--bin", sys.executable]
-        status = main([*command, "--", "-IS", str(CASES / f"{name}.py")])
+        status = main([*command, *flags, "--", "-IS", str(CASES / f"{name}.py")])
         return status, capfd.readouterr().out
 
     return run
@@ -45,6 +45,14 @@ def test_a_node_that_maelstrom_takes_is_taken(run, name, workload, nodes):
     status, output = run(name, workload, nodes)
     assert "Everything looks good!" in output
     assert status == 0
+
+
+def test_a_refusal_by_a_service_is_told_and_counts_if_the_test_is_strict(run):
+    status, output = run("service_type_list", "echo", 1, "--strict")
+    assert "Warning (service-refused, 1×): a service refused a request" in output
+    assert "(lin-kv: request type [] is not supported" in output
+    assert '"dest": "lin-kv", "body": {"type": [], "msg_id": 1}}' in output
+    assert status == 1
 
 
 @pytest.mark.parametrize(

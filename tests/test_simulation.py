@@ -418,6 +418,18 @@ def quiet(message):
     assert nodes.now == 2
 
 
+def test_what_came_instead_of_an_answer_is_told(cluster):
+    nodes = cluster("""
+@node.on("odd")
+def odd(message):
+    node.send(message.src, {"type": "odd_ok", "in_reply_to": "1"})
+""")
+    came = r"instead: n0 -> c1: \{.type.: .odd_ok., .in_reply_to.: .1.\}"
+    with pytest.raises(TimeoutError, match=came):
+        nodes.request("n0", "odd", timeout=2)
+    nodes.ignore_the_rest()
+
+
 def test_a_message_that_nobody_expected_fails_the_test(script):
     source = script(HEAD + "@node.on('x')\ndef x(m):\n    node.send('n1', {'type': 'y'})\n" + RUN)
     nodes = Simulation(source, 2, played=["n1"])

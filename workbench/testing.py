@@ -154,7 +154,9 @@ class Simulation:
         self._loop.call_later(nanos(timeout), self._end_wait, answers)
         self._loop.run()
         if not answers:
-            raise TimeoutError(f"{node} did not answer {type!r} within {timeout:g} s")
+            strays = [_show(message) for message in self._unexpected if message.dest == client]
+            instead = f"; what came instead: {strays[0]}" if strays else ""
+            raise TimeoutError(f"{node} did not answer {type!r} within {timeout:g} s{instead}")
         if answers[0].get("type") == "error":
             raise RequestError(answers[0])
         return answers[0]

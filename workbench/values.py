@@ -44,11 +44,14 @@ def order(value: Any) -> Any:
 def depth(value: Any) -> int:
     """How many lists and dicts stand within each other: 0 for 1, 1 for [1], 2 for {"a": [1]}."""
     levels = 0
-    level = [value]
-    while level := [part for part in level if isinstance(part, (list, dict))]:
+    level = [value] if isinstance(value, (list, dict)) else []
+    while level:
         levels += 1
         level = [
-            inner for part in level for inner in (part.values() if isinstance(part, dict) else part)
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if type(inner) is list or type(inner) is dict
         ]
     return levels
 
