@@ -241,7 +241,7 @@ class ProcessNode:
         if closed_at is not None and self._loop.now - closed_at > 5 * CHECK_INTERVAL:
             raise self._error(
                 "closed its standard output.",
-                evidence=self._stderr_evidence(),
+                evidence=[*self._unfinished_evidence(), *self._stderr_evidence()],
                 expected="standard output to stay open until the end of the test",
             )
         self._loop.call_later(CHECK_INTERVAL, self._check)
