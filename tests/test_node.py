@@ -8,6 +8,7 @@ import math
 import random
 import subprocess
 import sys
+import threading
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from stage import ROOT, Stage, init, message
 
 import maelstrom_node
-from maelstrom_node import KV, TSO, Code, Message, Node, RPCError, RPCTimeout
+from maelstrom_node import KV, TSO, Code, Message, Node, Replication, RPCError, RPCTimeout
 
 
 @pytest.fixture
@@ -763,6 +764,13 @@ def test_cas_creates_when_it_is_told_to(stage):
     assert service.values == {"k": 1}
 
 
+@pytest.mark.parametrize("code", [Code.TEMPORARILY_UNAVAILABLE, Code.TIMEOUT, Code.ABORT])
+def test_create_if_not_exists_tells_of_errors_that_are_no_race(stage, code):
+    stage.play("lin-kv", lambda body: {"type": "error", "code": code, "text": "not now"})
+    with pytest.raises(RPCError, match="not now"):
+        stage.node.lin_kv.create_if_not_exists("k", 1)
+
+
 def test_create_if_not_exists_leaves_alone_what_exists(service):
     service.kv.create_if_not_exists("k", 1)
     service.kv.create_if_not_exists("k", 2)
@@ -823,6 +831,18 @@ def test_services_time_out(stage):
 def test_the_oracle_tells_timestamps(stage):
     stage.play("lin-tso", lambda body: {"type": "ts_ok", "ts": 17})
     assert stage.node.lin_tso.ts() == 17
+
+
+# Replication
+
+
+def test_a_replication_remembers_no_more_looks_than_its_patience_needs(bare):
+    replication = Replication(bare.node, threading.Lock(), patience=2.0)
+    bare.init()
+    (look,) = [task for seconds, task in bare.runtime.periodic if seconds == Replication.LOOK]
+    for _ in range(50):
+        look()
+    assert len(replication._looks) == 2.0 / Replication.LOOK + 2
 
 
 # In the background
