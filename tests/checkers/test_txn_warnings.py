@@ -85,17 +85,25 @@ def test_a_node_that_never_shows_what_another_wrote():
     assert kinds(history(*alone, together("r y 1", "r x 1"))) == []
 
 
-def test_a_partition_is_an_excuse_for_that():
+@pytest.mark.parametrize("partition", ["partition", "one-way"])
+def test_a_partition_is_an_excuse_for_that(partition):
     occasion = [together("w x 1", "w y 1"), together("r x 1", "r y 1")]
     alone = [*occasion, *[together("r y -", "r x 1")] * OCCASIONS]
-    assert kinds(with_nemesis(history(*alone), start=0)) == []
-    assert kinds(with_nemesis(history(*alone), start=8)) == []
-    assert kinds(with_nemesis(history(*alone), start=0, stop=1)) == ["isolated"]
+    start, stop = f"start-{partition}", f"stop-{partition}"
+    assert kinds(with_nemesis(history(*alone), {0: start})) == []
+    assert kinds(with_nemesis(history(*alone), {8: start})) == []
+    assert kinds(with_nemesis(history(*alone), {0: start, 1: stop})) == ["isolated"]
 
 
-def with_nemesis(recorded, start, stop=None):
-    """The history with a partition from before that operation to before the other."""
-    names = {start: "start-partition", stop: "stop-partition"}
+def test_a_loss_of_state_is_an_excuse_for_that():
+    occasion = [together("w x 1", "w y 1"), together("r x 1", "r y 1")]
+    alone = [*occasion, *[together("r y -", "r x 1")] * OCCASIONS]
+    assert kinds(with_nemesis(history(*alone), {8: "kill", 9: "start"})) == []
+    assert kinds(with_nemesis(history(*alone), {0: "kill", 1: "start"})) == ["isolated"]
+
+
+def with_nemesis(recorded, names):
+    """The history with the nemesis's operations of those names before those operations."""
     operations = []
     for number, operation in enumerate(recorded):
         if number in names:

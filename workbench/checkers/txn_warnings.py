@@ -12,7 +12,7 @@ Others show that the run proved nothing:
 
     silent    a node never showed a write, though it was asked for keys it had written before
     isolated  a node never showed a write of another node, though it often had the occasion, at
-              times when there was no partition
+              times when there was no partition and no other fault began or ended
 """
 
 from __future__ import annotations
@@ -143,15 +143,19 @@ class Run:
             version: node_of(transaction.operation, options)
             for version, transaction in writers(transactions.all).items()
         }
-        # Key -> the nodes that acknowledged a write of it; at all, and since the network is whole.
+        # Key -> the nodes that acknowledged a write of it; at all, and since the last fault.
         self._acknowledged: dict[Any, set[str]] = defaultdict(set)
         self._connected: dict[Any, set[str]] = defaultdict(set)
-        self._partitioned = False
+        self._partitions: set[str] = set()
         for operation in transactions.history:
             if operation.is_client:
                 self._follow(operation)
-            elif operation.f in ("start-partition", "stop-partition"):
-                self._partitioned = operation.f == "start-partition"
+            else:
+                verb, _, partition = operation.f.partition("-")
+                if partition and verb == "start":
+                    self._partitions.add(partition)
+                else:
+                    self._partitions.discard(partition)
                 self._connected.clear()
 
     def _follow(self, operation: Operation) -> None:
@@ -167,7 +171,7 @@ class Run:
         self._answered(transaction)
         for key in transaction.external_writes():
             self._acknowledged[key].add(node_of(operation, self._options))
-            if not self._partitioned:
+            if not self._partitions:
                 self._connected[key].add(node_of(operation, self._options))
 
     def _asked(self, transaction: Transaction) -> None:
