@@ -13,6 +13,7 @@ from challenge_runs import run
 
 from workbench import challenges, exits
 from workbench.cli import main
+from workbench.faults import FAULTS
 from workbench.testing import Simulation
 
 ROOT = Path(__file__).parent.parent
@@ -78,6 +79,12 @@ def test_the_workbench_takes_every_command(command, tmp_path, monkeypatch, capsy
     arguments = ["echo.py" if word == "./my-node" else word for word in command[:cut]]
     monkeypatch.chdir(ROOT)
     assert main([*arguments, *short, *command[cut:]]) in (0, 1, 2)
+
+
+def test_the_table_of_faults_is_that_of_the_workbench():
+    page = (ROOT / "docs" / "simulation.md").read_text()
+    rows = re.findall(r"^\| `--nemesis ([^`]+)` \| (.*) \|$", page, re.MULTILINE)
+    assert rows == [(name, fault.help) for name, fault in FAULTS.items()]
 
 
 def test_every_challenge_that_a_page_runs_exists():

@@ -249,7 +249,7 @@ def test_nothing_is_lost_in_spite_of_partitions_loss_and_duplicates(args, seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_with_the_journal_nothing_is_lost_when_nodes_are_killed(seed):
-    changes = {"nemesis": ("kill",), "nemesis_interval": 2, "rate": 300, "time_limit": 4}
+    changes = {"nemesis": ("kill",), "nemesis_interval": 2, "rate": 100, "time_limit": 15}
     assert run("5c", seed=seed, args=tuple(JOURNAL), latency=5, **changes)["valid?"] is True
 
 

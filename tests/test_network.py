@@ -107,21 +107,58 @@ def test_a_partition_has_a_direction():
     assert net.run() == [(1, "n0", 2)]
 
 
-def test_a_paused_endpoint_gets_its_messages_later():
-    net = Net("n0", "n1")
-    net.at(0, net.network.pause, "n1")
-    net.send("n0", "n1", 1, at=10)
-    net.send("n0", "n1", 2, at=20)
-    net.at(90, net.network.resume, "n1")
-    assert net.run() == [(90, "n1", 1), (90, "n1", 2)]
+def test_a_message_behind_a_dropped_one_is_taken_at_once():
+    net = Net("n0", "n1", "n2", latency=Latency(100))
+    net.send("n2", "n1", 1, at=0)
+    net.send("n0", "n1", 2, at=10)
+    net.send("n2", "n1", 3, at=20)
+    net.at(50, net.network.partition, {"n1": frozenset({"n0"})})
+    assert net.run() == [(100, "n1", 1), (120, "n1", 3)]
 
 
-def test_a_held_message_waits_for_a_paused_endpoint():
-    net = Net("n0", "n1", latency=Latency(50))
+def test_a_receiver_holds_one_message_at_a_time_and_a_partition_drops_the_others():
+    net = Net("n0", "n1", "n2", latency=Latency(100))
     net.send("n0", "n1", 1, at=0)
-    net.at(10, net.network.pause, "n1")
-    net.at(90, net.network.resume, "n1")
-    assert net.run() == [(90, "n1", 1)]
+    net.send("n0", "n1", 2, at=50)
+    net.send("n2", "n1", 3, at=90)
+    net.at(120, net.network.partition, {"n1": frozenset({"n2"})})
+    assert net.run() == [(100, "n1", 1), (150, "n1", 2)]
+    assert net.journal.count("drop") == 1
+
+
+def test_partitions_of_different_names_last_beside_each_other():
+    net = Net("n0", "n1", "n2")
+    net.network.partition({"n0": frozenset({"n1"})}, "a")
+    net.network.partition({"n0": frozenset({"n2"})}, "b")
+    net.send("n1", "n0", 1, at=10)
+    net.send("n2", "n0", 2, at=10)
+    net.at(20, net.network.heal, "a")
+    net.send("n1", "n0", 3, at=30)
+    net.send("n2", "n0", 4, at=30)
+    net.at(40, net.network.heal, "b")
+    net.send("n1", "n0", 5, at=50)
+    net.send("n2", "n0", 6, at=50)
+    assert [value for _, _, value in net.run()] == [3, 5, 6]
+
+
+def test_what_waits_for_a_node_that_crashes_is_gone_and_so_is_what_it_is_sent_before_it_joins():
+    net = Net("n0", "n1", "c0", latency=Latency(100))
+    net.send("n0", "n1", 1, at=0)  # held at the crash
+    net.send("n0", "n1", 2, at=20)  # waits behind that
+    net.at(50, net.network.crash, "n1")
+    net.send("n0", "n1", 3, at=60)
+    net.send("c0", "n1", 4, at=60)
+    net.at(70, net.network.join, "n1", net._note)
+    net.send("n0", "n1", 5, at=80)
+    assert net.run() == [(180, "n1", 5)]
+    assert (net.journal.count("send"), net.journal.count("drop")) == (5, 4)
+
+
+def test_what_a_node_sent_before_it_crashed_arrives():
+    net = Net("n0", "n1", latency=Latency(100))
+    net.send("n1", "n0", 1, at=0)
+    net.at(50, net.network.crash, "n1")
+    assert net.run() == [(100, "n0", 1)]
 
 
 def test_a_slow_node_is_slow_both_ways():

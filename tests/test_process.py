@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -268,6 +269,19 @@ def test_what_a_node_started_ends_with_it(run):
     run(start='import subprocess; subprocess.Popen(["sleep", "987"])')
     listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert "sleep 987" not in listing.stdout
+
+
+# The nemesis
+
+
+def test_nodes_are_killed_and_paused_and_come_back(run, tmp_path):
+    faults = ("--nemesis", "kill,pause", "--nemesis-interval", "0.2", "--seed", "1")
+    status, output = run(flags=("--node-count", "3", "--concurrency", "30n", "--time-limit", "3", *faults))
+    assert status == 0, output
+    kept = tmp_path / "store" / "latest"
+    history = (kept / "history.edn").read_text()
+    assert {":killed", ":started", ":paused", ":resumed"} <= set(re.findall(r":[a-z]+", history))
+    assert (kept / "messages.jsonl").read_text().count('"type": "init"') > 3
 
 
 # What is kept

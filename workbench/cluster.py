@@ -29,6 +29,10 @@ class Cluster(ABC):
         """Start a node, the first time or again, with nothing of its former state."""
 
     @abstractmethod
+    def is_running(self, id: str) -> bool:
+        """Is a node alive, paused or not? It isn't from `kill_node` to the next `start_node`."""
+
+    @abstractmethod
     def kill_node(self, id: str) -> None:
         """End a node at once, as a crash would. Messages to it vanish."""
 
@@ -38,7 +42,7 @@ class Cluster(ABC):
 
     @abstractmethod
     def resume_node(self, id: str) -> None:
-        """Let a paused node go on."""
+        """Let a node go on, if it is paused."""
 
     @abstractmethod
     def last_words(self, node: str) -> list[str]:

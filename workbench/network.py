@@ -11,11 +11,11 @@ because latencies are measured through it:
   client's request that is due at once.
 
 A partition is a *grudge*: for each node, the nodes whose messages it drops. Clients and services
-hold no grudges and are the object of none.
+hold no grudges and are the object of none. A node that has crashed stays known: it can be sent
+messages, but they vanish, and so do those that waited for it.
 
 Faults beyond Maelstrom's: a message can be lost when it is sent (`p_loss`), or arrive twice
-(`p_duplicate`); a node can be slow (its messages take `slowness` times as long); and an endpoint
-can stop taking messages (`pause`), which keeps them waiting.
+(`p_duplicate`); and a node can be slow (its messages take `slowness` times as long).
 """
 
 from __future__ import annotations
@@ -90,12 +90,11 @@ Entry = tuple[int, int, Message]
 
 @dataclass(slots=True)
 class Inbox:
-    """What waits for one endpoint, and how it takes delivery."""
+    """What waits for one endpoint, and how it takes delivery; one that has crashed does not."""
 
-    deliver: Callable[[Message], object]
+    deliver: Callable[[Message], object] | None
     waiting: list[Entry] = field(default_factory=list)
     holds: bool = False
-    paused: bool = False
 
 
 class Network:
@@ -117,7 +116,7 @@ class Network:
         self.p_duplicate = p_duplicate
         self.slowness: dict[str, int] = {}
         self.filter: Callable[[Message], bool] = lambda message: False  # True: lose it
-        self.grudge: Mapping[str, frozenset[str]] = {}
+        self._grudges: dict[str, Mapping[str, frozenset[str]]] = {}
         self._journal = journal
         self._inboxes: dict[str, Inbox] = {}
         self._former: dict[str, Late] = {}
@@ -140,25 +139,24 @@ class Network:
         """Is `endpoint` on the network, or was it once?"""
         return endpoint in self._inboxes or endpoint in self._former
 
-    def pause(self, endpoint: str) -> None:
-        """Stop delivering to `endpoint`; its messages wait."""
-        self._inboxes[endpoint].paused = True
-
-    def resume(self, endpoint: str) -> None:
-        """Deliver to `endpoint` again."""
-        inbox = self._inboxes[endpoint]
-        inbox.paused = False
-        if not inbox.holds:
-            self._take(endpoint, inbox)
+    def crash(self, endpoint: str) -> None:
+        """Drop what waits for `endpoint`, and all that it is sent until it joins again."""
+        for _, _, message in self._inboxes[endpoint].waiting:
+            self._journal.record("drop", self.loop.now, message)
+        self._inboxes[endpoint] = Inbox(None)
 
     # Partitions
 
-    def partition(self, grudge: Mapping[str, frozenset[str]]) -> None:
-        """Each node of `grudge` drops the messages of the nodes that it names."""
-        self.grudge = grudge
+    def partition(self, grudge: Mapping[str, frozenset[str]], name: str = "") -> None:
+        """Each node of `grudge` drops the messages of the nodes that it names.
 
-    def heal(self) -> None:
-        self.grudge = {}
+        A partition takes the place of the one of the same name; others last beside it.
+        """
+        self._grudges[name] = grudge
+
+    def heal(self, name: str = "") -> None:
+        """End the partition of that name, if there is one."""
+        self._grudges.pop(name, None)
 
     # Messages
 
@@ -174,7 +172,8 @@ class Network:
         message = Message(self._sent, src, dest, body, line)
         self._sent += 1
         self._journal.record("send", now, message)
-        if self.filter(message) or self._happens(self.p_loss, message):
+        dead = inbox.deliver is None
+        if dead or self.filter(message) or self._happens(self.p_loss, message):
             self._journal.record("drop", now, message)
             return
         self._enqueue(inbox, message)
@@ -203,25 +202,23 @@ class Network:
 
     def _take(self, endpoint: str, inbox: Inbox) -> None:
         """Take the message that is due first and hold it until then."""
-        enemies = self.grudge.get(endpoint)
-        while inbox.waiting and not inbox.paused:
-            entry = heapq.heappop(inbox.waiting)
-            due, _, message = entry
-            if enemies and message.src in enemies:
+        grudges = self._grudges.values()
+        while inbox.waiting:
+            due, _, message = heapq.heappop(inbox.waiting)
+            if any(message.src in grudge.get(endpoint, ()) for grudge in grudges):
                 self._journal.record("drop", self.loop.now, message)
                 continue
             inbox.holds = True
-            self.loop.call_at(due, self._deliver, endpoint, inbox, entry)
+            self.loop.call_at(due, self._deliver, endpoint, inbox, message)
             return
 
-    def _deliver(self, endpoint: str, inbox: Inbox, entry: Entry) -> None:
+    def _deliver(self, endpoint: str, inbox: Inbox, message: Message) -> None:
         inbox.holds = False
         if self._inboxes.get(endpoint) is not inbox:
-            return  # It left while the message was held.
-        if inbox.paused:
-            heapq.heappush(inbox.waiting, entry)
+            # It left or crashed while the message was held.
+            self._journal.record("drop", self.loop.now, message)
             return
-        message = entry[2]
+        assert inbox.deliver is not None, "what has crashed takes no messages"
         self._journal.record("recv", self.loop.now, message)
         self._take(endpoint, inbox)
         inbox.deliver(message)

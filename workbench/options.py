@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from workbench.errors import HelpShown, UsageError, did_you_mean, quote
+from workbench.faults import FAULTS
 from workbench.network import is_client
 from workbench.services import default_services
 
 TOPOLOGY_NAMES = ("line", "grid", "tree", "tree2", "tree3", "tree4", "total")
 LATENCY_DISTRIBUTIONS = ("constant", "uniform", "exponential")
-NEMESES = ("partition", "pause", "kill", "slow")
 DEFAULT_NODES = ("n1", "n2", "n3", "n4", "n5")
 
 # Beyond these the memory, the open files or the system's clocks would give out before the test.
@@ -365,8 +365,9 @@ def add_test_flags(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(LATENCY_DISTRIBUTIONS)} (default: constant)")  # fmt: skip
     add("--topology", type=one_of(TOPOLOGY_NAMES, "topology"), default="grid", metavar="NAME",
         help=f"offered in broadcast: {', '.join(TOPOLOGY_NAMES)} (default: grid)")  # fmt: skip
-    add("--nemesis", type=lambda text: _names(text, NEMESES, "fault"), default=(), metavar="FAULTS",
-        help=f"comma-separated faults: {', '.join(NEMESES)}")  # fmt: skip
+    faults = "; ".join(f"{name} ({fault.help})" for name, fault in FAULTS.items())
+    add("--nemesis", type=lambda text: _names(text, list(FAULTS), "fault"), default=(),
+        metavar="FAULTS", help=f"comma-separated faults: {faults}")  # fmt: skip
     add("--nemesis-interval", type=seconds, default=10.0, metavar="SECONDS",
         help="mean time between the nemesis's actions (default: 10)")  # fmt: skip
     add("--p-loss", type=fraction, default=0.0, metavar="P",

@@ -217,8 +217,8 @@ class ProcessNode:
         return graceful
 
     def kill(self) -> None:
-        """End it at once, as a crash would, and leave the network."""
-        self._network.leave(self.id)
+        """End it at once, as a crash would."""
+        self._network.crash(self.id)
         self.signal(signal.SIGKILL)
         self.ask_to_stop()
         self.stop(time.monotonic() + GRACE)
@@ -400,17 +400,18 @@ class ProcessCluster(Cluster):
                 show,
             )
 
+    def is_running(self, id: str) -> bool:
+        return id in self._nodes
+
     def kill_node(self, id: str) -> None:
         with uninterrupted():
             self._nodes.pop(id).kill()
 
     def pause_node(self, id: str) -> None:
-        self._network.pause(id)
         self._nodes[id].signal(signal.SIGSTOP)
 
     def resume_node(self, id: str) -> None:
         self._nodes[id].signal(signal.SIGCONT)
-        self._network.resume(id)
 
     def _show(self, id: str, line: str) -> None:
         assert self._show_stderr

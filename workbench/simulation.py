@@ -316,18 +316,19 @@ class SimulatedCluster(Cluster):
         self.network.join(id, host.deliver)
         host.begin()
 
+    def is_running(self, id: str) -> bool:
+        return self._hosts[id].alive
+
     def kill_node(self, id: str) -> None:
         self._hosts[id].alive = False
-        self.network.leave(id)
+        self.network.crash(id)
         self.loop.end_strands(id)
 
     def pause_node(self, id: str) -> None:
-        self.network.pause(id)
         self.loop.pause(id)
 
     def resume_node(self, id: str) -> None:
         self.loop.unpause(id)
-        self.network.resume(id)
 
     def running(self) -> Host | None:
         """The node whose code runs at present."""

@@ -86,7 +86,7 @@ class Test:
             self.cluster,
             stream(seed, "nemesis"),
             self.recorder.record,
-            self._revive,
+            self._initialise_again,
         )
         self.phase = "starting"
         self._phases: Iterator[Callable[[], None]] = iter(
@@ -179,14 +179,9 @@ class Test:
 
         client.converse(node, conversation(node), timeout, done)
 
-    def _revive(self, node: str) -> None:
+    def _initialise_again(self, node: str, then: Callable[[str], object]) -> None:
         """Initialise a node that the nemesis has started anew."""
-
-        def conversation(node: str) -> Conversation:
-            yield from self._init(node)
-            yield from self.workload.setup(node)
-
-        self._ask(node, conversation, INIT_TIMEOUT, lambda node: None)
+        self._ask(node, self._init, INIT_TIMEOUT, then)
 
     def _no_answer(self, node: str, outcome: Outcome, timeout: float, stray: str) -> NodeError:
         request = "the set-up request" if self.phase == "setting up" else "init"
@@ -216,13 +211,17 @@ class Test:
     def _recover(self) -> None:
         final = self.workload.final_generator()
         if final is None:
-            self._finish()
+            self.nemesis.when_free(self._finish)
             return
-        self.phase = "waiting for recovery"
-        self.log("Waiting for recovery...")
-        self.nemesis.end()
-        limit = self.workload.final_time_limit
-        self.loop.call_later(nanos(RECOVERY), self.load.run, final, None, limit, self._next_phase)
+
+        def wait() -> None:
+            self.phase = "waiting for recovery"
+            self.log("Waiting for recovery...")
+            limit = self.workload.final_time_limit
+            run = self.load.run
+            self.loop.call_later(nanos(RECOVERY), run, final, None, limit, self._next_phase)
+
+        self.nemesis.end(wait)
 
     def _finish(self) -> None:
         self.phase = "done"
