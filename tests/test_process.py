@@ -10,10 +10,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from workbench import descendants
 from workbench.cli import main
+from workbench.loop import RealLoop
+from workbench.network import Network
+from workbench.process import ProcessCluster
+from workbench.recorder import MessageJournal
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,6 +45,18 @@ for line in sys.stdin:
 """
 
 
+def write_node(
+    path: Path,
+    echo: str = 'answer(message, type="echo_ok", echo=message["body"]["echo"])',
+    init: str = 'answer(message, type="init_ok")',
+    start: str = "",
+    end: str = "",
+) -> Path:
+    path.write_text(NODE.format(python=sys.executable, start=start, init=init, echo=echo, end=end))
+    path.chmod(0o755)
+    return path
+
+
 IGNORE_SIGTERM = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 
 
@@ -46,19 +64,8 @@ IGNORE_SIGTERM = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 def run(tmp_path, capfd):
     """Run the echo workload with such a node; return the exit status and what was printed."""
 
-    def run(
-        echo: str = 'answer(message, type="echo_ok", echo=message["body"]["echo"])',
-        init: str = 'answer(message, type="init_ok")',
-        start: str = "",
-        end: str = "",
-        flags: tuple[str, ...] = (),
-    ) -> tuple[int, str]:
-        node = tmp_path / "a node.py"
-        node.write_text(
-            NODE.format(python=sys.executable, start=start, init=init, echo=echo, end=end)
-        )
-        node.chmod(0o755)
-        return test(node, *flags)
+    def run(*, flags: tuple[str, ...] = (), **code: str) -> tuple[int, str]:
+        return test(write_node(tmp_path / "a node.py", **code), *flags)
 
     def test(node: Path, *flags: str) -> tuple[int, str]:
         arguments = ["test", "-w", "echo", "--bin", str(node), "--node-count", "1"]
@@ -265,10 +272,62 @@ def test_a_node_that_ignores_sigterm_is_killed(run):
     assert "warning: n0 ignored SIGTERM" in output
 
 
-def test_what_a_node_started_ends_with_it(run):
-    run(start='import subprocess; subprocess.Popen(["sleep", "987"])')
-    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
-    assert "sleep 987" not in listing.stdout
+def with_child(where: Path, how: str = "") -> str:
+    """Code that starts a child, and waits until it is there; `alive(where)` finds it.
+
+    `how` are further arguments of Popen, or "daemon" for one whose parent is gone.
+    """
+    sign = where / "child"
+    code = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(987)"
+    if how == "daemon":
+        code = f"import os; os.fork() and os._exit(0); os.setsid(); {code}"
+    return f"""
+import subprocess
+subprocess.Popen([{sys.executable!r}, "-ISc", {code!r}, {str(sign)!r}], {how.replace("daemon", "")})
+while not os.path.exists({str(sign)!r}):
+    time.sleep(0.01)
+"""
+
+
+ways_to_leave = pytest.mark.parametrize(
+    "how", ["", "start_new_session=True", "start_new_session=True, env={}", "daemon"]
+)
+
+
+@ways_to_leave
+def test_what_a_node_started_ends_with_it(run, tmp_path, how):
+    run(start=with_child(tmp_path, how))
+    assert (tmp_path / "child").exists()
+
+
+@ways_to_leave
+def test_what_a_node_started_ends_when_it_is_killed(tmp_path, how):
+    node = write_node(tmp_path / "node.py", start=with_child(tmp_path, how))
+    loop = RealLoop()
+    network = Network(loop, Random(1), MessageJournal(None))
+    cluster = ProcessCluster(["n0"], [str(node)], loop, network, tmp_path / "logs")
+    try:
+        cluster.start()
+        wait_until((tmp_path / "child").exists)
+        cluster.kill_node("n0")
+        assert not alive(tmp_path)
+    finally:
+        cluster.stop()
+        loop.close()
+
+
+def test_a_listing_of_ps_says_what_is_marked():
+    listing = """
+    1     0 Ss   Thu Nov 26 01:17:12 2026 /sbin/launchd
+   77     1 S+   Thu Nov 26 01:18:00 2026 python n.py A=1 MAELSTROM_NODE_MARK=0af.3. B=2
+   78    77 Z    Thu Nov 26 01:18:01 2026 (sleep)
+    9     1 S    Thu Nov 26 01:18:01 2026
+"""
+    assert list(descendants.from_ps(listing.strip("\n"))) == [
+        descendants.Process(1, 0, "Thu Nov 26 01:17:12 2026", ""),
+        descendants.Process(77, 1, "Thu Nov 26 01:18:00 2026", "0af.3."),
+        descendants.Process(9, 1, "Thu Nov 26 01:18:01 2026", ""),
+    ]
 
 
 # The nemesis
@@ -276,7 +335,9 @@ def test_what_a_node_started_ends_with_it(run):
 
 def test_nodes_are_killed_and_paused_and_come_back(run, tmp_path):
     faults = ("--nemesis", "kill,pause", "--nemesis-interval", "0.2", "--seed", "1")
-    status, output = run(flags=("--node-count", "3", "--concurrency", "30n", "--time-limit", "3", *faults))
+    status, output = run(
+        flags=("--node-count", "3", "--concurrency", "30n", "--time-limit", "3", *faults)
+    )
     assert status == 0, output
     kept = tmp_path / "store" / "latest"
     history = (kept / "history.edn").read_text()
@@ -318,18 +379,15 @@ def test_standard_error_is_kept_and_shown_if_asked_for(run, tmp_path):
 )
 def test_no_process_outlives_the_workbench(tmp_path, number, moment, status):
     """Not even one that won't end by itself, nor if the second node is just being started."""
-    node, there = tmp_path / "node.py", tmp_path / "there"
+    there = tmp_path / "there"
     leave_a_sign = f"open({str(there)!r}, 'a').write('.')"
-    node.write_text(
-        NODE.format(
-            python=sys.executable,
-            start=f"{IGNORE_SIGTERM}; {leave_a_sign if moment == 'starting' else 'pass'}",
-            init='answer(message, type="init_ok")',
-            echo=leave_a_sign,
-            end="time.sleep(60)",
-        )
+    child = with_child(tmp_path, "daemon") if moment == "running" else ""
+    node = write_node(
+        tmp_path / "node.py",
+        start=f"{IGNORE_SIGTERM}; {leave_a_sign if moment == 'starting' else 'pass'}{child}",
+        echo=leave_a_sign,
+        end="time.sleep(60)",
     )
-    node.chmod(0o755)
     arguments = ["test", "-w", "echo", "--bin", str(node), "--node-count", "2", "--rate", "50"]
     workbench = subprocess.Popen(
         [sys.executable, "-m", "workbench", *arguments, "--store", str(tmp_path / "store")],

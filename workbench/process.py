@@ -2,27 +2,31 @@
 
 A node's standard output goes into the network and the network's messages go to its standard
 input; what it prints to standard error is kept in its log. No pipe ever blocks the workbench:
-what a slow node does not read waits in memory. Each node leads a process group of its own, so
-that it ends with everything it started. A guardian outside the workbench ends the groups if the
-workbench itself is killed.
+what a slow node does not read waits in memory. Each node leads a process group of its own, and has
+a mark in its environment, so that it ends with everything it started (`descendants.py`). A guardian
+outside the workbench ends all that if the workbench itself is killed.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import secrets
 import selectors
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import IO
 
+from workbench import descendants
 from workbench.cluster import Cluster
 from workbench.errors import NodeError, UsageError, quote
 from workbench.interrupts import uninterrupted
@@ -42,11 +46,10 @@ GRACE = 1.0  # seconds between SIGTERM and SIGKILL
 
 
 class Guardian:
-    """Ends process groups if the workbench dies before it could.
+    """Ends process groups, and what has such a mark, if the workbench dies before it could.
 
     It is a shell that reads the groups' numbers from a pipe. When the workbench is gone the pipe
-    ends, whatever the reason. Only a node that is started in the very instant in which the
-    workbench is killed escapes it; its input ends, though.
+    ends, whatever the reason.
     """
 
     SCRIPT = """
@@ -59,11 +62,13 @@ class Guardian:
             esac
         done
         for group in $groups; do kill -KILL "-$group"; done
+        exec "$@"
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str) -> None:
+        last = [sys.executable, "-IS", str(descendants.__file__), mark]
         self._shell = subprocess.Popen(
-            ["/bin/sh", "-c", self.SCRIPT],
+            ["/bin/sh", "-c", self.SCRIPT, "guardian", *last],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -90,8 +95,9 @@ class Guardian:
 class ProcessNode:
     """One node process on the network.
 
-    Raises NodeError from the loop when it misbehaves. `log` receives its standard error;
-    `show_stderr`, if given, hears each line of it as well.
+    Raises NodeError from the loop when it misbehaves. `mark` is for its environment, and no other
+    node's begins so. `log` receives its standard error; `show_stderr`, if given, hears each line
+    of it as well.
     """
 
     def __init__(
@@ -101,6 +107,7 @@ class ProcessNode:
         loop: RealLoop,
         network: Network,
         guardian: Guardian,
+        mark: str,
         log: Path,
         show_stderr: Callable[[str], object] | None = None,
     ) -> None:
@@ -110,6 +117,7 @@ class ProcessNode:
         self._network = network
         self._sender = Sender(id, network)
         self._guardian = guardian
+        self._mark = mark
         self._show_stderr = show_stderr
         self._unread = bytearray()  # for its stdin
         self._stdout = bytearray()  # an unfinished line
@@ -135,6 +143,7 @@ class ProcessNode:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 cwd=tempfile.gettempdir(),
+                env={**os.environ, descendants.VARIABLE: self._mark},
                 start_new_session=True,
             )
         except OSError as error:
@@ -181,13 +190,21 @@ class ProcessNode:
                     evidence.append(f"its first line: {quote(first.strip())}")
         return NodeError(self.id, problem, expected=expected, evidence=evidence)
 
+    @property
+    def pid(self) -> int | None:
+        """The number of its process, until that is known to have ended."""
+        return self._process.pid if self._process.returncode is None else None
+
     def signal(self, number: int) -> None:
         """Send a signal to the node's process group."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
     def ask_to_stop(self) -> None:
-        """Ask it to end; `stop` makes it."""
+        """Ask it to end; `stop` makes it.
+
+        Its children have to be looked for before that: afterwards they may have no parents.
+        """
         self._running = False
         self._loop.unwatch(self._stdin_fd)
         self._loop.unwatch(self._stdout_fd)
@@ -217,11 +234,13 @@ class ProcessNode:
         return graceful
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """End it and what it started at once, as a crash would."""
         self._network.crash(self.id)
+        family = descendants.find(self._mark, [self.pid])
         self.signal(signal.SIGKILL)
         self.ask_to_stop()
         self.stop(time.monotonic() + GRACE)
+        descendants.end(self._mark, family)
 
     def _check(self) -> None:
         """Has it died, or closed its output?"""
@@ -380,7 +399,9 @@ class ProcessCluster(Cluster):
         self._network = network
         self._logs = logs
         self._show_stderr = show_stderr
-        self._guardian = Guardian()
+        self._mark = f"{secrets.token_hex(8)}."
+        self._started = count()
+        self._guardian = Guardian(self._mark)
         self._nodes: dict[str, ProcessNode] = {}
 
     def start(self) -> None:
@@ -396,6 +417,7 @@ class ProcessCluster(Cluster):
                 self._loop,
                 self._network,
                 self._guardian,
+                f"{self._mark}{next(self._started)}.",
                 self._logs / f"{id}.log",
                 show,
             )
@@ -424,12 +446,14 @@ class ProcessCluster(Cluster):
         return [line for node in self._nodes.values() if (line := node.unfinished_line)]
 
     def stop(self) -> list[str]:
-        """End all nodes, together."""
+        """End all nodes, together, and what they started."""
         with uninterrupted():
+            family = descendants.find(self._mark, [node.pid for node in self._nodes.values()])
             for node in self._nodes.values():
                 node.ask_to_stop()
             deadline = time.monotonic() + GRACE
             forced = [node.id for node in self._nodes.values() if not node.stop(deadline)]
+            descendants.end(self._mark, family)
             self._guardian.dismiss()
         if not forced:
             return []
