@@ -364,6 +364,36 @@ def test_standard_error_is_kept_and_shown_if_asked_for(run, tmp_path):
     assert (tmp_path / "store/latest/node-logs/n0.log").read_text() == "good morning\n"
 
 
+FLOOD = 'while True: os.write(2, b"x" * 99 + b"\\n")'
+
+
+def test_a_log_has_a_largest_size_and_says_where_it_ends(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("workbench.cluster.MOST_LOG", 1 << 20)
+    code = 'for number in range(30_000): os.write(2, b"%099d\\n" % number)'
+    echo = 'answer(message, type="echo_ok", echo=message["body"]["echo"]); sys.exit(4)'
+    output = run(start=code, echo=echo, flags=("--log-stderr",))[1]
+    log = (tmp_path / "store/latest/node-logs/n0.log").read_text()
+    assert log.startswith(f"{0:099}\n{1:099}\n")
+    assert log.endswith("\n[The log ends here: it has 1 MiB.]\n")
+    assert len(log) == (1 << 20) + len("\n[The log ends here: it has 1 MiB.]\n")
+    warning = (
+        "warning: n0 printed more than 1 MiB to standard error; the log has only the beginning"
+    )
+    assert warning in output
+    assert warning in (tmp_path / "store/latest/run.log").read_text()
+    assert f"  {29_999:099}" in output, "the last lines are shown all the same"
+
+
+def test_a_node_that_never_stops_printing_can_be_asked_for_its_last_lines(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("workbench.test.INIT_TIMEOUT", 0.5)
+    monkeypatch.setattr("workbench.cluster.MOST_LOG", 1 << 20)
+    output = run(start=f"os.fork() or exec({FLOOD!r})\nos.fork() or exec({FLOOD!r})\n{FLOOD}")[1]
+    assert "did not answer init" in output
+    assert "x" * 99 in output
+
+
 # When the workbench itself is ended
 
 

@@ -137,6 +137,26 @@ def test_a_message_to_a_dead_node_counts_as_sent_and_is_lost():
     assert net["servers"]["send-count"] > net["servers"]["recv-count"]
 
 
+# Logs
+
+
+def test_a_log_has_a_largest_size(tmp_path, script, monkeypatch):
+    monkeypatch.setattr("workbench.cluster.MOST_LOG", 1000)
+    echo = (ROOT / "echo.py").read_text()
+    chatty = echo.replace(
+        "node.run()", 'import sys; print("é" * 2000, file=sys.stderr); node.run()'
+    )
+    store = Store(tmp_path / "kept")
+    store.path.mkdir()
+    logged: list[str] = []
+    options = Options(workload="echo", bin=str(script(chatty)), nodes=("n0",), time_limit=1)
+    assert simulate(options, store, logged.append)["valid?"] is True
+    store.close()
+    log = (store.path / "node-logs/n0.log").read_text()
+    assert log.startswith("é" * 500 + "\n[The log ends here")
+    assert any("n0 printed more than" in line for line in logged)
+
+
 # The node library
 
 

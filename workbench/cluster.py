@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from random import Random
+from typing import BinaryIO
+
+MOST_LOG = 1 << 26  # bytes of standard error that are kept of a node
 
 
 def stream(seed: int, name: str) -> Random:
@@ -12,6 +15,49 @@ def stream(seed: int, name: str) -> Random:
     Each part of a test draws from its own, so that one part's use never shifts another's.
     """
     return Random(f"{seed}/{name}")
+
+
+class NodeLog:
+    """Keeps what a node prints to standard error, up to MOST_LOG bytes: a disk is finite."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._room = MOST_LOG
+
+    @property
+    def path(self) -> str:
+        return str(self._file.name)
+
+    @property
+    def is_full(self) -> bool:
+        return self._room <= 0
+
+    def write(self, text: bytes) -> None:
+        if self.is_full:
+            return
+        self._file.write(text[: self._room])
+        self._room -= len(text)
+        if self.is_full:
+            self._file.write(f"\n[The log ends here: it has {_mebibytes(MOST_LOG)}.]\n".encode())
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def full_logs(logs: dict[str, NodeLog]) -> list[str]:
+    """A warning if some of the logs, which go by nodes, are not complete."""
+    full = [node for node, log in logs.items() if log.is_full]
+    if not full:
+        return []
+    return [
+        f"{', '.join(full)} printed more than {_mebibytes(MOST_LOG)} to standard error; "
+        "the log has only the beginning."
+    ]
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / (1 << 20):g} MiB"
 
 
 class Cluster(ABC):

@@ -24,10 +24,9 @@ from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import IO
 
 from workbench import descendants
-from workbench.cluster import Cluster
+from workbench.cluster import Cluster, NodeLog, full_logs
 from workbench.errors import NodeError, UsageError, quote
 from workbench.interrupts import uninterrupted
 from workbench.loop import MILLIS, RealLoop
@@ -40,6 +39,7 @@ LONGEST_LINE = 1 << 28  # bytes; more without a newline is no message
 MOST_UNREAD = 1 << 28  # bytes that a node may leave unread
 CHECK_INTERVAL = 100 * MILLIS
 UNFINISHED_AFTER = 500 * MILLIS  # after which a node won't go on with a line
+MOST_IN_PIPE = 16  # chunks: a pipe holds no more than that, if the system's limits are usual
 LAST_LINES = 15
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # the system, not the node
 GRACE = 1.0  # seconds between SIGTERM and SIGKILL
@@ -108,7 +108,7 @@ class ProcessNode:
         network: Network,
         guardian: Guardian,
         mark: str,
-        log: Path,
+        log: NodeLog,
         show_stderr: Callable[[str], object] | None = None,
     ) -> None:
         self.id = id
@@ -126,9 +126,7 @@ class ProcessNode:
         self._stdout_closed_at: int | None = None
         self._stdout_heard_at: int | None = None
         self._running = True
-        self._log_path = log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        self._log: IO[bytes] = log.open("ab")
+        self._log = log
         self._process = self._start()
 
     # Life
@@ -147,7 +145,6 @@ class ProcessNode:
                 start_new_session=True,
             )
         except OSError as error:
-            self._log.close()
             if error.errno in EXHAUSTED:
                 raise UsageError(
                     f"node {self.id} can't be started: {error.strerror}; take fewer nodes, or let "
@@ -201,7 +198,7 @@ class ProcessNode:
             os.killpg(self._process.pid, number)
 
     def ask_to_stop(self) -> None:
-        """Ask it to end; `stop` makes it.
+        """Ask it to end; `wait` makes it.
 
         Its children have to be looked for before that: afterwards they may have no parents.
         """
@@ -211,10 +208,10 @@ class ProcessNode:
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
 
-    def stop(self, deadline: float) -> bool:
-        """End it, at the latest at `deadline` (of time.monotonic) by force.
+    def wait(self, deadline: float) -> bool:
+        """Wait for its end, and bring it about by force at `deadline` (of time.monotonic).
 
-        False if force was needed. What it left on standard error is kept.
+        False if force was needed.
         """
         graceful = True
         try:
@@ -223,15 +220,16 @@ class ProcessNode:
             graceful = False
         self.signal(signal.SIGKILL)
         self._process.wait()
-        while self._read_stderr():
-            pass
+        return graceful
+
+    def close(self) -> None:
+        """Keep what it left on standard error; to be called when all that it started has ended."""
+        self._drain_stderr()
         self._loop.unwatch(self._stderr_fd)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             assert pipe is not None
             with suppress(OSError):
                 pipe.close()
-        self._log.close()
-        return graceful
 
     def kill(self) -> None:
         """End it and what it started at once, as a crash would."""
@@ -239,8 +237,9 @@ class ProcessNode:
         family = descendants.find(self._mark, [self.pid])
         self.signal(signal.SIGKILL)
         self.ask_to_stop()
-        self.stop(time.monotonic() + GRACE)
+        self.wait(time.monotonic() + GRACE)
         descendants.end(self._mark, family)
+        self.close()
 
     def _check(self) -> None:
         """Has it died, or closed its output?"""
@@ -249,8 +248,7 @@ class ProcessNode:
         status = self._process.poll()
         if status is not None:
             self._read_stdout()
-            while self._read_stderr():
-                pass
+            self._drain_stderr()
             raise self._error(
                 f"ended during the test: {_describe_status(status)}.",
                 evidence=[*self._unfinished_evidence(), *self._stderr_evidence()],
@@ -271,8 +269,7 @@ class ProcessNode:
 
     def last_words(self) -> list[str]:
         """What it left on standard output, and the last lines of its standard error."""
-        while self._read_stderr():
-            pass
+        self._drain_stderr()
         evidence = self._unfinished_evidence()
         if self._stdout_heard_at is None:
             evidence.append("It printed nothing to standard output. Is every line flushed?")
@@ -295,7 +292,7 @@ class ProcessNode:
     def _stderr_evidence(self) -> list[str]:
         if not self._last_stderr:
             return ["It printed nothing to standard error."]
-        where = f"The last lines of its standard error (all of it: {self._log_path}):"
+        where = f"The last lines of its standard error (its log: {self._log.path}):"
         return [where, *(f"  {line}" for line in self._last_stderr)]
 
     # Standard input
@@ -362,6 +359,12 @@ class ProcessNode:
 
     # Standard error
 
+    def _drain_stderr(self) -> None:
+        """Read what is there, but no more: some nodes write faster than anybody reads."""
+        for _ in range(MOST_IN_PIPE):
+            if not self._read_stderr():
+                return
+
     def _read_stderr(self) -> bool:
         """Read a chunk of what it printed; False if there is none at present."""
         chunk = _read(self._stderr_fd)
@@ -369,15 +372,15 @@ class ProcessNode:
             if chunk is not None:
                 self._loop.unwatch(self._stderr_fd)
             return False
+        show = None if self._log.is_full else self._show_stderr
         self._log.write(chunk)
-        self._log.flush()
         *lines, rest = bytes(self._stderr + chunk).split(b"\n")
         self._stderr = bytearray(rest[-CHUNK:])
-        for line in lines[-LAST_LINES:] if self._show_stderr is None else lines:
+        for line in lines[-LAST_LINES:] if show is None else lines:
             text = quote(line, limit=2000)
             self._last_stderr.append(text)
-            if self._show_stderr:
-                self._show_stderr(text)
+            if show:
+                show(text)
         return True
 
 
@@ -397,7 +400,8 @@ class ProcessCluster(Cluster):
         self._command = command
         self._loop = loop
         self._network = network
-        self._logs = logs
+        self._folder = logs
+        self._logs: dict[str, NodeLog] = {}
         self._show_stderr = show_stderr
         self._mark = f"{secrets.token_hex(8)}."
         self._started = count()
@@ -410,6 +414,9 @@ class ProcessCluster(Cluster):
 
     def start_node(self, id: str) -> None:
         show = partial(self._show, id) if self._show_stderr else None
+        if id not in self._logs:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._logs[id] = NodeLog((self._folder / f"{id}.log").open("wb"))
         with uninterrupted():  # or else there might be a process that nobody knows
             self._nodes[id] = ProcessNode(
                 id,
@@ -418,7 +425,7 @@ class ProcessCluster(Cluster):
                 self._network,
                 self._guardian,
                 f"{self._mark}{next(self._started)}.",
-                self._logs / f"{id}.log",
+                self._logs[id],
                 show,
             )
 
@@ -452,12 +459,18 @@ class ProcessCluster(Cluster):
             for node in self._nodes.values():
                 node.ask_to_stop()
             deadline = time.monotonic() + GRACE
-            forced = [node.id for node in self._nodes.values() if not node.stop(deadline)]
+            forced = [node.id for node in self._nodes.values() if not node.wait(deadline)]
             descendants.end(self._mark, family)
+            for node in self._nodes.values():
+                node.close()
+            for log in self._logs.values():
+                log.close()
             self._guardian.dismiss()
-        if not forced:
-            return []
-        return [f"{', '.join(forced)} ignored SIGTERM for {GRACE:g} s and had to be killed."]
+        warnings = full_logs(self._logs)
+        if forced:
+            who = ", ".join(forced)
+            warnings.append(f"{who} ignored SIGTERM for {GRACE:g} s and had to be killed.")
+        return warnings
 
 
 def _read(fd: int) -> bytes | None:

@@ -18,7 +18,7 @@ from random import Random
 from typing import Any, NoReturn, TextIO, cast
 
 import maelstrom_node
-from workbench.cluster import Cluster, stream
+from workbench.cluster import Cluster, NodeLog, full_logs, stream
 from workbench.errors import NodeError, quote
 from workbench.loop import NANOS, nanos
 from workbench.network import Message, Network
@@ -297,7 +297,7 @@ class SimulatedCluster(Cluster):
         self._seed = seed
         self._open_log = open_log
         self._show_stderr = show_stderr
-        self._logs: dict[str, TextIO] = {}
+        self._logs: dict[str, NodeLog] = {}
         self._hosts: dict[str, Host] = {}
         self._incarnations = 0
         self._restore: Callable[[], None] | None = None
@@ -338,8 +338,8 @@ class SimulatedCluster(Cluster):
     def write_log(self, id: str, text: str) -> None:
         if self._open_log is not None:
             if id not in self._logs:
-                self._logs[id] = self._open_log(id)
-            self._logs[id].write(text)
+                self._logs[id] = NodeLog(self._open_log(id).buffer)
+            self._logs[id].write(text.encode("utf-8", "surrogatepass"))
         if self._show_stderr is not None:
             for line in text.splitlines():
                 self._show_stderr(f"{id} {line}")
@@ -351,10 +351,12 @@ class SimulatedCluster(Cluster):
         self.loop.shut_down()
         if self._restore:
             self._restore()
+        warnings = full_logs(self._logs)
         ours, copy = Path(maelstrom_node.__file__), self.script.parent / "maelstrom_node.py"
         if copy.is_file() and not filecmp.cmp(copy, ours, shallow=False):
-            return [f"{copy} was not used: it differs from {ours}, with which nodes are simulated."]
-        return []
+            text = f"{copy} was not used: it differs from {ours}, with which nodes are simulated."
+            warnings.append(text)
+        return warnings
 
     def _borrow(self) -> None:
         """Let scripts see their arguments, and print to their logs, until `stop`."""
