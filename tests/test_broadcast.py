@@ -204,17 +204,34 @@ def test_spokes_send_to_the_hub_and_the_hub_to_everybody(simulate):
     assert all("n0" in (message.src, message.dest) for message in cluster.sent(type="news"))
 
 
-def test_a_batch_arrives_just_before_the_hub_sends(simulate):
+@pytest.mark.parametrize("gap", [0.02, 0.005])
+def test_a_batch_arrives_just_before_the_hub_sends(simulate, monkeypatch, gap):
+    """However many values there are in a round, a spoke sends one batch of them."""
+    margin = 0.03
     cluster = simulate(SCRIPT, 9, latency=100, args=["--max-latency", "600ms"])
+    arrivals, departures = [], []
+    record = cluster.record
+
+    def listen(event, time, message):
+        record(event, time, message)
+        if message.body["type"] == "news" and event == "recv" and message.dest == "n0":
+            arrivals.append(cluster.now)
+        if message.body["type"] == "news" and event == "send" and message.src == "n0":
+            departures.append(cluster.now)
+
+    monkeypatch.setattr(cluster, "record", listen)
     cluster.advance(1)
     began = cluster.now
-    for value in range(300):
-        cluster.request(f"n{value % 9}", "broadcast", message=value)
-        cluster.advance(0.02)
-    rounds = (cluster.now - began) / (0.6 - 0.2 - 2 * 0.03)
-    up, down = cluster.sent(dest="n0", type="news"), cluster.sent(src="n0", type="news")
-    assert len(down) <= 8 * (rounds + 2)
-    assert len(up) <= 8 * (rounds + 2)  # once in step, a spoke sends once per round
+    while cluster.now < began + 10:
+        cluster.request(f"n{len(cluster.messages) % 9}", "broadcast", message=cluster.now)
+        cluster.advance(gap)
+    rounds = (cluster.now - began) / (0.6 - 0.2 - 2 * margin)
+    assert len(departures) <= 8 * (rounds + 2)
+    assert len(arrivals) <= 8 * (rounds + 2)
+    in_step = [time for time in arrivals if began + 2 < time < departures[-1]]
+    assert len(in_step) > 4 * rounds
+    for time in in_step:
+        assert min(out for out in departures if out >= time) - time == pytest.approx(margin)
 
 
 @pytest.mark.parametrize("latency", [0, 20, 100, 250])

@@ -121,6 +121,19 @@ def test_a_send_to_an_owner_out_of_reach_takes_effect_once_after_the_heal(cluste
     assert sorted(msg for _, msg in everything(cluster, "n1")[THEIRS]) == [5, 6, 8]
 
 
+def test_an_owner_that_refuses_is_asked_again_but_not_in_haste(alone):
+    alone.deliver("c9", "n0", "send", msg_id=1, key=THEIRS, msg=5)
+    refused = 0
+    for _ in range(200):
+        alone.advance(0.01)
+        for batch in alone.sent("n0", "n1", "batch")[refused:]:
+            refused += 1
+            id = batch.body["msg_id"]
+            alone.deliver("n1", "n0", "error", in_reply_to=id, code=11, text="later")
+    assert 20 <= refused <= 34  # in 2 s, with 0.05 s before each and 10 ms on the way
+    alone.ignore_the_rest()
+
+
 # Commits
 
 
