@@ -214,8 +214,9 @@ class Played:
     def start_node(self, node: str) -> None:
         self._dead.remove(node)
 
-    def kill_node(self, node: str) -> None:
-        self._dead.add(node)
+    def kill_nodes(self, nodes: list[str]) -> None:
+        assert self._dead.isdisjoint(nodes)
+        self._dead.update(nodes)
 
     def pause_node(self, node: str) -> None:
         assert node not in self._dead

@@ -309,7 +309,7 @@ def test_what_a_node_started_ends_when_it_is_killed(tmp_path, how):
     try:
         cluster.start()
         wait_until((tmp_path / "child").exists)
-        cluster.kill_node("n0")
+        cluster.kill_nodes(["n0"])
         assert not alive(tmp_path)
     finally:
         cluster.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from random import Random
 from typing import BinaryIO
 
@@ -76,11 +77,11 @@ class Cluster(ABC):
 
     @abstractmethod
     def is_running(self, id: str) -> bool:
-        """Is a node alive, paused or not? It isn't from `kill_node` to the next `start_node`."""
+        """Is a node alive, paused or not? It isn't from `kill_nodes` to the next `start_node`."""
 
     @abstractmethod
-    def kill_node(self, id: str) -> None:
-        """End a node at once, as a crash would. Messages to it vanish."""
+    def kill_nodes(self, ids: Sequence[str]) -> None:
+        """End nodes at once, as a crash would. Messages to them vanish."""
 
     @abstractmethod
     def pause_node(self, id: str) -> None:

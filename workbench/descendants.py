@@ -40,13 +40,13 @@ class Process:
     mark: str  # "" if it has none
 
 
-def find(mark: str, roots: Collection[int | None] = ()) -> list[Process]:
-    """The processes whose mark begins with `mark`, those in `roots`, and all below them."""
+def find(marks: tuple[str, ...], roots: Collection[int | None] = ()) -> list[Process]:
+    """The processes whose mark begins with one of `marks`, those in `roots`, and all below."""
     children: dict[int, list[Process]] = {}
     found: dict[int, Process] = {}
     for process in processes():
         children.setdefault(process.parent, []).append(process)
-        if process.pid in roots or process.mark.startswith(mark):
+        if process.pid in roots or process.mark.startswith(marks):
             found[process.pid] = process
     waiting = list(found)
     while waiting:
@@ -57,15 +57,15 @@ def find(mark: str, roots: Collection[int | None] = ()) -> list[Process]:
     return list(found.values())
 
 
-def end(mark: str, others: Iterable[Process] = ()) -> None:
-    """Kill the processes whose mark begins with `mark`, and `others`, as far as they live."""
+def end(marks: tuple[str, ...], others: Iterable[Process] = ()) -> None:
+    """Kill the processes whose mark begins with one of `marks`, and those of `others` that live."""
     known = {(process.pid, process.started) for process in others}
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         left = [
             process
             for process in processes()
-            if process.mark.startswith(mark) or (process.pid, process.started) in known
+            if process.mark.startswith(marks) or (process.pid, process.started) in known
         ]
         if not left:
             return
@@ -119,4 +119,4 @@ def _mark(environment: str) -> str:
 
 
 if __name__ == "__main__":
-    end(sys.argv[1])
+    end((sys.argv[1],))

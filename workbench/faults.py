@@ -236,19 +236,18 @@ class NodeFault(Fault):
     stop_value = Keyword("all")
 
     def start(self, kind: Keyword | None, done: Callable[[Any], object]) -> None:
-        hit = self.kinds[kind](self.nodes, self.random)
-        done({node: Keyword(self.begin(node)) for node in hit})
+        done(self.begin(self.kinds[kind](self.nodes, self.random)))
 
     def stop(self, done: Callable[[Any], object]) -> None:
-        done({node: Keyword(self.end(node)) for node in self.nodes})
+        done(self.end(self.nodes))
 
     @abstractmethod
-    def begin(self, node: str) -> str:
-        """Let a node suffer it. Returns what became of the node."""
+    def begin(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        """Let nodes suffer it. Returns what became of each."""
 
     @abstractmethod
-    def end(self, node: str) -> str:
-        """Let a node suffer it no more, if it does. Returns what became of the node."""
+    def end(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        """Let nodes suffer it no more, those that do. Returns what became of each."""
 
 
 class Pause(NodeFault):
@@ -257,17 +256,19 @@ class Pause(NodeFault):
     f = ("pause", "resume")
     package = "nodes"
 
-    def begin(self, node: str) -> str:
-        if not self.cluster.is_running(node):
-            return "not-running"
-        self.cluster.pause_node(node)
-        return "paused"
+    def begin(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        return self._let_running(nodes, self.cluster.pause_node, "paused")
 
-    def end(self, node: str) -> str:
-        if not self.cluster.is_running(node):
-            return "not-running"
-        self.cluster.resume_node(node)
-        return "resumed"
+    def end(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        return self._let_running(nodes, self.cluster.resume_node, "resumed")
+
+    def _let_running(
+        self, nodes: Sequence[str], change: Callable[[str], object], became: str
+    ) -> dict[str, Keyword]:
+        running = [node for node in nodes if self.cluster.is_running(node)]
+        for node in running:
+            change(node)
+        return {node: Keyword(became if node in running else "not-running") for node in nodes}
 
 
 class Kill(NodeFault):
@@ -282,21 +283,20 @@ class Kill(NodeFault):
     f = ("kill", "start")
     package = "nodes"
 
-    def begin(self, node: str) -> str:
-        if not self.cluster.is_running(node):
-            return "not-running"
-        self.cluster.kill_node(node)
-        return "killed"
+    def begin(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        running = [node for node in nodes if self.cluster.is_running(node)]
+        self.cluster.kill_nodes(running)
+        return {node: Keyword("killed" if node in running else "not-running") for node in nodes}
 
-    def end(self, node: str) -> str:
-        if self.cluster.is_running(node):
-            return "already-running"
-        self.cluster.start_node(node)
-        return "started"
+    def end(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        dead = [node for node in nodes if not self.cluster.is_running(node)]
+        for node in dead:
+            self.cluster.start_node(node)
+        return {node: Keyword("started" if node in dead else "already-running") for node in nodes}
 
     def stop(self, done: Callable[[Any], object]) -> None:
         """Start the dead; it is done when all of them have answered `init`."""
-        result = {node: Keyword(self.end(node)) for node in self.nodes}
+        result = self.end(self.nodes)
         started = [node for node, became in result.items() if became == "started"]
         waiting = set(started)
 
@@ -316,13 +316,13 @@ class Slow(NodeFault):
     help = f"messages to and from some nodes take {SLOWNESS} times as long"
     f = ("slow", "fast")
 
-    def begin(self, node: str) -> str:
-        self.network.slowness[node] = SLOWNESS
-        return "slowed"
+    def begin(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        self.network.slowness.update(dict.fromkeys(nodes, SLOWNESS))
+        return dict.fromkeys(nodes, Keyword("slowed"))
 
-    def end(self, node: str) -> str:
-        self.network.slowness.pop(node, None)
-        return "fast"
+    def end(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        self.network.slowness.clear()
+        return dict.fromkeys(nodes, Keyword("fast"))
 
 
 # In the order in which they are stopped for good: Jepsen's.

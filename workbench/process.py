@@ -116,8 +116,8 @@ class ProcessNode:
         self._loop = loop
         self._network = network
         self._sender = Sender(id, network)
+        self.mark = mark
         self._guardian = guardian
-        self._mark = mark
         self._show_stderr = show_stderr
         self._unread = bytearray()  # for its stdin
         self._stdout = bytearray()  # an unfinished line
@@ -141,7 +141,7 @@ class ProcessNode:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 cwd=tempfile.gettempdir(),
-                env={**os.environ, descendants.VARIABLE: self._mark},
+                env={**os.environ, descendants.VARIABLE: self.mark},
                 start_new_session=True,
             )
         except OSError as error:
@@ -197,16 +197,16 @@ class ProcessNode:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
-    def ask_to_stop(self) -> None:
-        """Ask it to end; `wait` makes it.
+    def end(self, number: int) -> None:
+        """Send it a signal that ends it; `wait` makes sure.
 
         Its children have to be looked for before that: afterwards they may have no parents.
         """
         self._running = False
         self._loop.unwatch(self._stdin_fd)
         self._loop.unwatch(self._stdout_fd)
+        self.signal(number)
         self.signal(signal.SIGCONT)
-        self.signal(signal.SIGTERM)
 
     def wait(self, deadline: float) -> bool:
         """Wait for its end, and bring it about by force at `deadline` (of time.monotonic).
@@ -230,16 +230,6 @@ class ProcessNode:
             assert pipe is not None
             with suppress(OSError):
                 pipe.close()
-
-    def kill(self) -> None:
-        """End it and what it started at once, as a crash would."""
-        self._network.crash(self.id)
-        family = descendants.find(self._mark, [self.pid])
-        self.signal(signal.SIGKILL)
-        self.ask_to_stop()
-        self.wait(time.monotonic() + GRACE)
-        descendants.end(self._mark, family)
-        self.close()
 
     def _check(self) -> None:
         """Has it died, or closed its output?"""
@@ -432,9 +422,11 @@ class ProcessCluster(Cluster):
     def is_running(self, id: str) -> bool:
         return id in self._nodes
 
-    def kill_node(self, id: str) -> None:
+    def kill_nodes(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            self._network.crash(id)
         with uninterrupted():
-            self._nodes.pop(id).kill()
+            self._end([self._nodes.pop(id) for id in ids], signal.SIGKILL)
 
     def pause_node(self, id: str) -> None:
         self._nodes[id].signal(signal.SIGSTOP)
@@ -455,14 +447,7 @@ class ProcessCluster(Cluster):
     def stop(self) -> list[str]:
         """End all nodes, together, and what they started."""
         with uninterrupted():
-            family = descendants.find(self._mark, [node.pid for node in self._nodes.values()])
-            for node in self._nodes.values():
-                node.ask_to_stop()
-            deadline = time.monotonic() + GRACE
-            forced = [node.id for node in self._nodes.values() if not node.wait(deadline)]
-            descendants.end(self._mark, family)
-            for node in self._nodes.values():
-                node.close()
+            forced = self._end(list(self._nodes.values()), signal.SIGTERM)
             for log in self._logs.values():
                 log.close()
             self._guardian.dismiss()
@@ -471,6 +456,24 @@ class ProcessCluster(Cluster):
             who = ", ".join(forced)
             warnings.append(f"{who} ignored SIGTERM for {GRACE:g} s and had to be killed.")
         return warnings
+
+    def _end(self, nodes: Sequence[ProcessNode], number: int) -> list[str]:
+        """End nodes by a signal, together, and what they started. Returns who ignored the signal.
+
+        To look for what they started takes milliseconds, so it isn't done node by node.
+        """
+        if not nodes:
+            return []
+        marks = tuple(node.mark for node in nodes)
+        family = descendants.find(marks, [node.pid for node in nodes])
+        for node in nodes:
+            node.end(number)
+        deadline = time.monotonic() + GRACE
+        forced = [node.id for node in nodes if not node.wait(deadline)]
+        descendants.end(marks, family)
+        for node in nodes:
+            node.close()
+        return forced
 
 
 def _read(fd: int) -> bytes | None:

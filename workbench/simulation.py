@@ -319,10 +319,11 @@ class SimulatedCluster(Cluster):
     def is_running(self, id: str) -> bool:
         return self._hosts[id].alive
 
-    def kill_node(self, id: str) -> None:
-        self._hosts[id].alive = False
-        self.network.crash(id)
-        self.loop.end_strands(id)
+    def kill_nodes(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            self._hosts[id].alive = False
+            self.network.crash(id)
+            self.loop.end_strands(id)
 
     def pause_node(self, id: str) -> None:
         self.loop.pause(id)

@@ -258,7 +258,7 @@ class Simulation:
 
     def restart(self, node: str) -> None:
         """Kill a node and start it anew: it has lost its state."""
-        self._cluster.kill_node(node)
+        self._cluster.kill_nodes([node])
         self._cluster.start_node(node)
         self.request(node, "init", node_id=node, node_ids=self.nodes)
 
