@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from workbench.loop import Loop
 from workbench.network import Network
 from workbench.oddities import Oddities
+from workbench.recorder import MessageJournal
 from workbench.services import (
     LastWriteWinsKV,
     LinearizableKV,
     SequentialKV,
     Service,
     TimestampOracle,
+    start,
     start_all,
 )
 
@@ -96,6 +98,21 @@ def test_what_a_request_lacks_is_null():
 def test_create_if_not_exists_may_be_anything_but_null_and_false(value, creates):
     caller = Caller(LinearizableKV())
     assert caller.cas(0, 1, create_if_not_exists=value) == ("cas_ok" if creates else 20)
+
+
+def test_an_answer_says_to_which_message_if_that_had_an_id():
+    loop, answers = Loop(), []
+    network = Network(loop, Random(1), MessageJournal(None))
+    start("lin-tso", TimestampOracle(), network, Oddities())
+    network.join("n0", lambda message: answers.append((message.src, message.body)))
+    for body in ({"type": "ts", "msg_id": 7}, {"type": "ts", "msg_id": 0}, {"type": "ts"}):
+        network.send("n0", "lin-tso", body, b"")
+    loop.run()
+    assert answers == [
+        ("lin-tso", {"type": "ts_ok", "ts": 0, "in_reply_to": 7}),
+        ("lin-tso", {"type": "ts_ok", "ts": 1, "in_reply_to": 0}),
+        ("lin-tso", {"type": "ts_ok", "ts": 2, "in_reply_to": None}),
+    ]
 
 
 def test_lin_kv_sees_the_newest_state():
