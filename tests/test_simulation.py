@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 
+import maelstrom_node
 from workbench.errors import NodeError
+from workbench.options import Options
+from workbench.runner import run
 from workbench.testing import RequestError, Simulation
 
 HEAD = """
@@ -495,3 +503,160 @@ def nap(message):
     nodes.advance(0.1)
     assert nodes.assert_sent("n0", "c9", "nap_ok").body["at"] == 4.5
     assert nodes.request("n0", "nap")["ticks"][:3] == [4.5, 4.5, 5.5]
+
+
+# What a node's code raises
+
+
+RAISED = {
+    "an exception": "1 / 0",
+    "SystemExit": "raise SystemExit(0)",
+    "sys.exit": "import sys; sys.exit('no more')",
+    "KeyboardInterrupt": "raise KeyboardInterrupt",
+    "GeneratorExit": "raise GeneratorExit",
+    "one of its own": "raise type('Mine', (BaseException,), {})",
+}
+
+
+@pytest.mark.parametrize("raising", RAISED.values(), ids=RAISED)
+@pytest.mark.parametrize(
+    "place",
+    [
+        "threading.Thread(target=fail).start()",
+        "threading.Timer(0.1, fail).start()",
+        "node.spawn(fail)",
+        "node.every(0.1)(fail)",
+        "fail()",
+    ],
+)
+def test_whatever_is_raised_ends_no_more_than_its_strand(cluster, place, raising):
+    nodes = cluster(f"""
+def fail():
+    {raising}
+@node.on("fail")
+def on_fail(message):
+    {place}
+@node.on("ping")
+def ping(message):
+    return {{"type": "ping_ok"}}
+""")
+    nodes.deliver("c9", "n0", "fail")
+    nodes.advance(1)
+    assert nodes.request("n0", "ping")["type"] == "ping_ok"
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "told"),
+    [
+        ("sys.exit()", "exit status 0", ""),
+        ("sys.exit(3)", "exit status 3", ""),
+        ("sys.exit(-1)", "exit status 255", ""),
+        ("sys.exit('out of cheese')", "exit status 1", "out of cheese"),
+        ("raise KeyboardInterrupt", "killed by SIGINT", "KeyboardInterrupt"),
+        ("raise type('Mine', (BaseException,), {})('why')", "exit status 1", "Mine: why"),
+    ],
+)
+def test_whatever_ends_the_script_ends_its_node(simulate, script, ending, status, told):
+    with pytest.raises(NodeError, match=f"ended during the test: {status}") as error:
+        simulate(script(f"import sys\n{ending}"))
+    assert told in str(error.value)
+
+
+def test_a_script_that_ends_goes_on_as_long_as_its_threads_do(simulate, script):
+    source = script(
+        HEAD
+        + """
+@node.on("ping")
+def ping(message):
+    return {"type": "ping_ok"}
+def work():
+    node.run()
+threading.Thread(target=work).start()
+"""
+    )
+    nodes = simulate(source)
+    nodes.advance(100)
+    assert nodes.request("n0", "ping")["type"] == "ping_ok"
+    source = script("import threading, time\nthreading.Thread(target=time.sleep, args=[3]).start()")
+    with pytest.raises(NodeError, match="exit status 0"):
+        simulate(source)
+
+
+# Several simulations at once
+
+
+COUNT = """
+import sys
+count = 0
+@node.on("count")
+def add(message):
+    global count
+    count += 1
+    print("counted")
+    return {"type": "count_ok", "count": count, "args": sys.argv[1:], "at": node.now()}
+"""
+
+
+@pytest.mark.parametrize("first_to_close", [0, 1])
+def test_two_clusters_live_side_by_side(script, first_to_close, capfd):
+    def process():
+        streams = sys.stdin, sys.stdout, sys.stderr
+        return streams, sys.argv, os.environ, maelstrom_node.default_runtime, Path.cwd()
+
+    before = process()
+    source = script(HEAD + COUNT + RUN)
+    clusters = [Simulation(source, 2, args=[str(n)]) for n in range(2)]
+    assert process() == before
+    for round in range(1, 4):
+        for n, cluster in enumerate(clusters):
+            answer = cluster.request("n1", "count")
+            assert (answer["count"], answer["args"]) == (round, [str(n)])
+            assert process() == before
+    for n, cluster in enumerate(clusters):
+        cluster.restart("n1")
+        cluster.advance(n + 1)
+        assert cluster.request("n1", "count")["count"] == 1
+    clusters[first_to_close].close()
+    other = clusters[1 - first_to_close]
+    assert other.request("n1", "count")["count"] == 2
+    other.restart("n0")
+    assert other.request("n0", "count")["count"] == 1
+    other.close()
+    assert process() == before
+    print("heard")
+    assert capfd.readouterr().out == "heard\n"
+
+
+def test_simulations_in_several_threads_do_not_disturb_each_other(script):
+    source = script(HEAD + COUNT + RUN)
+
+    def play(n):
+        cluster = Simulation(source, 3, args=[str(n)])
+        answers = [cluster.request("n0", "count") for _ in range(20)]
+        cluster.close()
+        return [answer["count"] for answer in answers], {*map(tuple, (a["args"] for a in answers))}
+
+    with ThreadPoolExecutor(4) as pool:
+        for n, (counts, args) in enumerate(pool.map(play, range(8))):
+            assert counts == list(range(1, 21))
+            assert args == {(str(n),)}
+
+
+def test_what_the_workbench_prints_for_a_node_reaches_the_real_terminal(tmp_path, script, capfd):
+    source = script(HEAD + COUNT.replace("count", "echo") + RUN)
+    options = Options(
+        "echo",
+        str(source),
+        nodes=("n0",),
+        time_limit=1,
+        log_stderr=True,
+        log_net_send=True,
+        log_net_recv=True,
+    )
+    run(options, tmp_path / "store", None, simulated=True)
+    out = capfd.readouterr().out
+    assert "n0 echoed" in out
+    assert 'send {"src":"n0"' in out
+    assert "recv " in out
+    (log,) = (tmp_path / "store" / "echo" / "latest" / "node-logs").iterdir()
+    assert set(log.read_text().splitlines()) == {"echoed"}

@@ -240,7 +240,7 @@ class ProcessNode:
             self._read_stdout()
             self._drain_stderr()
             raise self._error(
-                f"ended during the test: {_describe_status(status)}.",
+                f"ended during the test: {describe_status(status)}.",
                 evidence=[*self._unfinished_evidence(), *self._stderr_evidence()],
                 expected="a node that answers until its standard input ends",
             )
@@ -486,7 +486,7 @@ def _read(fd: int) -> bytes | None:
         return b""
 
 
-def _describe_status(status: int) -> str:
+def describe_status(status: int) -> str:
     if status >= 0:
         return f"exit status {status}"
     try:

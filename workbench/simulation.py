@@ -9,31 +9,41 @@ blocks on the simulated inbox; a message that arrives calls the node's code inli
 from __future__ import annotations
 
 import filecmp
-import sys
+import os
+import signal
+import tempfile
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from random import Random
+from types import ModuleType
 from typing import Any, NoReturn, TextIO, cast
 
 import maelstrom_node
+from workbench.borrowed import Belongings, lender
 from workbench.cluster import Cluster, NodeLog, full_logs, stream
 from workbench.errors import NodeError, quote
+from workbench.imports import Importer
 from workbench.loop import NANOS, nanos
 from workbench.network import Message, Network
+from workbench.process import describe_status
 from workbench.program import check_script
 from workbench.protocol import MESSAGE, Sender
-from workbench.turns import NodeStopped, Strand, TurnLoop
+from workbench.turns import NodeStopped, Strand, TurnLoop, running
 from workbench.virtual import (
-    Importer,
+    Environ,
+    Node,
+    virtual_atexit,
     virtual_datetime,
+    virtual_io,
     virtual_os,
     virtual_random,
-    virtual_threading,
     virtual_time,
     virtual_uuid,
 )
+from workbench.virtual_threading import World, virtual_thread, virtual_threading
 
 LAST_LINES = 15
 
@@ -58,7 +68,7 @@ class SimulatedWaiter(maelstrom_node.Waiter):
         if not self._done:
             strand = self._strand = self._loop.strand
             assert strand is not None
-            self._loop.call_later(nanos(timeout), self._expire, strand)
+            self._loop.call_later(self._loop.span(timeout), self._expire, strand)
             self._loop.park()
             self._strand = None
         if not self._done:
@@ -93,7 +103,7 @@ class SimulatedRuntime(maelstrom_node.Runtime):
 
     def every(self, seconds: float, function: Callable[[], object]) -> None:
         def run(due: int) -> None:
-            function()
+            self._host.run(function)
             again = max(due + nanos(seconds), self._loop.now)
             self._host.call_at(again, "every", run, again)
 
@@ -123,16 +133,44 @@ class Host:
         self._early: deque[Message] = deque()
         self._last_stderr: deque[str] = deque(maxlen=LAST_LINES)
         self._partial = ""
+        self._unprinted = ""
         self.runtime = SimulatedRuntime(self, self._loop, random)
-        modules = {
-            "time": virtual_time(self._loop),
-            "datetime": virtual_datetime(self._loop),
-            "random": virtual_random(random),
-            "uuid": virtual_uuid(random, self._loop),
-            "os": virtual_os(random, pid=1000 + incarnation),
-            "threading": virtual_threading(self._loop, self._spawn_thread, self._deadlock),
+        argv = [str(cluster.script), *cluster.args]
+        # As the folder of a process that `process.py` starts.
+        self.belongings = Belongings(argv, Environ(cluster.environ), tempfile.gettempdir())
+        self.streams = Node(self.belongings, self.print, self.log)
+        self._importer = Importer(
+            cluster.script.parent, self.streams, self._virtual_modules(random, 1000 + incarnation)
+        )
+
+    def _virtual_modules(self, random: Random, pid: int) -> dict[str, Callable[[], ModuleType]]:
+        loop = self._loop
+        world = World(loop, self._spawn_thread, self._deadlock, self.log)
+
+        seed = random.getrandbits(64)
+
+        def load(name: str) -> ModuleType:
+            return self._importer.load(name)
+
+        return {
+            "_thread": lambda: virtual_thread(load("threading"), world),
+            "atexit": virtual_atexit,
+            "datetime": lambda: virtual_datetime(loop),
+            "io": lambda: virtual_io(self.streams),
+            "os": lambda: virtual_os(random, loop, pid, self.streams),
+            "random": lambda: virtual_random(random, seed),
+            "threading": lambda: virtual_threading(world, load),
+            "time": lambda: virtual_time(loop),
+            "uuid": lambda: virtual_uuid(random, loop),
         }
-        self._importer = Importer(cluster.script.parent, modules, shared=("maelstrom_node",))
+
+    # What the loop asks
+
+    def take_over(self) -> None:
+        lender.hand_over(self.belongings)
+
+    def owns(self, file: str) -> bool:
+        return file in self._importer.files
 
     # Running its code
 
@@ -143,40 +181,57 @@ class Host:
     def _enter(self, name: str, function: Callable[..., object], *args: Any) -> None:
         if not self.alive:
             return
-        if not self._loop.postpone(self.id, self._enter, name, function, *args):
-            self._loop.enter(self.id, name, function, *args)
+        if not self._loop.postpone(self, self._enter, name, function, *args):
+            self._loop.enter(self, name, self.run, function, *args)
+
+    def run(self, function: Callable[..., object], *args: Any) -> None:
+        """Call code of the node. Whatever it raises ends no more than this call.
+
+        SystemExit ends a thread in silence, as in a real process; the rest goes to the log.
+        """
+        try:
+            function(*args)
+        except (NodeStopped, SystemExit) as end:
+            if isinstance(end, NodeStopped):
+                raise
+        except BaseException:
+            self.log(traceback.format_exc())
 
     def _spawn_thread(self, name: str, function: Callable[[], object]) -> None:
-        def run() -> None:
-            try:
-                function()
-            except Exception:
-                self.log(traceback.format_exc())
-
-        self.call_at(self._loop.now, name, run)
+        self.call_at(self._loop.now, name, function)
 
     def begin(self) -> None:
         """Start the script."""
         self.call_at(self._loop.now, "main", self._run_script)
 
     def _run_script(self) -> None:
-        namespace = {"__name__": "__main__", "__file__": str(self._cluster.script)}
-        try:
-            self._importer.run(self._cluster.script, namespace)
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-            if isinstance(end.code, str):
-                self.log(end.code + "\n")
-        except Exception:
-            self.log(traceback.format_exc())
-            status = 1
-        else:
-            status = 0
+        """Run the script to its end, which should not come, and what Python does then."""
+        status = self._status_of(lambda: self._importer.run_script(self._cluster.script))
+        load = self._importer.load
+        status = self._status_of(load("threading")._shutdown) or status
+        status = self._status_of(load("atexit")._run_exitfuncs) or status
+        self._flush()
         self.fail(
-            f"ended during the test: exit status {status}.",
+            f"ended during the test: {describe_status(status)}.",
             evidence=self.last_words(),
             expected="a script that calls node.run(), which answers until its input ends",
         )
+
+    def _status_of(self, function: Callable[[], object]) -> int:
+        """The exit status of a Python whose main thread does this; what it complains is kept."""
+        try:
+            function()
+        except NodeStopped:
+            raise
+        except SystemExit as end:
+            if end.code is None or isinstance(end.code, int):
+                return (end.code or 0) & 0xFF
+            self.log(f"{end.code}\n")
+            return 1
+        except BaseException as error:
+            self.streams.sys.excepthook(type(error), error, error.__traceback__)
+            return -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+        return 0
 
     def serve(self, dispatcher: maelstrom_node.Dispatcher) -> None:
         """`node.run()`: take messages until the end of the simulation."""
@@ -200,7 +255,8 @@ class Host:
         if not self.alive:
             return
         try:
-            self._sender.send(line.encode("utf-8", "surrogatepass"))
+            with self._loop.outside():
+                self._sender.send(line.encode("utf-8", "surrogatepass"))
         except NodeError as error:
             self._end(error)
 
@@ -221,7 +277,9 @@ class Host:
 
     def log(self, text: str) -> None:
         """Keep what the node printed to standard error."""
-        self._cluster.write_log(self.id, text)
+        self._loop.check_stopped()
+        with self._loop.outside():
+            self._cluster.write_log(self.id, text)
         *lines, self._partial = (self._partial + text).split("\n")
         self._last_stderr.extend(quote(line) for line in lines)
 
@@ -230,12 +288,25 @@ class Host:
 
         While it serves, the library sends such text to the log, as it does in a real process.
         """
-        if self.dispatcher is not None or not text.strip():
+        self._loop.check_stopped()
+        if self.dispatcher is not None:
             self.log(text)
+            return
+        *lines, self._unprinted = (self._unprinted + text).split("\n")
+        for line in lines:
+            self._judge(line)
+
+    def _flush(self) -> None:
+        """Print the last line, which has no newline."""
+        line, self._unprinted = self._unprinted, ""
+        self._judge(line)
+
+    def _judge(self, line: str) -> None:
+        if not line.strip():
             return
         self.fail(
             "printed a line that is not JSON. Is it meant for standard error?",
-            evidence=(quote(text.rstrip("\n")),),
+            evidence=(quote(line),),
             expected=MESSAGE,
         )
 
@@ -243,32 +314,6 @@ class Host:
         if not self._last_stderr:
             return ["It printed nothing to standard error."]
         return ["The last lines of its standard error:", *(f"  {x}" for x in self._last_stderr)]
-
-
-class Output:
-    """Standard output or error during a simulation: goes to the node whose code runs."""
-
-    def __init__(self, cluster: SimulatedCluster, real: TextIO, write: Callable[[Host, str], None]):
-        self._cluster = cluster
-        self._real = real
-        self._write = write
-
-    def write(self, text: str) -> int:
-        host = self._cluster.running()
-        if host is None:
-            return self._real.write(text)
-        self._write(host, text)
-        return len(text)
-
-    def flush(self) -> None:
-        if self._cluster.running() is None:
-            self._real.flush()
-
-    def isatty(self) -> bool:
-        return self._real.isatty()
-
-    def fileno(self) -> int:
-        return self._real.fileno()
 
 
 class SimulatedCluster(Cluster):
@@ -292,19 +337,20 @@ class SimulatedCluster(Cluster):
         self.script = script
         self.loop = loop
         self.network = network
+        self.args = args
+        self.environ = dict(os.environ)
         self._ids = nodes
-        self._args = args
         self._seed = seed
         self._open_log = open_log
         self._show_stderr = show_stderr
         self._logs: dict[str, NodeLog] = {}
         self._hosts: dict[str, Host] = {}
         self._incarnations = 0
-        self._restore: Callable[[], None] | None = None
+        loop.borrow = self._borrow
+        loop.patience += 10 * len(nodes) ** 2
 
     def start(self) -> None:
         check_script(self.script)
-        self._borrow()
         for id in self._ids:
             self.write_log(id, "")  # so that each has one, as in a real run
             self.start_node(id)
@@ -323,18 +369,13 @@ class SimulatedCluster(Cluster):
         for id in ids:
             self._hosts[id].alive = False
             self.network.crash(id)
-            self.loop.end_strands(id)
+            self.loop.end_strands(self._hosts[id])
 
     def pause_node(self, id: str) -> None:
-        self.loop.pause(id)
+        self.loop.pause(self._hosts[id])
 
     def resume_node(self, id: str) -> None:
-        self.loop.unpause(id)
-
-    def running(self) -> Host | None:
-        """The node whose code runs at present."""
-        strand = self.loop.strand
-        return self._hosts.get(strand.node) if strand is not None else None
+        self.loop.unpause(self._hosts[id])
 
     def write_log(self, id: str, text: str) -> None:
         if self._open_log is not None:
@@ -350,8 +391,6 @@ class SimulatedCluster(Cluster):
 
     def stop(self) -> list[str]:
         self.loop.shut_down()
-        if self._restore:
-            self._restore()
         warnings = full_logs(self._logs)
         ours, copy = Path(maelstrom_node.__file__), self.script.parent / "maelstrom_node.py"
         if copy.is_file() and not filecmp.cmp(copy, ours, shallow=False):
@@ -359,23 +398,21 @@ class SimulatedCluster(Cluster):
             warnings.append(text)
         return warnings
 
-    def _borrow(self) -> None:
-        """Let scripts see their arguments, and print to their logs, until `stop`."""
-        before = sys.argv, sys.stdout, sys.stderr, maelstrom_node.default_runtime
+    def _borrow(self) -> AbstractContextManager[None]:
+        """Lend nodes what is process-wide, while their code runs."""
+        return lender.lend(_own_stream, _own_runtime)
 
-        def restore() -> None:
-            sys.argv, sys.stdout, sys.stderr, maelstrom_node.default_runtime = before
 
-        self._restore = restore
-        sys.argv = [str(self.script), *self._args]
-        sys.stdout = cast(TextIO, Output(self, sys.stdout, Host.print))
-        sys.stderr = cast(TextIO, Output(self, sys.stderr, Host.log))
-        maelstrom_node.default_runtime = self._runtime
+def _own_stream(name: str) -> Any:
+    """The running node's `sys.stdout` (or another by its name), None if no node's code runs."""
+    strand = running()
+    return None if strand is None else getattr(cast(Host, strand.node).streams.sys, name)
 
-    def _runtime(self) -> maelstrom_node.Runtime:
-        host = self.running()
-        assert host is not None, "a node is made by its script"
-        return host.runtime
+
+def _own_runtime() -> maelstrom_node.Runtime:
+    strand = running()
+    assert strand is not None, "a node is made by its script"
+    return cast(Host, strand.node).runtime
 
 
 def _script_lines(script: Path) -> list[str]:

@@ -1,46 +1,118 @@
 """The standard library as a simulated script sees it: nothing in it is silently real.
 
-A script and the modules beside it are run with an `import` of their own. What would bring in real
-time, real randomness or real threads is replaced by a virtual version: `time`, `datetime`,
-`random`, `uuid`, `threading`, `queue` and some of `os`. What can't be made virtual is refused with
-an ImportError that names the remedy. Everything else is the real thing.
+A script and the modules beside it are run with an `import` of their own (`imports.py`). What would
+bring in real time, real randomness, real threads, or what belongs to the workbench's process, is
+replaced by a virtual version: the modules that are made here and in `virtual_threading.py`.
+RUN_ANEW are modules of the standard library that a node runs for itself, on virtual ones. What
+can't be made virtual is refused, with an error that says why. Everything else is the real thing.
 """
 
 from __future__ import annotations
 
+import atexit
 import builtins
 import datetime as real_datetime
-import importlib
+import io
 import os as real_os
-import queue as real_queue
 import random as real_random
+import sys
 import time as real_time
+import traceback
 import types
 import uuid as real_uuid
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections import ChainMap, UserDict
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from workbench.loop import NANOS, nanos
-from workbench.turns import Strand, TurnLoop
+from workbench.borrowed import Belongings, lender
+from workbench.loop import NANOS
+from workbench.turns import TurnLoop
 
 # The moment at which virtual time begins, in Unix seconds: 2025-01-01T00:00:00Z.
 EPOCH = 1_735_689_600
 
+BACKGROUND = "use node.spawn for background work"
+MESSAGES = "a node talks by its messages only"
+NO_PROCESS = "a simulated node has no process"
+NO_INPUT = "a node's input is its messages, which node.run() reads"
+NO_TERMINAL = "a node has no terminal"
+USE_QUEUE = "use queue"
+
+# Modules that can't be imported, and why.
 REFUSED = {
     "asyncio": "handlers are synchronous and may block; use node.spawn for background work",
-    "concurrent": "use node.spawn for background work",
-    "multiprocessing": "use node.spawn for background work",
+    "concurrent": BACKGROUND,
+    "multiprocessing": BACKGROUND,
     "secrets": "use node.random",
-    "select": "a node talks by its messages only",
-    "selectors": "a node talks by its messages only",
-    "signal": "a simulated node has no process",
-    "socket": "a node talks by its messages only",
-    "subprocess": "a simulated node has no process",
-    "_queue": "use queue",
-    "_thread": "use threading, or node.spawn",
+    **dict.fromkeys(("select", "selectors", "socket", "socketserver", "ssl"), MESSAGES),
+    **dict.fromkeys(("http.client", "http.server", "urllib.request", "xmlrpc"), MESSAGES),
+    **dict.fromkeys(("ftplib", "imaplib", "poplib", "smtplib"), MESSAGES),
+    **dict.fromkeys(("signal", "subprocess", "pty", "resource", "faulthandler"), NO_PROCESS),
+    **dict.fromkeys(("curses", "getpass", "pdb", "readline", "termios", "tty"), NO_TERMINAL),
+    "runpy": "import the module instead",
+    "_queue": USE_QUEUE,
+    "_socket": MESSAGES,
 }
+
+# Modules of the standard library that each node runs anew, so that they see virtual ones.
+RUN_ANEW = frozenset(
+    ("_threading_local", "contextlib", "logging", "queue", "sched", "tempfile", "timeit")
+)
+
+# Functions of `os` that are refused, and why.
+PROCESS_FUNCTIONS = """
+    _exit abort chroot execl execle execlp execlpe execv execve execvp execvpe fork forkpty
+    initgroups kill killpg login_tty nice openpty pidfd_open popen posix_openpt posix_spawn
+    posix_spawnp ptsname grantpt unlockpt sched_setaffinity sched_setparam sched_setscheduler
+    setegid seteuid setgid setgroups setns setpgid setpgrp setpriority setregid setresgid
+    setresuid setreuid setsid setuid spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp
+    spawnvpe startfile system tcsetpgrp umask unshare wait wait3 wait4 waitid waitpid
+"""
+PIPES = ("eventfd", "eventfd_read", "eventfd_write", "pipe", "pipe2", "splice")
+OS_REFUSED = {
+    **dict.fromkeys(PROCESS_FUNCTIONS.split(), NO_PROCESS),
+    **dict.fromkeys(PIPES, USE_QUEUE),
+    "closerange": "other file descriptors are the workbench's",
+}
+
+# Functions of `os` whose first argument is a file descriptor, but no standard stream's.
+DESCRIPTOR_FUNCTIONS = """
+    close dup dup2 fchmod fchown fdatasync fsync ftruncate get_blocking get_inheritable lockf
+    lseek posix_fadvise posix_fallocate pread preadv pwrite pwritev read readv sendfile
+    set_blocking set_inheritable tcgetpgrp ttyname write writev
+"""
+STREAMS = (0, 1, 2)
+DEVICES = (
+    *("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/console"),
+    *(f"{folder}/{number}" for folder in ("/dev/fd", "/proc/self/fd") for number in STREAMS),
+)
+
+# Functions of `sys` that are refused, and why.
+SYS_REFUSED = {
+    "addaudithook": "it could not be taken away from the workbench again",
+    "breakpointhook": NO_TERMINAL,
+    "setdlopenflags": NO_PROCESS,
+    **dict.fromkeys(("setprofile", "settrace"), "it would follow the workbench, too"),
+}
+
+# Functions of `time` that are refused, and why.
+TIME_REFUSED = {
+    **dict.fromkeys(("clock_settime", "clock_settime_ns"), "a node can't set the clock"),
+    "pthread_getcpuclockid": "threads are virtual",
+}
+
+
+class Environ(UserDict[str, str]):
+    """A node's own `os.environ`, which no other process or node sees: at first, `content`."""
+
+    def __init__(self, content: Mapping[str, str]) -> None:
+        self.data = dict(content)
+
+    def __setitem__(self, key: str, value: str) -> None:
+        for text in (key, value):
+            if not isinstance(text, str):
+                raise TypeError(f"str expected, not {type(text).__name__}")
+        super().__setitem__(key, value)
 
 
 def _copy(module: types.ModuleType, **replaced: Any) -> types.ModuleType:
@@ -49,6 +121,40 @@ def _copy(module: types.ModuleType, **replaced: Any) -> types.ModuleType:
     copy.__dict__.update(module.__dict__)
     copy.__dict__.update(replaced)
     return copy
+
+
+def _refuse(what: str, reason: str) -> Callable[..., Any]:
+    def refused(*_: Any, **__: Any) -> Any:
+        raise OSError(f"{what} can't be simulated: {reason}")
+
+    return refused
+
+
+def _refuse_all(module: types.ModuleType, reasons: dict[str, str]) -> dict[str, Any]:
+    """What stands in for those functions of a module that are refused, as far as it has them."""
+    name = module.__name__
+    return {f: _refuse(f"{name}.{f}", why) for f, why in reasons.items() if hasattr(module, f)}
+
+
+def _spare_streams(name: str) -> Callable[..., Any]:
+    """A function of `os` that takes file descriptors, but not those that are the workbench's."""
+    real = getattr(real_os, name)
+    refused = _refuse(f"os.{name} of a standard stream", "use print, node.log or node.send")
+
+    def spared(fd: int, *args: Any, **kwargs: Any) -> Any:
+        if fd in STREAMS or (name in ("dup2", "sendfile") and args[:1] in zip(STREAMS)):
+            return refused()
+        return real(fd, *args, **kwargs)
+
+    return spared
+
+
+TIME_STANDINS = _refuse_all(real_time, TIME_REFUSED)
+SYS_STANDINS = _refuse_all(sys, SYS_REFUSED)
+OS_STANDINS = {
+    **_refuse_all(real_os, OS_REFUSED),
+    **{f: _spare_streams(f) for f in DESCRIPTOR_FUNCTIONS.split() if hasattr(real_os, f)},
+}
 
 
 # time and datetime
@@ -72,8 +178,23 @@ def virtual_time(loop: TurnLoop) -> types.ModuleType:
     def strftime(format: str, when: Any = None) -> str:
         return real_time.strftime(format, real_time.localtime(now()) if when is None else when)
 
+    def asctime(when: Any = None) -> str:
+        return real_time.asctime(real_time.localtime(now()) if when is None else when)
+
+    def clock_gettime_ns(clock: int) -> int:
+        return loop.now + (EPOCH * NANOS if clock == real_time.CLOCK_REALTIME else 0)
+
+    def sleep(seconds: float) -> None:
+        if seconds < 0:
+            raise ValueError("sleep length must be non-negative")
+        loop.sleep(seconds)
+
     return _copy(
         real_time,
+        **TIME_STANDINS,
+        clock_gettime=lambda clock: clock_gettime_ns(clock) / NANOS,
+        clock_gettime_ns=clock_gettime_ns,
+        tzset=lambda: None,  # the time zone is the machine's
         time=now,
         time_ns=lambda: EPOCH * NANOS + loop.now,
         monotonic=monotonic,
@@ -84,10 +205,11 @@ def virtual_time(loop: TurnLoop) -> types.ModuleType:
         process_time_ns=monotonic_ns,
         thread_time=monotonic,
         thread_time_ns=monotonic_ns,
-        sleep=loop.sleep,
+        sleep=sleep,
         localtime=at(real_time.localtime),
         gmtime=at(real_time.gmtime),
         ctime=at(real_time.ctime),
+        asctime=asctime,
         strftime=strftime,
     )
 
@@ -120,14 +242,18 @@ def virtual_datetime(loop: TurnLoop) -> types.ModuleType:
 # random, uuid and os
 
 
-def virtual_random(source: real_random.Random) -> types.ModuleType:
-    """`random` whose every generator comes from a node's own stream."""
+def virtual_random(source: real_random.Random, seed: int) -> types.ModuleType:
+    """`random` whose every generator comes from a node's own stream.
+
+    `seed` is that of the module's own functions: what they draw doesn't depend on when the module
+    was imported.
+    """
 
     class Random(real_random.Random):
         def seed(self, a: Any = None, version: int = 2) -> None:
             super().seed(source.getrandbits(64) if a is None else a, version)
 
-    module = Random()
+    module = Random(seed)
     names = [name for name in real_random.__all__ if not name.endswith("Random")]
     functions = {name: getattr(module, name) for name in names}
     return _copy(real_random, Random=Random, SystemRandom=Random, **functions)
@@ -157,452 +283,249 @@ def virtual_uuid(source: real_random.Random, loop: TurnLoop) -> types.ModuleType
     return _copy(real_uuid, uuid1=uuid1, uuid4=uuid4, getnode=lambda: source.getrandbits(48))
 
 
-def virtual_os(source: real_random.Random, pid: int) -> types.ModuleType:
-    """`os` without real randomness, and without the means to leave the simulation."""
-
-    def refuse(name: str) -> Callable[..., Any]:
-        def refused(*_: Any, **__: Any) -> Any:
-            raise OSError(f"os.{name} can't be simulated: a simulated node has no process")
-
-        return refused
-
-    processes = ("fork", "forkpty", "system", "popen", "kill", "killpg", "_exit", "abort", "write")
-    return _copy(
-        real_os,
-        urandom=source.randbytes,
-        getrandom=lambda size, flags=0: source.randbytes(size),
-        getpid=lambda: pid,
-        **{name: refuse(name) for name in processes if hasattr(real_os, name)},
-    )
-
-
-# threading
-
-
-class Lock:
-    """`threading.Lock` in virtual time: whoever can't have it parks.
-
-    A cycle of strands that wait for each other's locks can never end: `deadlock` hears of it.
-    """
-
-    reentrant = False
-
-    def __init__(self, loop: TurnLoop, deadlock: Callable[[str], object]) -> None:
-        self._loop = loop
-        self._deadlock = deadlock
-        self._owner: Strand | None = None
-        self._depth = 0
-        self._waiting: deque[Strand] = deque()
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        me = self._me()
-        if self._owner is None or (self.reentrant and self._owner is me):
-            self._owner = me
-            self._depth += 1
-            return True
-        if not blocking or timeout == 0:
-            return False
-        me.waits_for = self
-        if timeout < 0:
-            self._check_deadlock(me)
-        else:
-            self._loop.call_later(nanos(timeout), self._give_up, me)
-        self._waiting.append(me)
-        try:
-            self._loop.park()
-        finally:
-            me.waits_for = None
-        return self._owner is me
-
-    def release(self) -> None:
-        if self._owner is None:
-            raise RuntimeError("release unlocked lock")
-        if self.reentrant and self._owner is not self._me():
-            raise RuntimeError("cannot release un-acquired lock")
-        self._depth -= 1
-        if self._depth:
-            return
-        self._owner = self._waiting.popleft() if self._waiting else None
-        if self._owner is not None:
-            self._depth = 1
-            self._owner.waits_for = None  # from now on, although it runs a little later
-            self._loop.call_at(self._loop.now, self._loop.resume, self._owner)
-
-    def locked(self) -> bool:
-        return self._owner is not None
-
-    def _me(self) -> Strand:
-        strand = self._loop.strand
-        assert strand is not None
-        return strand
-
-    def _give_up(self, strand: Strand) -> None:
-        if strand in self._waiting:
-            self._waiting.remove(strand)
-            self._loop.resume(strand)
-
-    def _check_deadlock(self, me: Strand) -> None:
-        chain = [me.name]
-        lock: Lock | None = self
-        while lock is not None and lock._owner is not None:
-            if lock._owner is me:
-                self._deadlock(" waits for ".join([*chain, me.name]))
-                return
-            chain.append(lock._owner.name)
-            lock = lock._owner.waits_for
-
-    def __enter__(self) -> bool:
-        return self.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-
-class RLock(Lock):
-    """`threading.RLock` in virtual time."""
-
-    reentrant = True
-
-
-class Condition:
-    """`threading.Condition` in virtual time."""
-
-    def __init__(self, loop: TurnLoop, lock: Lock) -> None:
-        self._loop = loop
-        self._lock = lock
-        self._waiting: deque[Strand] = deque()
-        self.acquire = lock.acquire
-        self.release = lock.release
-
-    def wait(self, timeout: float | None = None) -> bool:
-        if self._lock._owner is not self._loop.strand:
-            raise RuntimeError("cannot wait on un-acquired lock")
-        me = self._lock._me()
-        depth, self._lock._depth = self._lock._depth, 1
-        self._lock.release()
-        self._waiting.append(me)
-        expired = [False]
-        if timeout is not None:
-            self._loop.call_later(nanos(max(0.0, timeout)), self._expire, me, expired)
-        self._loop.park()
-        self._lock.acquire()
-        self._lock._depth = depth
-        return not expired[0]
-
-    def _expire(self, strand: Strand, expired: list[bool]) -> None:
-        if strand in self._waiting:
-            self._waiting.remove(strand)
-            expired[0] = True
-            self._loop.resume(strand)
-
-    def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
-        deadline = None if timeout is None else self._loop.now + nanos(timeout)
-        while not (result := predicate()):
-            if deadline is None:
-                self.wait()
-            elif deadline <= self._loop.now:
-                return result
-            else:
-                self.wait((deadline - self._loop.now) / NANOS)
-        return result
-
-    def notify(self, n: int = 1) -> None:
-        if self._lock._owner is not self._loop.strand:
-            raise RuntimeError("cannot notify on un-acquired lock")
-        for _ in range(min(n, len(self._waiting))):
-            self._loop.call_at(self._loop.now, self._loop.resume, self._waiting.popleft())
-
-    def notify_all(self) -> None:
-        self.notify(len(self._waiting))
-
-    notifyAll = notify_all
-
-    def __enter__(self) -> bool:
-        return self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-
-class Event:
-    """`threading.Event` in virtual time."""
-
-    def __init__(self, condition: Condition) -> None:
-        self._condition = condition
-        self._flag = False
-
-    def is_set(self) -> bool:
-        return self._flag
-
-    isSet = is_set
-
-    def set(self) -> None:
-        with self._condition:
-            self._flag = True
-            self._condition.notify_all()
-
-    def clear(self) -> None:
-        self._flag = False
-
-    def wait(self, timeout: float | None = None) -> bool:
-        with self._condition:
-            if not self._flag:
-                self._condition.wait_for(lambda: self._flag, timeout)
-            return self._flag
-
-
-class Semaphore:
-    """`threading.Semaphore` in virtual time; `bound` makes it a BoundedSemaphore."""
-
-    def __init__(self, condition: Condition, value: int, bound: int | None = None) -> None:
-        if value < 0:
-            raise ValueError("semaphore initial value must be >= 0")
-        self._condition = condition
-        self._value = value
-        self._bound = bound
-
-    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
-        with self._condition:
-            if not self._value and blocking:
-                self._condition.wait_for(lambda: self._value, timeout)
-            if not self._value:
-                return False
-            self._value -= 1
-            return True
-
-    def release(self, n: int = 1) -> None:
-        with self._condition:
-            if self._bound is not None and self._value + n > self._bound:
-                raise ValueError("Semaphore released too many times")
-            self._value += n
-            self._condition.notify(n)
-
-    def __enter__(self) -> bool:
-        return self.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-
-class Thread:
-    """`threading.Thread` in virtual time: it runs as a strand of its node."""
-
-    loop: TurnLoop
-    spawn: Callable[..., None]
-    make_event: Callable[[], Event]
-    started_threads = 0
-
-    def __init__(
-        self,
-        group: None = None,
-        target: Callable[..., Any] | None = None,
-        name: str | None = None,
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-        *,
-        daemon: bool | None = None,
-    ) -> None:
-        cls = type(self)
-        cls.started_threads += 1
-        self.name = name or f"Thread-{cls.started_threads}"
-        self.daemon = bool(daemon)
-        self.ident: int | None = None
-        self._target = target
-        self._args = args
-        self._kwargs = kwargs or {}
-        self._done = self.make_event()
-
-    def start(self) -> None:
-        if self.ident is not None:
-            raise RuntimeError("threads can only be started once")
-        self.ident = id(self)
-        self.spawn(self.name, self._bootstrap)
-
-    def _bootstrap(self) -> None:
-        try:
-            self.run()
-        finally:
-            self._done.set()
-
-    def run(self) -> None:
-        if self._target is not None:
-            self._target(*self._args, **self._kwargs)
-
-    def join(self, timeout: float | None = None) -> None:
-        self._done.wait(timeout)
-
-    def is_alive(self) -> bool:
-        return self.ident is not None and not self._done.is_set()
-
-
-def virtual_threading(
-    loop: TurnLoop,
-    spawn: Callable[..., None],
-    deadlock: Callable[[str], object],
+def virtual_os(
+    source: real_random.Random, loop: TurnLoop, pid: int, node: Node
 ) -> types.ModuleType:
-    """`threading` in virtual time; `spawn(name, function)` starts a strand."""
+    """`os` with the node's own environment and folder, and without a way out of the simulation."""
 
-    def make_lock() -> Lock:
-        return Lock(loop, deadlock)
+    def write(fd: int, data: bytes) -> int:
+        if fd == 2:
+            node.stderr.buffer.write(data)
+            return len(data)
+        return OS_STANDINS["write"](fd, data)  # type: ignore[no-any-return]
 
-    def make_rlock() -> RLock:
-        return RLock(loop, deadlock)
+    def moving(change: Callable[..., None]) -> Callable[..., None]:
+        def move(where: Any) -> None:
+            change(where)
+            lender.moved(node.belongings)
 
-    def make_condition(lock: Lock | None = None) -> Condition:
-        return Condition(loop, make_rlock() if lock is None else lock)
+        return move
 
-    def make_event() -> Event:
-        return Event(make_condition(make_lock()))
+    def open(path: Any, *args: Any, **kwargs: Any) -> int:
+        check_file(path)
+        return real_os.open(path, *args, **kwargs)
 
-    def make_semaphore(value: int = 1) -> Semaphore:
-        return Semaphore(make_condition(make_lock()), value)
+    environ = node.belongings.environ
 
-    def make_bounded_semaphore(value: int = 1) -> Semaphore:
-        return Semaphore(make_condition(make_lock()), value, bound=value)
+    def getenvb(key: bytes, default: Any = None) -> Any:
+        value = environ.get(real_os.fsdecode(key))
+        return default if value is None else real_os.fsencode(value)
 
-    thread_class = type(
-        "Thread",
-        (Thread,),
-        {"loop": loop, "spawn": staticmethod(spawn), "make_event": staticmethod(make_event)},
-    )
+    def putenv(key: Any, value: Any) -> None:
+        environ[real_os.fsdecode(key)] = real_os.fsdecode(value)
 
-    class Timer(thread_class):  # type: ignore[misc, valid-type]
-        def __init__(
-            self,
-            interval: float,
-            function: Callable[..., Any],
-            args: Sequence[Any] | None = None,
-            kwargs: Mapping[str, Any] | None = None,
-        ) -> None:
-            super().__init__(target=function, args=args or (), kwargs=kwargs or {})
-            self._interval = interval
-            self._cancelled = make_event()
+    def unsetenv(key: Any) -> None:
+        environ.pop(real_os.fsdecode(key), None)
 
-        def cancel(self) -> None:
-            self._cancelled.set()
+    replaced = {
+        "urandom": source.randbytes,
+        "getrandom": lambda size, flags=0: source.randbytes(size),
+        "getpid": lambda: pid,
+        "getppid": lambda: 1,
+        "getloadavg": lambda: (0.0, 0.0, 0.0),
+        "times": lambda: real_os.times_result((loop.now / NANOS, 0.0, 0.0, 0.0, loop.now / NANOS)),
+        "environ": environ,
+        "getenv": environ.get,
+        "getenvb": getenvb,
+        "putenv": putenv,
+        "unsetenv": unsetenv,
+        "chdir": moving(real_os.chdir),
+        "fchdir": moving(real_os.fchdir),
+        "open": open,
+        "fdopen": node.open,
+        "isatty": lambda fd: fd not in STREAMS and real_os.isatty(fd),
+        "register_at_fork": lambda **_: None,  # nothing forks
+        "write": write,
+    }
+    module = _copy(real_os, **{**OS_STANDINS, **replaced})
+    del module.environb  # a view that would have to be kept in step with environ
 
-        def run(self) -> None:
-            if not self._cancelled.wait(self._interval):
-                super().run()
+    def __getattr__(name: str) -> Any:
+        why = "; use os.environ" if name == "environb" else ""
+        raise AttributeError(f"module 'os' has no attribute {name!r} in a simulation{why}")
 
-    class local:
-        """Attributes that each strand has for itself."""
-
-        def _attributes(self) -> dict[str, Any]:
-            strand = loop.strand
-            assert strand is not None
-            if strand.locals is None:
-                strand.locals = {}
-            return strand.locals.setdefault(id(self), {})
-
-        def __getattr__(self, name: str) -> Any:
-            try:
-                return self._attributes()[name]
-            except KeyError:
-                raise AttributeError(name) from None
-
-        def __setattr__(self, name: str, value: Any) -> None:
-            self._attributes()[name] = value
-
-        def __delattr__(self, name: str) -> None:
-            if self._attributes().pop(name, self) is self:
-                raise AttributeError(name)
-
-    def current_thread() -> Any:
-        strand = loop.strand
-        name = strand.name if strand else "MainThread"
-        return types.SimpleNamespace(name=name, ident=get_ident(), daemon=True)
-
-    def get_ident() -> int:
-        return id(loop.strand)
-
-    module = types.ModuleType("threading", "threading in virtual time")
-    module.__dict__.update(
-        Lock=make_lock,
-        RLock=make_rlock,
-        Condition=make_condition,
-        Event=make_event,
-        Semaphore=make_semaphore,
-        BoundedSemaphore=make_bounded_semaphore,
-        Thread=thread_class,
-        Timer=Timer,
-        local=local,
-        current_thread=current_thread,
-        currentThread=current_thread,
-        get_ident=get_ident,
-        get_native_id=get_ident,
-        TIMEOUT_MAX=1e9,
-    )
+    module.__getattr__ = __getattr__  # type: ignore[method-assign]
     return module
 
 
-# import
+# sys, builtins and io
 
 
-class Importer:
-    """The `__import__` of one node's code.
+class Output(io.TextIOBase):
+    """A node's standard output or error: `write` hears what the script prints."""
 
-    `virtual` are the replaced modules by name. Modules in `folder`, beside the script, are run
-    anew for this node, so that nodes share no state; those in `shared` are imported as they are.
-    """
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, name: str, number: int, write: Callable[[str], object]) -> None:
+        self.name = name
+        self.mode = "w"
+        self._number = number
+        self._write = write
+        self.buffer = OutputBytes(self)
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._write(text)
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        return self._number
+
+    def close(self) -> None:
+        """Nothing: there is more to come."""
+
+    def reconfigure(self, **_: Any) -> None:
+        """Nothing: a line is kept as soon as it is printed."""
+
+
+class OutputBytes(io.RawIOBase):
+    """`sys.stdout.buffer`, for scripts that print bytes."""
+
+    def __init__(self, text: Output) -> None:
+        self._text = text
+
+    def write(self, data: Any) -> int:
+        self._text.write(bytes(data).decode("utf-8", "backslashreplace"))
+        return len(data)
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._text.fileno()
+
+    def close(self) -> None:
+        """Nothing, as above."""
+
+
+class NoInput:
+    """A node's standard input, whose messages `node.run()` reads: whoever else reads is refused."""
+
+    name = "<stdin>"
+    mode = "r"
+    encoding = "utf-8"
+    closed = False
+
+    def isatty(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        """Nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise OSError(f"sys.stdin.{name} can't be simulated: {NO_INPUT}")
+
+    def __iter__(self) -> Any:
+        raise OSError(f"sys.stdin can't be simulated: {NO_INPUT}")
+
+
+def check_file(file: Any) -> None:
+    """Raise OSError for what is no file but the workbench's terminal or one of its streams."""
+    if isinstance(file, int):
+        if file in STREAMS:
+            raise OSError(f"file descriptor {file} is the workbench's: {NO_INPUT}")
+    elif real_os.fspath(file) in DEVICES:
+        raise OSError(f"{file} can't be simulated: {NO_INPUT}")
+
+
+class Node:
+    """What of one node the virtual modules need: what belongs to it, and its standard streams."""
 
     def __init__(
-        self, folder: Path, virtual: Mapping[str, types.ModuleType], shared: Sequence[str]
-    ) -> None:
-        self._folder = folder
-        self._modules = dict(virtual)
-        self._shared = shared
-        self.builtins = dict(vars(builtins), __import__=self)
-
-    def __call__(
         self,
-        name: str,
-        globals: Mapping[str, Any] | None = None,
-        locals: Mapping[str, Any] | None = None,
-        fromlist: Sequence[str] | None = (),
-        level: int = 0,
-    ) -> types.ModuleType:
-        root = name.partition(".")[0]
-        if level == 0:
-            if root in REFUSED:
-                raise ImportError(f"{root} can't be simulated: {REFUSED[root]}")
-            if name == "queue":
-                return self._modules.get(name) or self._load(name, Path(real_queue.__file__))
-            if root in self._modules:
-                if name == root:
-                    return self._modules[root]
-                submodule = importlib.import_module(name)
-                return submodule if fromlist else self._modules[root]
-            beside = self._folder / f"{name}.py"
-            if name not in self._shared and beside.is_file():
-                return self._load(name, beside)
-        return builtins.__import__(name, globals, locals, fromlist or (), level)
+        belongings: Belongings,
+        print_out: Callable[[str], object],
+        print_error: Callable[[str], object],
+    ) -> None:
+        self.belongings = belongings
+        self.stdin = NoInput()
+        self.stdout = Output("<stdout>", 1, print_out)
+        self.stderr = Output("<stderr>", 2, print_error)
+        self.sys = virtual_sys(self)
 
-    def _load(self, name: str, path: Path) -> types.ModuleType:
-        """Run a module's source for this node alone."""
-        module = types.ModuleType(name)
-        module.__file__ = str(path)
-        self._modules[name] = module
-        try:
-            self.run(path, module.__dict__)
-        except BaseException:
-            del self._modules[name]
-            raise
-        return module
-
-    def run(self, path: Path, namespace: dict[str, Any]) -> None:
-        """Run a file's source in a namespace, with this import."""
-        namespace["__builtins__"] = self.builtins
-        exec(_compiled(path, path.stat().st_mtime_ns), namespace)
+    def open(self, file: Any, *args: Any, **kwargs: Any) -> Any:
+        """`open`, which also finds the node's own standard output and error."""
+        if file in (1, 2) and not isinstance(file, str):
+            return self.stdout if file == 1 else self.stderr
+        check_file(file)
+        return builtins.open(file, *args, **kwargs)  # noqa: PTH123
 
 
-_cache: dict[tuple[Path, int], types.CodeType] = {}
+def virtual_sys(node: Node) -> types.ModuleType:
+    """`sys` with the node's own streams, arguments and modules."""
+
+    def excepthook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        node.sys.stderr.write("".join(traceback.format_exception(kind, error, trace)))
+
+    streams = {"stdin": node.stdin, "stdout": node.stdout, "stderr": node.stderr}
+    return _copy(
+        sys,
+        **streams,
+        **{f"__{name}__": stream for name, stream in streams.items()},
+        argv=node.belongings.argv,
+        path=list(sys.path),
+        modules=ChainMap(node.belongings.modules, sys.modules),
+        excepthook=excepthook,
+        __excepthook__=excepthook,
+        setswitchinterval=lambda seconds: None,  # there is nothing to switch
+        **SYS_STANDINS,
+    )
 
 
-def _compiled(path: Path, changed: int) -> types.CodeType:
-    """The file's code, compiled once for all nodes."""
-    code = _cache.get((path, changed))
-    if code is None:
-        code = compile(path.read_bytes(), str(path), "exec")
-        _cache[path, changed] = code
-    return code
+def virtual_builtins(node: Node, import_: Callable[..., Any]) -> types.ModuleType:
+    """`builtins` that print to the node's log, and read nobody's terminal."""
+
+    def print(*values: Any, file: Any = None, **kwargs: Any) -> None:
+        builtins.print(*values, file=node.sys.stdout if file is None else file, **kwargs)
+
+    return _copy(
+        builtins,
+        __import__=import_,
+        print=print,
+        open=node.open,
+        input=_refuse("input()", NO_INPUT),
+        breakpoint=_refuse("breakpoint()", NO_TERMINAL),
+        help=_refuse("help()", NO_TERMINAL),
+    )
+
+
+def virtual_io(node: Node) -> types.ModuleType:
+    """`io` whose `open` is the node's."""
+    return _copy(io, open=node.open)
+
+
+def virtual_atexit() -> types.ModuleType:
+    """`atexit` whose functions run when the script ends, not the workbench."""
+    functions: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
+
+    def register(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        functions.append((function, args, kwargs))
+        return function
+
+    def unregister(function: Callable[..., Any]) -> None:
+        functions[:] = [entry for entry in functions if entry[0] != function]
+
+    def run() -> None:
+        while functions:
+            function, args, kwargs = functions.pop()
+            function(*args, **kwargs)
+
+    return _copy(
+        atexit,
+        register=register,
+        unregister=unregister,
+        _run_exitfuncs=run,
+        _clear=functions.clear,
+        _ncallbacks=lambda: len(functions),
+    )
