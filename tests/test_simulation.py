@@ -362,6 +362,7 @@ def test_a_script_that_fails_is_reported_with_its_traceback(simulate, script):
         simulate(script("import sys\nsys.stderr.write('hello\\n')\n1/0"))
     assert "ZeroDivisionError" in str(error.value)
     assert "hello" in str(error.value)
+    assert "workbench" not in str(error.value)  # which is no part of the script
 
 
 def test_printing_before_the_node_runs_breaks_the_protocol(simulate, script):

@@ -175,7 +175,8 @@ def ball(message):
     assert "in ball: node.send(" in "\n".join(error.value.evidence)
 
 
-def test_time_that_stands_still_is_found_after_the_same_turn_in_every_run(cluster):
+def test_time_that_stands_still_is_found_after_the_same_turn_in_every_run(cluster, monkeypatch):
+    monkeypatch.setattr(turns, "PATIENCE", 2000)
     found = set()
     for _ in range(2):
         with pytest.raises(NodeError) as error:

@@ -79,7 +79,7 @@ class Lender:
         with self._one_at_a_time:
             before = sys.argv, os.environ, maelstrom_node.default_runtime, sys.getrecursionlimit()
             streams = {name: getattr(sys, name) for name in STREAMS}
-            cwd = None
+            cwd = self._cwd = ""
             with suppress(FileNotFoundError):
                 cwd = self._cwd = str(Path.cwd())
             try:
@@ -93,15 +93,16 @@ class Lender:
                 sys.argv, os.environ, maelstrom_node.default_runtime, limit = before
                 sys.setrecursionlimit(limit)
                 self._lend_modules({})
-                if cwd is not None and cwd != self._cwd:
-                    os.chdir(cwd)
+                if cwd and cwd != self._cwd:
+                    with suppress(OSError):  # it is gone, too
+                        os.chdir(cwd)
 
     def hand_over(self, to: Belongings) -> None:
         """From now on these belongings are the process's."""
         sys.argv = to.argv
         os.environ = to.environ  # noqa: B003 - the C library's is the workbench's
         if to.cwd != self._cwd:
-            with suppress(FileNotFoundError):  # as if it had been deleted under a process
+            with suppress(OSError):  # as if it had been deleted under a process
                 os.chdir(to.cwd)
             self._cwd = to.cwd
         if to.modules.keys() == self._lent.keys():

@@ -194,8 +194,15 @@ class Host:
         except (NodeStopped, SystemExit) as end:
             if isinstance(end, NodeStopped):
                 raise
-        except BaseException:
-            self.log(traceback.format_exc())
+        except BaseException as error:
+            self.log("".join(traceback.format_exception(*self._told(error))))
+
+    def _told(self, error: BaseException) -> tuple[type[BaseException], BaseException, Any]:
+        """An exception as its process would tell it: from the script's first line on."""
+        trace = error.__traceback__
+        while trace is not None and not self.owns(trace.tb_frame.f_code.co_filename):
+            trace = trace.tb_next
+        return type(error), error, trace
 
     def _spawn_thread(self, name: str, function: Callable[[], object]) -> None:
         self.call_at(self._loop.now, name, function)
@@ -229,7 +236,7 @@ class Host:
             self.log(f"{end.code}\n")
             return 1
         except BaseException as error:
-            self.streams.sys.excepthook(type(error), error, error.__traceback__)
+            self.streams.sys.excepthook(*self._told(error))
             return -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
         return 0
 
