@@ -467,6 +467,30 @@ def tick():
     assert nodes.request("n0", "count")["count"] == 1
 
 
+def test_nothing_of_a_killed_node_goes_on(cluster):
+    nodes = cluster("""
+life = node.random.random()
+@node.every(1)
+def tick():
+    node.log(f"tick {life}")
+@node.on("init")
+def begin(message):
+    def work():
+        try:
+            node.sleep(2)
+        finally:
+            node.log(f"end {life}")
+    node.spawn(work)
+    threading.Timer(1.5, lambda: node.log(f"timer {life}")).start()
+""")
+    logged = []
+    nodes._cluster._show_stderr = logged.append
+    nodes.restart("n0")
+    nodes.advance(3.5)
+    assert [line.split()[1] for line in logged] == ["tick", "timer", "end", "tick", "tick"]
+    assert len({line.split()[2] for line in logged}) == 1
+
+
 def test_drop_next_loses_just_one_message(cluster):
     nodes = cluster(
         """

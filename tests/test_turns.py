@@ -226,7 +226,7 @@ def stuck(message):
         nodes.deliver("c9", "n0", "stuck")
     nodes.advance(0.5)
     clock = iter([0.0])
-    monkeypatch.setattr(turns.time, "monotonic", lambda: next(clock, 2 * turns.GRACE))
+    monkeypatch.setattr(turns.time, "monotonic", lambda: next(clock, 1000 * turns.GRACE))
     # The clock says at once that the time is up. What waits longer, waits for ever.
     closing = threading.Thread(target=nodes.close, daemon=True)
     closing.start()
