@@ -73,7 +73,11 @@ def test_the_command_line_sweeps_over_processes(capsys):
     assert main(["sweep", *FLAGS, "--seeds", "0..3"]) == 0
     output = capsys.readouterr().out
     assert "4 seeds: 4 valid" in output
-    assert "median" in output
+    rows = [line.split() for line in output.splitlines()]
+    assert ["figure", "min", "median", "p99", "max"] in rows
+    (operations,) = [row[1:] for row in rows if row[:1] == ["operations"]]
+    assert sorted(map(int, operations)) == list(map(int, operations))
+    assert len(operations) == 4
 
 
 def test_bad_seeds_are_refused_in_a_sentence(capsys):
