@@ -222,6 +222,13 @@ def test_a_missing_value_is_nil(file):
     assert read_history(path)[0].value is None
 
 
+def test_what_did_not_succeed_and_has_no_value_keeps_the_one_that_it_began_with(file):
+    began = "{:index 0, :time 1, :type :invoke, :process 0, :f :add, :value 7}"
+    for type, value in (("fail", 7), ("info", 7), ("ok", None)):
+        ended = f"{{:index 1, :time 1, :type :{type}, :process 0, :f :add, :value nil}}"
+        assert read_history(file("a.edn", f"{began}\n{ended}"))[1].value == value
+
+
 # Errors
 
 
@@ -244,6 +251,14 @@ REFUSED = {
     "busy process": (
         f"{ECHO}\n{ECHO_OK.replace(':ok', ':invoke')}",
         ", line 2: process 0 still does what it began at line 1: {:index 1",
+    ),
+    "time goes back": (
+        f"{ECHO}\n{ECHO_OK.replace(':time 2', ':time 0')}",
+        ", line 2: :time must not go back, but an earlier one is 1: {:index 1",
+    ),
+    "another f at the end": (
+        f"{ECHO}\n{ECHO_OK.replace(':f :echo', ':f :read')}",
+        ", line 2: process 0 ends :read, but what it began at line 1 is :echo: {:index 1",
     ),
     "nothing to complete": (ECHO_OK, ", line 1: process 0 ends what it never began: {:index 1"),
     "cut off gzip": (gzip.compress(ECHO.encode())[:-10], ": gzip says that it is damaged or cut"),

@@ -166,9 +166,8 @@ def _without(arguments: Sequence[str], *flags: str) -> list[str]:
 
 def check(arguments: Sequence[str]) -> int:
     """`check`: judge a recorded history."""
-    from workbench.history import read_history
+    from workbench.recorded import judge
     from workbench.summary import render
-    from workbench.test import check
     from workbench.workloads import WORKLOADS
 
     parser = Parser(
@@ -180,7 +179,7 @@ def check(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parsed = parser.parse_args(arguments)
     options = from_namespace(parsed)
-    results = check(read_history(parsed.path), options)
+    results = judge(parsed.path, options)
     if parsed.json:
         from workbench import edn
 

@@ -13,7 +13,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -162,7 +162,7 @@ def read_history(path: Path) -> History:
     The file has one operation a line, or all of them in one vector. Values come in the shapes of
     JSON (see edn.to_json), so that both notations give the same operations. Raises HistoryError.
     """
-    file = _history_in(path) if path.is_dir() else path
+    file = _file(path)
     reader = _Reader()
     try:
         operations = [reader.operation(*entry) for entry in _entries(_text(file))]
@@ -173,6 +173,22 @@ def read_history(path: Path) -> History:
     if not operations:
         raise HistoryError(f"{file} is empty; expected operations like {_EXAMPLE}")
     return History(operations)
+
+
+def refusal(path: Path, operation: Operation, problem: str, expected: str) -> HistoryError:
+    """The error that an operation of the history at `path` isn't what it should be.
+
+    It says where the operation is in the file, and quotes it.
+    """
+    file = _file(path)
+    entries = _entries(_text(file))
+    where, _, source = next(e for e in entries if e[1]["index"] == operation.index)
+    return HistoryError(f"{file}, {_Unreadable(where, problem, source, expected)}")
+
+
+def _file(path: Path) -> Path:
+    """The file itself, or the one in the folder of a test."""
+    return _history_in(path) if path.is_dir() else path
 
 
 def _history_in(folder: Path) -> Path:
@@ -201,9 +217,10 @@ def _text(file: Path) -> str:
 class _Unreadable(Exception):
     """What is wrong with an entry of the file, and where."""
 
-    def __init__(self, where: str, problem: str, source: str = "") -> None:
+    def __init__(self, where: str, problem: str, source: str = "", expected: str = "") -> None:
         evidence = f": {quote(source.strip(), 200)}" if source else ""
-        super().__init__(f"{where}: {problem}{evidence}\nExpected operations like {_EXAMPLE}")
+        expected = expected or f"operations like {_EXAMPLE}"
+        super().__init__(f"{where}: {problem}{evidence}\nExpected {expected}")
 
 
 def _entries(text: str) -> Iterator[tuple[str, Any, str]]:
@@ -241,20 +258,17 @@ class _Reader:
 
     def __init__(self) -> None:
         self._last_index = -1
-        self._running: dict[int | str, str] = {}  # process -> where it invoked something
+        self._last_time: int | None = None
+        # By process: where it invoked what.
+        self._running: dict[int | str, tuple[str, Operation]] = {}
 
     def operation(self, where: str, fields: Any, source: str) -> Operation:
         try:
             self._check_fields(fields)
-            self._check_sequence(where, fields)
+            operation = self._in_sequence(where, _operation(fields))
         except ValueError as problem:
             raise _Unreadable(where, str(problem), source) from None
-        index, time, type, process, f = (fields[name] for name in _REQUIRED)
-        value, error = edn.to_json(fields.get("value")), edn.to_json(fields.get("error"))
-        others = [name for name in fields if name not in _KNOWN]
-        extra = tuple((name, edn.to_json(fields[name])) for name in others)
-        final = bool(fields.get("final?"))
-        return Operation(index, time, type, process, f, value, error, final, extra)
+        return operation
 
     def _check_fields(self, fields: Any) -> None:
         if not isinstance(fields, dict):
@@ -270,18 +284,43 @@ class _Reader:
         if not isinstance(fields["f"], str):
             raise ValueError(":f must be a keyword")
 
-    def _check_sequence(self, where: str, fields: dict[str, Any]) -> None:
-        """Indices rise, and a process does one thing at a time."""
-        if fields["index"] <= self._last_index:
+    def _in_sequence(self, where: str, operation: Operation) -> Operation:
+        """The operation, if it can come next: indices rise, time doesn't go back, and a process
+        does one thing at a time.
+
+        What did not succeed, and has no value, has the value with which it was invoked.
+        """
+        if operation.index <= self._last_index:
             raise ValueError(f":index must rise, but an earlier one is {self._last_index}")
-        self._last_index = fields["index"]
-        process = fields["process"]
+        self._last_index = operation.index
+        if self._last_time is not None and operation.time < self._last_time:
+            raise ValueError(f":time must not go back, but an earlier one is {self._last_time}")
+        self._last_time = operation.time
+        process = operation.process
         if process == NEMESIS:
-            return
-        if fields["type"] == "invoke":
+            return operation
+        if operation.type == "invoke":
             if process in self._running:
-                busy = self._running[process]
+                busy, _ = self._running[process]
                 raise ValueError(f"process {process} still does what it began at {busy}")
-            self._running[process] = where
-        elif self._running.pop(process, None) is None:
+            self._running[process] = where, operation
+            return operation
+        if process not in self._running:
             raise ValueError(f"process {process} ends what it never began")
+        began, invocation = self._running.pop(process)
+        if operation.f != invocation.f:
+            raise ValueError(
+                f"process {process} ends :{operation.f},"
+                f" but what it began at {began} is :{invocation.f}"
+            )
+        if operation.type != "ok" and operation.value is None:
+            return replace(operation, value=invocation.value)
+        return operation
+
+
+def _operation(fields: dict[str, Any]) -> Operation:
+    index, time, type, process, f = (fields[name] for name in _REQUIRED)
+    value, error = edn.to_json(fields.get("value")), edn.to_json(fields.get("error"))
+    others = [name for name in fields if name not in _KNOWN]
+    extra = tuple((name, edn.to_json(fields[name])) for name in others)
+    return Operation(index, time, type, process, f, value, error, bool(fields.get("final?")), extra)

@@ -35,6 +35,7 @@ VERDICTS = {
 }
 VERDICT_STYLES = {True: "bold green", False: "bold red", "unknown": "bold yellow"}
 
+WHY = 400  # characters of a reason
 SHOWN = 20  # of a list of values, before it says how many more there are
 PLAIN_WIDTH = 200  # columns, where there is no terminal
 
@@ -233,7 +234,8 @@ def reasons(results: Results) -> list[str]:
             continue
         kinds = part.get("by-f") or {}
         without = [_word(f) for f, stats in kinds.items() if not stats["ok-count"]]
-        found.append(f"{name} (no {' and no '.join(without)} succeeded)" if without else name)
+        why = f"no {' and no '.join(without)} succeeded" if without else part.get("error")
+        found.append(f"{name} ({quote(str(why), WHY)})" if why else name)
     return found
 
 
@@ -262,7 +264,7 @@ def render(
     if "error" in results:
         console.print(Text(str(results["error"])), soft_wrap=True)
     elif found := reasons(results):
-        console.print(Text(f"Not valid: {', '.join(found)}"))
+        console.print(Text(f"Not valid: {', '.join(found)}"), soft_wrap=True)
     aims = [row for row in table if row.reached is not None]
     if missed := [row.figure for row in aims if not row.reached]:
         console.print(Text(f"Targets missed: {', '.join(missed)}", "yellow"))

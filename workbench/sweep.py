@@ -36,7 +36,7 @@ from workbench.exits import ROOT
 from workbench.interrupts import handled
 from workbench.options import Options
 from workbench.runner import simulate
-from workbench.summary import WRITTEN, figures, number
+from workbench.summary import WRITTEN, figures, number, reasons
 from workbench.values import quantile
 
 FAILING_SHOWN = 10
@@ -61,6 +61,8 @@ def run_seed(options: Options) -> Outcome:
     named = {f.name: f for f in figures(results)}
     values = {name: f.value for name, f in named.items() if f.value is not None}
     reason = str(results.get("error", "")).split("\n")[0]
+    if not reason and results["valid?"] == "unknown":
+        reason = "; ".join(reasons(results))
     if not reason and results["valid?"] is not True:
         reason = "; ".join(f"{f.name}: {f.remark}" for f in named.values() if f.value and f.remark)
     return Outcome(options.seed, results["valid?"], values, reason)

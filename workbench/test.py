@@ -9,16 +9,17 @@ judge the history.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from workbench import services
 from workbench.checkers import availability, stats
-from workbench.checkers.verdict import UNKNOWN, merge_valid
+from workbench.checkers.verdict import UNKNOWN, merge_valid, warning
 from workbench.client import Answers, Client, Outcome
 from workbench.cluster import Cluster, stream
-from workbench.edn import Keyword
 from workbench.errors import NodeError, UsageError
 from workbench.history import History
 from workbench.load import Load
@@ -36,6 +37,7 @@ INIT_TIMEOUT = 10.0  # seconds
 RECOVERY = 10.0  # seconds between the healing and the final operations
 
 Results = dict[str, Any]
+Checker = Callable[[History, Options], Results]
 
 
 class Test:
@@ -123,9 +125,9 @@ class Test:
     def judge(self) -> Results:
         """The results of what has been recorded."""
         recorder = self.recorder
-        results = check(History(recorder.operations), self.options)
-        if recorder.invocations:  # what came before that is told by the error that ended the test
-            _warn(results, self.oddities.warnings(), self.options)
+        # What came before the first operation is told by the error that ended the test.
+        warnings = self.oddities.warnings() if recorder.invocations else []
+        results = check(History(recorder.operations), self.options, warnings)
         net = recorder.journal.totals(recorder.invocations)
         return {**results, "net": net}
 
@@ -228,45 +230,50 @@ class Test:
         self.loop.stop()
 
 
-def check(history: History, options: Options) -> Results:
+def check(history: History, options: Options, warnings: Sequence[Results] = ()) -> Results:
     """Judge a history: the workload's checker, availability and statistics, and all together.
 
-    What Maelstrom lets pass comes as `warnings`, which only count if the options are strict.
+    What Maelstrom lets pass comes as `warnings`, after those given; they only count if the options
+    are strict. A part that is "unknown" says why, as its `error`.
     """
     workload = WORKLOADS[options.workload]
     results: Results = {
-        "stats": stats.check(history, options),
-        "availability": availability.check(history, options),
-        "workload": _checked(workload, history, options),
+        "stats": _checked("stats", stats.check, history, options),
+        "availability": _checked("availability", availability.check, history, options),
+        "workload": _checked(workload.name, workload.check, history, options),
     }
     results["valid?"] = merge_valid(part["valid?"] for part in results.values())
-    if "error" not in results["workload"]:
-        _warn(results, _warnings(workload, history, options), options)
+    if found := [*warnings, *_warnings(workload, history, options)]:
+        results["warnings"] = found
+        if options.strict:
+            results["valid?"] = False
     return results
 
 
-def _warn(results: Results, warnings: list[dict[str, Any]], options: Options) -> None:
-    """Put warnings among the results, and let them count if the options are strict."""
-    if warnings:
-        results["warnings"] = [*results.get("warnings", ()), *warnings]
-        if options.strict:
-            results["valid?"] = False
-
-
-def _checked(workload: type[Workload], history: History, options: Options) -> Results:
-    """The workload's verdict; "unknown", and why, for a history that its checker can't judge."""
+def _checked(name: str, checker: Checker, history: History, options: Options) -> Results:
+    """A checker's verdict; "unknown", and why, for a history that it can't judge."""
     try:
-        return workload.check(history, options)
+        return checker(history, options)
     except UsageError:
         raise
     except Exception as error:
-        return {"valid?": UNKNOWN, "error": f"the checker failed: {error!r}"}
+        return {"valid?": UNKNOWN, "error": _mistake(f"the checker of {name} broke off", error)}
 
 
-def _warnings(workload: type[Workload], history: History, options: Options) -> list[dict[str, Any]]:
+def _warnings(workload: type[Workload], history: History, options: Options) -> list[Results]:
     """What Maelstrom lets pass; for a history with which the search for it fails, that it did."""
     try:
         return workload.warnings(history, options)
     except Exception as error:
-        text = f"the search for what Maelstrom lets pass failed: {error!r}"
-        return [{"kind": Keyword("unsearched"), "text": text, "count": 1, "first": {}}]
+        text = _mistake("the search for what Maelstrom lets pass broke off", error)
+        return [warning("unsearched", text, [{}])]
+
+
+def _mistake(what: str, error: Exception) -> str:
+    """What broke off, whose mistake it was, and what helps to mend it."""
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    place = f"{Path(frame.f_code.co_filename).name}, line {line}"
+    return (
+        f"{what}, which is a mistake of the workbench, not of the node"
+        f" ({type(error).__name__} in {place}: {error})"
+    )

@@ -11,8 +11,7 @@ from typing import Any
 
 from workbench.checkers import linearizability
 from workbench.checkers.linearizability import IMPOSSIBLE, Call, Configuration, Result
-from workbench.checkers.verdict import UNKNOWN, merge_valid
-from workbench.edn import Keyword
+from workbench.checkers.verdict import UNKNOWN, merge_valid, warning
 from workbench.history import History, Operation, as_map
 from workbench.options import Options
 from workbench.values import identity, order
@@ -33,11 +32,15 @@ def check(history: History, options: Options) -> dict[str, Any]:
             "timeline": {"valid?": True},
             "valid?": valid,
         }
-    return {
+    merged = {
         "valid?": merge_valid(result["valid?"] for result in results.values()),
         "results": results,
         "failures": [key for key, result in results.items() if result["valid?"] is False],
     }
+    if merged["valid?"] == UNKNOWN:
+        undecided = {key: result["linearizable"].get("error") for key, result in results.items()}
+        merged["error"] = "; ".join(f"key {key}: {why}" for key, why in undecided.items() if why)
+    return merged
 
 
 def _by_key(history: History) -> list[tuple[Any, list[Pair]]]:
@@ -119,12 +122,11 @@ def _contradiction(call: Call, value: Any) -> str:
 def warnings(history: History, options: Options) -> list[dict[str, Any]]:
     """What Knossos lets pass: reads that answer null, which it takes for any value."""
     null_reads = [
-        operation
+        {"op": as_map(operation)}
         for operation in history.client_operations()
         if operation.type == "ok" and operation.f == "read" and operation.value[1] is None
     ]
     if not null_reads:
         return []
     text = "a read answered null instead of error 20 or a value: the verdict says nothing about it"
-    first = {"op": as_map(null_reads[0])}
-    return [{"kind": Keyword("null-read"), "text": text, "count": len(null_reads), "first": first}]
+    return [warning("null-read", text, null_reads)]

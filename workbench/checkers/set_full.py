@@ -13,7 +13,7 @@ with once a read has shown it and a read has missed it, which few take long to d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,11 +100,21 @@ def check(history: History, options: Options) -> dict[str, Any]:
         "duplicated-count": 0,
         "duplicated": {},
     }
+    if result["valid?"] == UNKNOWN:
+        result["error"] = _nothing_proved(elements, reads)
     if stable:
         result["stable-latencies"] = quantiles([element.stable_latency for element in stable])
     if lost:
         result["lost-latencies"] = quantiles([element.lost_latency for element in lost])
     return result
+
+
+def _nothing_proved(elements: Mapping[Any, Element], reads: Sequence[Read]) -> str:
+    if not elements:
+        return "no value was added, so there was none to be read"
+    if not reads:
+        return "no read succeeded, so nobody knows what became of the values"
+    return "no read shows any of the values that were added"
 
 
 def _gather(history: History) -> tuple[dict[Any, Element], list[Read]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from workbench.checkers.verdict import merge_valid
+from workbench.checkers.verdict import UNKNOWN, merge_valid
 from workbench.history import History
 from workbench.options import Options
 
@@ -14,15 +14,21 @@ EXEMPT = ("crash", "debug-topic-partitions")
 
 
 def check(history: History, options: Options) -> dict[str, Any]:
-    """Jepsen's stats checker: valid if some operation of every kind succeeded."""
+    """Jepsen's stats checker: valid if some operation of every kind succeeded.
+
+    Unlike there, it is "unknown" if there was no operation: that proves nothing.
+    """
     by_f: dict[str, Counter[str]] = {}
     for operation in history.client_operations():
         if operation.type != "invoke":
             by_f.setdefault(operation.f, Counter())[operation.type] += 1
     results = {f: _counts(by_f[f]) for f in sorted(by_f)}
     overall = _counts(sum(by_f.values(), Counter()))
-    valid = merge_valid(part["valid?"] for f, part in results.items() if f not in EXEMPT)
-    return {**overall, "valid?": valid, "by-f": results}
+    verdicts = [part["valid?"] for f, part in results.items() if f not in EXEMPT]
+    if not verdicts:
+        error = "no operation ended, so the run proves nothing"
+        return {**overall, "valid?": UNKNOWN, "by-f": results, "error": error}
+    return {**overall, "valid?": merge_valid(verdicts), "by-f": results}
 
 
 def _counts(types: Counter[str]) -> dict[str, Any]:

@@ -24,8 +24,11 @@ Case = dict[str, Any]
 Anomalies = dict[str, Any]  # type -> list of cases
 Explain = Callable[[int, int, int, tuple[str, str]], Step]
 
-# Of these nobody can say that the history is wrong, nor that it is right.
-UNDECIDED = frozenset({"empty-transaction-graph"})
+# Of these nobody can say that the history is wrong, nor that it is right; and why.
+UNDECIDED = {
+    "empty-transaction-graph": "no transaction is known to depend on another:"
+    " none that succeeded shows or replaces what another wrote"
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def comparable(value: Any) -> Any:
 def parse(operation: Operation) -> Transaction:
     parts = (
         MicroOperation(part[0], comparable(part[1]), comparable(part[2]), part)
-        for part in operation.value
+        for part in operation.value or ()
     )
     return Transaction(operation, tuple(parts))
 
@@ -229,6 +232,7 @@ def verdict(anomalies: Anomalies, consistency_models: Sequence[str]) -> Case:
         "anomalies": {name: anomalies[name] for name in reported},
         "not": frozenset(map(Keyword, weakest)),
         "also-not": frozenset(map(Keyword, stronger)),
+        **({} if bad else {"error": "; ".join(UNDECIDED[name] for name in undecided)}),
     }
 
 

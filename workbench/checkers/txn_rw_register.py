@@ -36,7 +36,7 @@ from workbench.checkers.transactions import (
     verdict,
     writers,
 )
-from workbench.checkers.verdict import UNKNOWN
+from workbench.checkers.verdict import UNKNOWN, warning
 from workbench.edn import Keyword
 from workbench.history import History, as_map
 from workbench.options import Options
@@ -235,5 +235,5 @@ def warnings(history: History, options: Options) -> list[Case]:
         history, options, lambda part: [] if part.value is None else [part.value]
     )
     if suspicions := suspected_g0.cases(Transactions(history), options):
-        found.append(txn_warnings.warning("suspicious-G0", suspected_g0.TEXT, suspicions))
+        found.append(warning("suspicious-G0", suspected_g0.TEXT, suspicions))
     return found

@@ -30,7 +30,7 @@ from workbench.checkers.transactions import (
     comparable,
     writers,
 )
-from workbench.edn import Keyword
+from workbench.checkers.verdict import warning
 from workbench.history import History, Operation, as_map
 from workbench.options import Options
 
@@ -64,10 +64,6 @@ def warnings(history: History, options: Options, seen: Seen) -> list[dict[str, A
     return [warning(kind, TEXTS[kind], found) for kind, found in cases.items() if found]
 
 
-def warning(kind: str, text: str, cases: list[Case]) -> Case:
-    return {"kind": Keyword(kind), "text": text, "count": len(cases), "first": cases[0]}
-
-
 def node_of(operation: Operation, options: Options) -> str:
     """The node that a client talks to: worker i (of the workers, by process) to node i mod n."""
     worker = int(operation.process) % options.concurrency
@@ -81,7 +77,7 @@ def _mismatches(transactions: Transactions) -> Iterator[Case]:
     for transaction in transactions.ok:
         request = transactions.history.invocation(transaction.operation)
         answer = transaction.operation
-        if request and [*map(_asked, request.value)] != [*map(_asked, answer.value)]:
+        if request and [*map(_asked, request.value)] != [*map(_asked, answer.value or ())]:
             yield {"request": request.value, "op": as_map(answer)}
 
 

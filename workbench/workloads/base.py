@@ -14,13 +14,14 @@ the client (client.py), so that a workload only says what a success looks like.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar
 
 from workbench.history import History, Operation
 from workbench.options import Options
+from workbench.shapes import OneOf, mismatch
 
 Body = dict[str, Any]
 Conversation = Generator[Body, Body, Any]
@@ -90,10 +91,24 @@ class ClientSession(ABC):
         """Yield request bodies, receive answer bodies, return the value of the `ok` operation."""
 
 
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The shapes (see shapes.py) of an operation's `value`: when it is invoked, and when it is ok.
+
+    One that ends as `fail` or `info` keeps the value with which it was invoked, or shows as much
+    as it knows of the answer.
+    """
+
+    asked: Any = None
+    answered: Any = None
+
+
 class Workload(ABC):
     """One workload. `random` is the load's own stream of randomness."""
 
     name: ClassVar[str]
+    # What its histories consist of: the operations by their `f`.
+    operations: ClassVar[Mapping[str, Values]]
     # Request type -> (answer type, {field: shape}); see client.py for shapes.
     answers: ClassVar[dict[str, tuple[str, dict[str, Any]]]]
     # Operations that are safe to repeat: a time-out is a `fail`, not an `info`.
@@ -129,6 +144,23 @@ class Workload(ABC):
     @abstractmethod
     def check(history: History, options: Options) -> dict[str, Any]:
         """The verdict: a dict with Maelstrom's keys; `valid?` is True, False or "unknown"."""
+
+    @classmethod
+    def misfit(cls, operation: Operation) -> str:
+        """Why a client's operation can't be one of this workload, in a few words; "" if it can."""
+        values = cls.operations.get(operation.f)
+        if values is None:
+            known = ", ".join(f":{f}" for f in cls.operations)
+            return f"{cls.name} has no operation :{operation.f}, only {known}"
+        shapes = {"invoke": values.asked, "ok": values.answered}
+        shape = shapes.get(operation.type, OneOf(values.asked, values.answered))
+        problem = mismatch(operation.value, shape, "the :value")
+        return f"{problem} (of an :{operation.type} of :{operation.f})" if problem else ""
+
+    @staticmethod
+    def has_final_phase(history: History) -> bool:
+        """Does a history go on to the workload's final phase? True for a workload without one."""
+        return True
 
     @staticmethod
     def warnings(history: History, options: Options) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any
 from workbench.checkers import set_full
 from workbench.history import History
 from workbench.options import Options
+from workbench.shapes import OneOf
 from workbench.workloads.base import (
     ClientSession,
     Conversation,
@@ -20,6 +21,7 @@ from workbench.workloads.base import (
     Invocation,
     OncePerWorker,
     OperationGenerator,
+    Values,
     Workload,
 )
 from workbench.workloads.topology import TOPOLOGIES, Topology
@@ -36,6 +38,10 @@ class Session(ClientSession):
 
 class BroadcastWorkload(Workload):
     name = "broadcast"
+    operations = {
+        "broadcast": Values(asked=Any, answered=Any),
+        "read": Values(answered=OneOf([Any], None)),
+    }
     answers = {
         "topology": ("topology_ok", {}),
         "broadcast": ("broadcast_ok", {}),
@@ -65,6 +71,10 @@ class BroadcastWorkload(Workload):
 
     def session(self, node: str) -> ClientSession:
         return Session()
+
+    @staticmethod
+    def has_final_phase(history: History) -> bool:
+        return any(operation.final for operation in history)
 
     @staticmethod
     def check(history: History, options: Options) -> dict[str, Any]:

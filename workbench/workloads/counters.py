@@ -14,6 +14,7 @@ from workbench.workloads.base import (
     Invocation,
     OncePerWorker,
     OperationGenerator,
+    Values,
     Workload,
 )
 
@@ -29,6 +30,7 @@ class Session(ClientSession):
 
 class PNCounterWorkload(Workload):
     name = "pn-counter"
+    operations = {"add": Values(asked=int, answered=int), "read": Values(answered=int)}
     answers = {"add": ("add_ok", {}), "read": ("read_ok", {"value": int})}
     idempotent = frozenset({"read"})
     least = -5
@@ -49,6 +51,10 @@ class PNCounterWorkload(Workload):
 
     def session(self, node: str) -> ClientSession:
         return Session()
+
+    @staticmethod
+    def has_final_phase(history: History) -> bool:
+        return any(operation.final for operation in history)
 
     @staticmethod
     def check(history: History, options: Options) -> dict[str, Any]:

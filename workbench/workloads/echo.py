@@ -14,6 +14,7 @@ from workbench.workloads.base import (
     Forever,
     Invocation,
     OperationGenerator,
+    Values,
     Workload,
 )
 
@@ -27,6 +28,7 @@ class Session(ClientSession):
 
 class EchoWorkload(Workload):
     name = "echo"
+    operations = {"echo": Values(asked=Any, answered={str: Any})}
     answers = {"echo": ("echo_ok", {"echo": Any})}
 
     def generator(self) -> OperationGenerator:

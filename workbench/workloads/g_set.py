@@ -8,6 +8,7 @@ from typing import Any
 from workbench.checkers import set_full
 from workbench.history import History
 from workbench.options import Options
+from workbench.shapes import OneOf
 from workbench.workloads.base import (
     ClientSession,
     Conversation,
@@ -15,6 +16,7 @@ from workbench.workloads.base import (
     Invocation,
     OncePerWorker,
     OperationGenerator,
+    Values,
     Workload,
 )
 
@@ -30,6 +32,10 @@ class Session(ClientSession):
 
 class GSetWorkload(Workload):
     name = "g-set"
+    operations = {
+        "add": Values(asked=Any, answered=Any),
+        "read": Values(answered=OneOf([Any], None)),
+    }
     answers = {"add": ("add_ok", {}), "read": ("read_ok", {"value": [Any]})}
     idempotent = frozenset({"read"})
 
@@ -49,6 +55,11 @@ class GSetWorkload(Workload):
 
     def session(self, node: str) -> ClientSession:
         return Session()
+
+    @staticmethod
+    def has_final_phase(history: History) -> bool:
+        """Final reads aren't marked, so a read after the last add has to do."""
+        return [invocation.f for invocation, _ in history.pairs()][-1:] != ["add"]
 
     @staticmethod
     def check(history: History, options: Options) -> dict[str, Any]:

@@ -25,12 +25,14 @@ from workbench.edn import Keyword
 from workbench.history import History, Operation
 from workbench.loop import NANOS
 from workbench.options import Options
+from workbench.shapes import OneOf
 from workbench.workloads.base import (
     ClientSession,
     Conversation,
     Invocation,
     OperationGenerator,
     SessionCrash,
+    Values,
     Workload,
 )
 
@@ -42,6 +44,10 @@ FINAL_POLL_INTERVAL = 0.2  # seconds, on average
 
 SEND, POLL = Keyword("send"), Keyword("poll")
 SEEK_TO_BEGINNING = ("seek-to-beginning?", True)
+
+# The shapes of micro-operations, as they are asked for and as they are done.
+SENDING, SENT = ("send", str, Any), ("send", str, (OneOf(int, None), Any))
+POLLING, POLLED = ("poll",), ("poll", {str: OneOf([(int, Any)], None)})
 
 Offsets = dict[str, int]
 
@@ -244,6 +250,16 @@ class Session(ClientSession):
 
 class KafkaWorkload(Workload):
     name = "kafka"
+    operations = {
+        "send": Values(asked=[SENDING], answered=[SENT]),
+        "poll": Values(asked=[POLLING], answered=[POLLED]),
+        "assign": Values(asked=[str], answered=[str]),
+        "crash": Values(),
+        # Jepsen's, which Maelstrom leaves out.
+        "txn": Values(asked=[OneOf(SENDING, POLLING)], answered=[OneOf(SENT, POLLED)]),
+        "subscribe": Values(asked=[str], answered=[str]),
+        "debug-topic-partitions": Values(asked=Any, answered=Any),
+    }
     answers = {
         "send": ("send_ok", {"offset": int}),
         "poll": ("poll_ok", {"msgs": {str: [(int, Any)]}}),
@@ -265,6 +281,13 @@ class KafkaWorkload(Workload):
 
     def session(self, node: str) -> ClientSession:
         return Session()
+
+    @staticmethod
+    def has_final_phase(history: History) -> bool:
+        """There is none if no send was acknowledged."""
+        return any(SEEK_TO_BEGINNING in operation.extra for operation in history) or not any(
+            operation.f == "send" and operation.type == "ok" for operation in history
+        )
 
     @staticmethod
     def check(history: History, options: Options) -> dict[str, Any]:

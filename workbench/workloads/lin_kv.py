@@ -21,6 +21,7 @@ from workbench.workloads.base import (
     Conversation,
     Invocation,
     OperationGenerator,
+    Values,
     Workload,
 )
 
@@ -74,6 +75,11 @@ class Session(ClientSession):
 
 class LinKVWorkload(Workload):
     name = "lin-kv"
+    operations = {
+        "read": Values(asked=(Any, None), answered=(Any, Any)),
+        "write": Values(asked=(Any, Any), answered=(Any, Any)),
+        "cas": Values(asked=(Any, (Any, Any)), answered=(Any, (Any, Any))),
+    }
     answers = {
         "read": ("read_ok", {"value": Any}),
         "write": ("write_ok", {}),

@@ -7,14 +7,18 @@ from typing import Any
 from workbench.history import History
 from workbench.options import Options
 from workbench.shapes import OneOf
+from workbench.workloads.base import Values
 from workbench.workloads.transactions import TransactionWorkload
 
-MICRO_OPERATION = OneOf(("r", Any, [Any]), ("append", Any, Any))
+# Micro-operations, as they are asked for and as they are done.
+ASKED = OneOf(("r", Any, None), ("append", Any, Any))
+DONE = OneOf(("r", Any, [Any]), ("append", Any, Any))
 
 
 class TxnListAppendWorkload(TransactionWorkload):
     name = "txn-list-append"
-    answers = {"txn": ("txn_ok", {"txn": [MICRO_OPERATION]})}
+    operations = {"txn": Values(asked=[ASKED], answered=[DONE])}
+    answers = {"txn": ("txn_ok", {"txn": [DONE]})}
     write = "append"
 
     @staticmethod

@@ -7,12 +7,18 @@ from typing import Any
 from workbench.history import History
 from workbench.options import Options
 from workbench.shapes import OneOf
+from workbench.workloads.base import Values
 from workbench.workloads.transactions import TransactionWorkload
+
+# Micro-operations, as they are asked for and as they are done.
+ASKED = OneOf(("r", Any, None), ("w", Any, Any))
+DONE = OneOf(("r", Any, Any), ("w", Any, Any))
 
 
 class TxnRwRegisterWorkload(TransactionWorkload):
     name = "txn-rw-register"
-    answers = {"txn": ("txn_ok", {"txn": [OneOf(("r", Any, Any), ("w", Any, Any))]})}
+    operations = {"txn": Values(asked=[ASKED], answered=OneOf([DONE], None))}
+    answers = {"txn": ("txn_ok", {"txn": [DONE]})}
     write = "w"
 
     @staticmethod

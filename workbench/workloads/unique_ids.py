@@ -13,6 +13,7 @@ from workbench.workloads.base import (
     Forever,
     Invocation,
     OperationGenerator,
+    Values,
     Workload,
 )
 
@@ -25,6 +26,7 @@ class Session(ClientSession):
 
 class UniqueIdsWorkload(Workload):
     name = "unique-ids"
+    operations = {"generate": Values(answered=Any)}
     answers = {"generate": ("generate_ok", {"id": Any})}
     reusable_clients = True
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from workbench.checkers.kafka.facts import Completion, Facts, Log, gather, plain
-from workbench.edn import Keyword
+from workbench.checkers.verdict import warning
 from workbench.history import History, as_map
 from workbench.options import Options
 
@@ -37,11 +37,7 @@ def warnings(history: History, options: Options) -> list[dict[str, Any]]:
         for kind, case in _follow(facts, completions):
             cases[kind].append(case)
     cases["phantom"] += [{"text": phantom} for phantom in phantoms(facts)]
-    return [
-        {"kind": Keyword(kind), "text": TEXTS[kind], "count": len(found), "first": found[0]}
-        for kind, found in cases.items()
-        if found
-    ]
+    return [warning(kind, TEXTS[kind], found) for kind, found in cases.items() if found]
 
 
 def phantoms(facts: Facts) -> Iterator[str]:
