@@ -64,7 +64,9 @@ def test_an_exhausted_budget_makes_the_verdict_unknown(monkeypatch):
     monkeypatch.setattr(lin_kv, "BUDGET", 1)
     result = check(*write(0, 8), *read(0, 8))
     assert (result["valid?"], result["failures"]) == ("unknown", [])
-    assert "gave up after 1 configurations" in result["results"][0]["linearizable"]["error"]
+    why = "too many concurrent operations: gave up after 1 configurations, at operation 1"
+    assert result["results"][0]["linearizable"]["error"] == why
+    assert result["error"] == f"key 0: {why}"
 
 
 def test_reads_of_null_pass_but_are_a_warning():
@@ -88,6 +90,7 @@ def test_agreement_with_maelstrom(case):
     for key, expected in theirs["results"].items():
         found = ours["results"][key]
         assert found["valid?"] == expected["valid?"]
+        assert found["timeline"] == expected["timeline"]
         found, expected = found["linearizable"], expected["linearizable"]
         assert found.keys() == expected.keys()
         for name in ("valid?", "op", "previous-ok", "last-op"):

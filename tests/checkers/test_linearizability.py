@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations, permutations
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -180,7 +181,54 @@ def overlapping(seen):
 
 def test_many_operations_at_once():
     assert costs_at_most(40, overlapping(3)) is True
-    assert costs_at_most(5_000, overlapping(7)) is False
+    assert costs_at_most(40, overlapping(7)) is False
+
+
+def begun_and_ended(*operations):
+    """Operations that begin one after the other, and then end in that order."""
+    ends = [
+        f"{n} ok" + (f" {o.split()[-1]}" if "read" in o else "") for n, o in enumerate(operations)
+    ]
+    begins = [f"{n} {'read' if 'read' in o else o}" for n, o in enumerate(operations)]
+    return [*begins, *ends]
+
+
+def read_after(*values):
+    return [line for value in values for line in ("99 read", f"99 ok {value}")]
+
+
+WRONG_AFTER = {"a value that nobody wrote": (99,), "a value that comes back": (3, 4, 3)}
+
+
+@pytest.mark.parametrize("reads", WRONG_AFTER.values(), ids=WRONG_AFTER)
+def test_concurrent_writes_cost_no_more_than_their_square(reads):
+    for count in (10, 20, 40):
+        lines = begun_and_ended(*(f"write {n}" for n in range(count)))
+        assert costs_at_most(2 * count**2, lines + read_after(*reads)) is False
+
+
+def test_a_value_that_nobody_wrote_is_found_however_much_goes_on():
+    both = [f"{f} {n}" for n in range(20) for f in ("write", "read")]
+    tangled = [f"cas {n} {n * 3 % 20}" for n in range(20)] + [f"write {n}" for n in range(20)]
+    for operations in (both, tangled):
+        lines = begun_and_ended(*operations) + read_after(99)
+        result = check(history(*lines).pairs(), budget=3_000)
+        assert result.valid is False
+        assert result.call.argument == 99
+
+
+def test_a_value_that_nobody_wrote_is_found_beyond_what_the_budget_reaches():
+    lines = begun_and_ended(*(f"{f} {n}" for n in range(20) for f in ("write", "read")))
+    result = check(history(*lines, *read_after(0, 1, 0, 99)).pairs(), budget=100)
+    assert (result.valid, result.call.argument) == (False, 99)
+
+
+def test_a_register_holds_nil_before_anything_is_written():
+    cas = [
+        Operation(0, 0, "invoke", 0, "cas", [None, 1]),
+        Operation(1, 1, "ok", 0, "cas", [None, 1]),
+    ]
+    assert check(History(cas).pairs()).valid is True
 
 
 def test_of_two_ways_to_explain_something_the_one_that_uses_less_is_enough():
@@ -271,3 +319,39 @@ def histories(draw):
 def test_the_search_agrees_with_trying_every_order(recorded):
     pairs = list(recorded.pairs())
     assert check(pairs, budget=None).valid is explained(pairs)
+
+
+def random_history(random):
+    """Up to six operations of four clients, half of which have no certain outcome."""
+    lines, running, processes, left = [], {}, [0, 1, 2, 3], random.randint(2, 6)
+    while left or running:
+        client = random.choice(sorted(running)) if not left else random.randrange(4)
+        process = processes[client]
+        if client not in running:
+            call = random.choice(["read", "write {}", "write {}", "cas {} {}"])
+            running[client] = call.format(random.randrange(3), random.randrange(3))
+            lines.append(f"{process} {running[client]}")
+            left -= 1
+            continue
+        is_read = running.pop(client) == "read"
+        if random.random() < (0.1 if is_read else 0.5):
+            processes[client] += 4
+            lines.append(f"{process} info")
+        else:
+            lines.append(f"{process} ok" + (f" {random.randrange(3)}" if is_read else ""))
+    return history(*lines)
+
+
+def test_it_agrees_on_some_thousand_histories_and_on_where_they_go_wrong():
+    random, wrong = Random(0), 0
+    for _ in range(3_000):
+        operations = list(random_history(random))
+        pairs = list(History(operations).pairs())
+        result = check(pairs)
+        assert result.valid is explained(pairs), operations
+        if not result.valid:
+            wrong += 1
+            bad = result.call.completion.index
+            assert not explained(list(History(operations[: bad + 1]).pairs())), operations
+            assert explained(list(History(operations[:bad]).pairs())), operations
+    assert 500 < wrong < 2_500

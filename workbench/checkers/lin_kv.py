@@ -16,8 +16,7 @@ from workbench.history import History, Operation, as_map
 from workbench.options import Options
 from workbench.values import identity, order
 
-BUDGET = 1_000_000  # configurations looked at for each key; some seconds
-SHOWN = 10  # configurations
+BUDGET = 300_000  # configurations looked at for each key; some seconds
 Pair = tuple[Operation, Operation | None]
 
 
@@ -63,7 +62,7 @@ def _on_register(operation: Operation) -> Operation:
 
 
 def _as_map(result: Result) -> dict[str, Any]:
-    configurations = result.configurations[:SHOWN]
+    configurations = result.configurations
     shown: dict[str, Any] = {
         "valid?": UNKNOWN if result.valid is None else result.valid,
         "configs": [_configuration(configuration) for configuration in configurations],
@@ -76,8 +75,8 @@ def _as_map(result: Result) -> dict[str, Any]:
     shown["op"] = _completion(result.call)
     if result.valid is None:
         shown["error"] = (
-            f"gave up after {BUDGET:,} configurations: too many operations are"
-            " open or of unknown outcome"
+            f"too many concurrent operations: gave up after {BUDGET:,} configurations,"
+            f" at operation {shown['op']['index']}"
         )
     else:
         shown["final-paths"] = [
