@@ -215,6 +215,12 @@ def test_a_message_that_polls_leave_out_is_lost():
     }
 
 
+def test_a_key_that_was_polled_in_vain_hides_no_lost_write_of_another():
+    lost = [good_sends("b", 2), poll(0, {"b": [[1, 2]]})]
+    for empty in ([poll(0, {"a": []})], [good_sends("a", 1), unknown_poll(0, {"a": [[0, 1]]})]):
+        assert [case["key"] for case in check(*empty, *lost)["lost-write"]["errs"]] == ["b"]
+
+
 def test_messages_after_the_last_one_polled_are_unseen_but_not_lost():
     result = check(good_sends("k", 3), good_poll(0, "k", 1))
     assert result["error-types"] == ["unseen"]
@@ -309,6 +315,17 @@ def test_polls_of_the_future_that_overlap_are_one_cycle():
     )
     assert overlapping["G1c-realtime"]["count"] == 1
     assert apart["G1c-realtime"]["count"] == 2
+
+
+def test_a_poll_while_what_another_had_shown_is_being_sent_is_a_cycle_of_its_own():
+    result = check(
+        poll(0, {"k": [[0, 1]]}),
+        [invoke(1, "send", [["send", "k", 1]])],
+        poll(0, {"k": [[1, 2]]}),
+        [ok(1, [["send", "k", [0, 1]]])],
+        send(1, "k", 2, 1),
+    )
+    assert result["G1c-realtime"]["count"] == 2
 
 
 def test_a_message_that_nobody_sent_leaves_the_verdict_open():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise, product
+from random import Random
 
 import networkx as nx
 import pytest
@@ -195,6 +196,20 @@ def test_no_class_of_cycles_is_overlooked(made):
         if "G1c" in covered:
             there = {name for name in there if not name.startswith("G-nonadjacent-item")}
         assert there <= covered
+
+
+def test_there_is_one_example_of_each_class_and_none_that_others_imply():
+    """With several relations for a pair; without time, by which a cycle may have two names."""
+    random, several = Random(0), 0
+    relations = [WW, WR, RW, WW | WR, WR | RW, WW | RW, WW | WR | RW]
+    for _ in range(600):
+        edges = [(random.randrange(6), random.randrange(6)) for _ in range(random.randint(2, 14))]
+        for classes in found(graph(*((a, b, random.choice(relations)) for a, b in edges))):
+            several += len(classes) > 1
+            for number, name in enumerate(classes):
+                others = classes[:number] + classes[number + 1 :]
+                assert name not in set().union(*map(models.implied_anomalies, others)), classes
+    assert several > 50
 
 
 def compositions(made, nodes, rule):

@@ -70,6 +70,9 @@ def test_dirty_update_a_successful_append_follows_one_that_failed():
 
 def test_duplicate_elements_an_append_that_happened_twice():
     assert anomalies(history("a x 1", "r x [1 1]"), RU) == ["duplicate-elements"]
+    twice = history("a x 1, a x 2, a x 3", "r x [1 2 1 3 3 3]")
+    [case] = judge(twice, RU)["anomalies"]["duplicate-elements"]
+    assert case["duplicates"] == {1: 2, 3: 3}
     assert anomalies(history("a x 1", "a x 2", "r x [1 2]"), RU) == []
 
 

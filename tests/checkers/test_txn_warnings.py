@@ -72,6 +72,18 @@ def test_a_node_is_not_silent_if_there_was_nothing_to_show():
     assert kinds(history("r x -", "w x 1", "r y -")) == []
 
 
+def test_a_write_that_failed_was_not_acknowledged():
+    assert kinds(history("fail: w x 1", "r x -")) == []
+    assert kinds(history("info: w x 1", "r x -")) == []
+    assert kinds(history("w x 1", "r x -")) == ["silent"]
+
+
+def test_a_transaction_that_is_open_at_the_end_shows_nothing():
+    operations = list(history(*RIGHT, "r y 2"))
+    for end in range(1, len(operations)):
+        assert kinds(History(operations[:end])) == []
+
+
 def test_one_silent_node_of_two():
     half = history(together("w x 1", "w y 1"), together("r x 1", "r y -"))
     assert first(half, "silent")["node"] == "n1"
