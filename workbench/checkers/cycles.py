@@ -32,11 +32,11 @@ G-nonadjacent-item may be overlooked beside it; otherwise, what there is, is fou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-
-import networkx as nx
+from typing import TypeVar
 
 from workbench.checkers import consistency_models as models
 from workbench.checkers.dependencies import (
@@ -56,6 +56,7 @@ DATA = WW | WR
 # Of the relations of a pair, those that count.
 Relations = Callable[[int], int]
 Edge = tuple[int, int]
+Node = TypeVar("Node", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,54 @@ def every(bits: int) -> int:
 
 def components(graph: DependencyGraph) -> Iterator[Component]:
     """The strongly connected components of more than one transaction, by their first one."""
-    directed = nx.DiGraph()
-    directed.add_edges_from(graph.edges())
-    found = (nodes for nodes in nx.strongly_connected_components(directed) if len(nodes) > 1)
-    for nodes in sorted(map(sorted, found)):
+    groups = (nodes for nodes in strongly_connected(graph.successors) if len(nodes) > 1)
+    for nodes in sorted(map(sorted, groups)):
         yield Component(nodes, graph)
+
+
+def strongly_connected(successors: Mapping[Node, Iterable[Node]]) -> Iterator[list[Node]]:
+    """The strongly connected components of a graph, each after those that it leads to.
+
+    Nodes that nothing comes after may be left out of `successors`, and then of the components.
+    The algorithm is Tarjan's, without recursion; that of networkx needs a graph of its own, which
+    takes kilobytes for each transaction.
+    """
+    nodes = list(successors)
+    number = {node: i for i, node in enumerate(nodes)}
+    found = array("q", bytes(8 * len(nodes)))  # when each was found, from 1; 0 if it wasn't yet
+    low = array("q", bytes(8 * len(nodes)))  # the first found that it is known to lead back to
+    closed = len(nodes) + 1  # stands in `found` for the members of a complete component
+    waiting: list[int] = []  # found, but of no complete component yet
+    path: list[tuple[int, Iterator[Node]]] = []
+    count = 0
+    for root in range(len(nodes)):
+        ahead: int | None = None if found[root] else root
+        while path or ahead is not None:
+            if ahead is not None:
+                count += 1
+                found[ahead] = low[ahead] = count
+                waiting.append(ahead)
+                path.append((ahead, iter(successors[nodes[ahead]])))
+                ahead = None
+            node, following = path[-1]
+            for after in map(number.get, following):
+                if after is None:
+                    continue
+                if not found[after]:
+                    ahead = after
+                    break
+                if found[after] < low[node]:
+                    low[node] = found[after]
+            else:
+                path.pop()
+                if path and low[node] < low[path[-1][0]]:
+                    low[path[-1][0]] = low[node]
+                if low[node] == found[node]:
+                    group: list[int] = []
+                    while not group or group[-1] != node:
+                        group.append(waiting.pop())
+                        found[group[-1]] = closed
+                    yield [nodes[member] for member in group]
 
 
 class Subgraph:
@@ -102,10 +146,8 @@ class Subgraph:
     @cached_property
     def groups(self) -> list[list[int]]:
         """The strongly connected components; each comes after those that it leads to."""
-        directed = nx.DiGraph()
-        directed.add_nodes_from(range(len(self.successors)))
-        directed.add_edges_from((a, b) for a, after in enumerate(self.successors) for b in after)
-        return [sorted(group) for group in nx.strongly_connected_components(directed)]
+        following = dict(enumerate(self.successors))
+        return [sorted(group) for group in strongly_connected(following)]
 
     @cached_property
     def group(self) -> list[int]:

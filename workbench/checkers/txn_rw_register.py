@@ -17,11 +17,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
-import networkx as nx
-
-from workbench.checkers import suspected_g0, txn_warnings
+from workbench.checkers import cycles, suspected_g0, txn_warnings
 from workbench.checkers.dependencies import NAMES, RW, WR, WW, DependencyGraph, Step, explain_order
 from workbench.checkers.transactions import (
     Anomalies,
@@ -43,6 +42,7 @@ from workbench.options import Options
 
 Version = tuple[Any, Any]  # a key and its value
 Index = dict[Version, list[int]]
+Successors = dict[Version, dict[Version, None]]
 
 # Two transactions may be related in several ways; this one names the edge (as in Elle).
 PREFERENCE = (WR, WW, RW, *(relation for relation in NAMES if relation > RW))
@@ -134,11 +134,11 @@ class Model:
                 self._reads[version].append(transaction.index)
             for version in transaction.external_writes().items():
                 self._writes[version].append(transaction.index)
-        initial, follows = self._after_the_initial(), self._writes_follow_reads()
-        self.cyclic_versions = _cycles([*initial, *follows])
-        self._successors: dict[Version, dict[Version, None]] = defaultdict(dict)
-        for before, after in initial if self.cyclic_versions else [*initial, *follows]:
-            self._successors[before][after] = None
+        order = chain(self._after_the_initial(), self._writes_follow_reads())
+        self._successors = _successors(order)
+        self.cyclic_versions = _cycles(self._successors)
+        if self.cyclic_versions:
+            self._successors = _successors(self._after_the_initial())
 
     def ambiguous(self) -> str:
         """What is written twice, so that nobody can say who read what; "" if nothing is."""
@@ -148,19 +148,20 @@ class Model:
                 return f"key {key!r} had value {value!r} written by more than one transaction"
         return ""
 
-    def _after_the_initial(self) -> list[tuple[Version, Version]]:
-        versions = {**self._writes, **self._reads}
-        return [((key, None), (key, value)) for key, value in versions if value is not None]
+    def _after_the_initial(self) -> Iterator[tuple[Version, Version]]:
+        initial: dict[Any, Version] = {}
+        for version in chain(self._writes, self._reads):
+            key, value = version
+            if value is not None:
+                yield initial.setdefault(key, (key, None)), version
 
-    def _writes_follow_reads(self) -> list[tuple[Version, Version]]:
+    def _writes_follow_reads(self) -> Iterator[tuple[Version, Version]]:
         """What a transaction wrote comes after what it read of the same key."""
-        return [
-            ((key, reads[key]), (key, value))
-            for transaction in self._transactions.ok
-            for reads in [transaction.external_reads()]
-            for key, value in transaction.external_writes().items()
-            if key in reads
-        ]
+        for transaction in self._transactions.ok:
+            reads = transaction.external_reads()
+            for key, value in transaction.external_writes().items():
+                if key in reads:
+                    yield (key, reads[key]), (key, value)
 
     def graph(self) -> DependencyGraph:
         graph = DependencyGraph()
@@ -210,18 +211,27 @@ def _reason(relation: int, key: Any, before: Any, after: Any, names: tuple[str, 
     )
 
 
-def _cycles(order: Iterable[tuple[Version, Version]]) -> list[Case]:
+def _successors(order: Iterable[tuple[Version, Version]]) -> Successors:
+    found: Successors = defaultdict(dict)
+    for before, after in order:
+        found[before][after] = None
+    return found
+
+
+def _cycles(successors: Successors) -> list[Case]:
     """Versions of a key of which each would have to come after the others."""
-    graph = nx.DiGraph(list(order))
-    position = {version: i for i, version in enumerate(graph)}
-    found = [nodes for nodes in nx.strongly_connected_components(graph) if len(nodes) > 1]
+    groups = [nodes for nodes in cycles.strongly_connected(successors) if len(nodes) > 1]
+    if not groups:
+        return []
+    order = chain.from_iterable((before, *after) for before, after in successors.items())
+    position = {version: i for i, version in enumerate(dict.fromkeys(order))}
     return [
         {
             "key": nodes[0][0],
             "scc": [value for _, value in nodes],
             "sources": [Keyword("initial-state"), Keyword("wfr-keys")],
         }
-        for nodes in sorted((sorted(nodes, key=position.__getitem__) for nodes in found),
+        for nodes in sorted((sorted(nodes, key=position.__getitem__) for nodes in groups),
                             key=lambda nodes: position[nodes[0]])
     ]  # fmt: skip
 
