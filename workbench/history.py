@@ -237,7 +237,7 @@ def _entries(text: str) -> Iterator[tuple[str, Any, str]]:
 def _parse(source: str, line: int) -> Any:
     """The value that stands in `line` and, perhaps, those that follow."""
     try:
-        return json.loads(source) if _IS_JSON.match(source) else edn.loads(source)
+        return json.loads(source) if _IS_JSON.match(source) else edn.loads(source, shared=True)
     except edn.EDNError as error:
         where = f"line {line + error.line - 1}, column {error.column}"
         problem = f"this is no EDN, {error.problem}"
