@@ -26,7 +26,7 @@ from workbench.checkers.txn_warnings import node_of
 from workbench.history import as_map
 from workbench.options import Options
 
-Version = tuple[Any, Any]  # a key and its value
+Order = tuple[str, Any, Any, Any]  # a node, a key, and two of its versions
 TEXT = (
     "transactions seem to have overwritten each other in a circle"
     " (no proof: it supposes that no node goes back to an older version)"
@@ -35,33 +35,38 @@ TEXT = (
 
 def cases(transactions: Transactions, options: Options) -> list[Case]:
     """For each component of the graph of overwrites a short circle, and who showed what."""
-    shown = _orders(transactions, options)
     writer = {
         version: transaction.index
         for transaction in transactions.ok
         for version in transaction.external_writes().items()
     }
     graph = DependencyGraph()
-    reasons: dict[tuple[int, int], Case] = {}
-    for (before, after), reason in shown.items():
-        if before in writer and after in writer:
-            pair = writer[before], writer[after]
+    reasons: dict[tuple[int, int], Order] = {}
+    for order in _orders(transactions, options):
+        _, key, before, after = order
+        if (key, before) in writer and (key, after) in writer:
+            pair = writer[key, before], writer[key, after]
             graph.link(*pair, WW)
-            reasons.setdefault(pair, reason)
+            reasons.setdefault(pair, order)
     found = []
     for component in cycles.components(graph):
         for circle in cycles.examples(component, cycles.existing(component), (WW,)):
             nodes = circle.transactions
+            pairs = zip(nodes, nodes[1:] + nodes[:1], strict=True)
             found.append({
                 "cycle": [as_map(transactions.by_index[node].operation) for node in nodes],
-                "steps": [reasons[pair] for pair in zip(nodes, nodes[1:] + nodes[:1], strict=True)],
+                "steps": [_step(*reasons[pair]) for pair in pairs],
             })  # fmt: skip
     return found
 
 
-def _orders(transactions: Transactions, options: Options) -> dict[tuple[Version, Version], Case]:
-    """Pairs of versions of a key of which some node showed the second after the first."""
-    found: dict[tuple[Version, Version], Case] = {}
+def _step(node: str, key: Any, before: Any, after: Any) -> Case:
+    reason = f"{node} had {before!r} of key {key!r}, and later {after!r}"
+    return {"node": node, "key": key, "reason": reason}
+
+
+def _orders(transactions: Transactions, options: Options) -> Iterator[Order]:
+    """The versions of a key of which some node showed the second after the first."""
     # By node and key: the versions last shown, by transactions that have ended. Those that a later
     # transaction has followed are dropped, as in dependencies.realtime_order.
     recent: dict[tuple[str, Any], dict[int, Any]] = defaultdict(dict)
@@ -74,14 +79,11 @@ def _orders(transactions: Transactions, options: Options) -> dict[tuple[Version,
                 followed[transaction.index, key] = list(copies)
                 for earlier in copies.values():
                     if first != earlier:
-                        pair = (key, earlier), (key, first)
-                        reason = f"{node} had {earlier!r} of key {key!r}, and later {first!r}"
-                        found.setdefault(pair, {"node": node, "key": key, "reason": reason})
+                        yield node, key, earlier, first
             else:
-                for earlier in followed.pop((transaction.index, key)):
-                    copies.pop(earlier, None)
+                for ended in followed.pop((transaction.index, key)):
+                    copies.pop(ended, None)
                 copies[transaction.index] = last
-    return found
 
 
 def _moments(transactions: Transactions) -> Iterator[tuple[Transaction, bool]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from workbench.checkers import consistency_models as models
 from workbench.checkers import cycles, dependencies
@@ -31,8 +31,7 @@ UNDECIDED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class MicroOperation:
+class MicroOperation(NamedTuple):
     """One read or write. `key` and `value` can be compared and hashed; `shown` is as recorded."""
 
     f: str
@@ -46,7 +45,14 @@ class Transaction:
     """A transaction as it completed (or began, if it never did)."""
 
     operation: Operation
-    parts: tuple[MicroOperation, ...]
+
+    @property
+    def parts(self) -> list[MicroOperation]:
+        """Made whenever they are asked for: to keep them would take as much as the history."""
+        return [
+            MicroOperation(part[0], comparable(part[1]), comparable(part[2]), part)
+            for part in self.operation.value or ()
+        ]
 
     @property
     def index(self) -> int:
@@ -81,14 +87,6 @@ def comparable(value: Any) -> Any:
     return None if value is None else identity(value)
 
 
-def parse(operation: Operation) -> Transaction:
-    parts = (
-        MicroOperation(part[0], comparable(part[1]), comparable(part[2]), part)
-        for part in operation.value or ()
-    )
-    return Transaction(operation, tuple(parts))
-
-
 class Transactions:
     """The transactions of a history, by how they ended."""
 
@@ -98,7 +96,7 @@ class Transactions:
         self.by_index: dict[int, Transaction] = {}
         for invocation, completion in history.pairs():
             if invocation.f == "txn":
-                transaction = parse(completion or invocation)
+                transaction = Transaction(completion or invocation)
                 self.all.append(transaction)
                 self.by_index[transaction.index] = transaction
         self.all.sort(key=lambda transaction: transaction.index)
