@@ -6,21 +6,28 @@ The histories are as of two nodes at rate 1000 that hold registers with last-wri
 each other of their writes 20 ms later: valid at read-committed, full of cycles at
 strict-serializable. For each length it prints the processor time per transaction, and its ratio
 to the shortest history's: 1.0 everywhere if the checker is linear.
+
+Then the memory that Python allocates for each transaction, when such a history is read from a file
+and judged as `check` does it: what the history holds, and the most that it and the checker hold
+together. Little of it is fixed, so a million transactions need about a million times as much.
 """
 
 from __future__ import annotations
 
 import heapq
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from workbench.checkers import txn_rw_register
-from workbench.history import History, Operation
+from workbench.history import History, Operation, read_history, to_edn_line
 from workbench.options import Options
 from workbench.workloads.transactions import TransactionGenerator
 
@@ -107,6 +114,21 @@ def seconds(history: History, model: str) -> float:
     return time.process_time() - start
 
 
+def memory(length: int) -> tuple[int, int]:
+    """Bytes held by a history as it was read, and the most held while it is judged."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "history.edn"
+        path.write_text("".join(f"{to_edn_line(each)}\n" for each in operations(length)), "utf-8")
+        tracemalloc.start()
+        history = read_history(path)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    txn_rw_register.check(history, Options(consistency_models=(MODELS[-1],)))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return held, most
+
+
 def main() -> None:
     histories = {length: History(operations(length)) for length in LENGTHS}
     for model in MODELS:
@@ -116,6 +138,9 @@ def main() -> None:
             each = min(seconds(history, model) for _ in range(ROUNDS)) / length
             first = first or each
             print(f"  {length:6,} txns  {each * 1e6:6.1f} µs each  ratio {each / first:.2f}")
+    held, most = (bytes / LENGTHS[-1] for bytes in memory(LENGTHS[-1]))
+    print(f"memory, {MODELS[-1]}, {LENGTHS[-1]:,} txns")
+    print(f"  {held:,.0f} bytes each in the history, {most:,.0f} at most while it is judged")
 
 
 if __name__ == "__main__":

@@ -184,6 +184,22 @@ def test_what_json_can_carry_survives(value):
     assert json.dumps(edn.loads(edn.pretty(value))) == json.dumps(value)
 
 
+@given(VALUES)
+def test_shared_vectors_hold_what_others_hold(value):
+    text = edn.dumps([value, value])
+    shared = edn.loads(text, shared=True)
+    assert repr(shared) == repr(edn.loads(text))
+
+
+def test_short_vectors_that_are_alike_are_shared_where_they_may_be():
+    first, second, longer = edn.loads("[[:r 1 nil] [:r 1 nil] [1.0 2/4 -3 ##Inf]]", shared=True)
+    assert first is second
+    assert longer == [1.0, 0.5, -3, float("inf")]
+    first, second = edn.loads("[[:r 1 nil] [:r 1 nil]]")
+    assert first == second
+    assert first is not second
+
+
 @given(TEXTS.map(Keyword))
 def test_any_name_of_a_keyword_survives(keyword):
     assert edn.loads(edn.dumps(keyword)) == keyword
@@ -192,7 +208,8 @@ def test_any_name_of_a_keyword_survives(keyword):
 @given(st.text())
 def test_any_text_is_read_or_refused(text):
     with suppress(EDNError):
-        edn.load_all(text)
+        values = edn.load_all(text)
+        assert repr(edn.load_all(text, shared=True)) == repr(values)
 
 
 def test_results_get_keywords_for_keys_but_records_keep_theirs():

@@ -31,8 +31,11 @@ class DependencyGraph:
     def link(self, a: int, b: int, relation: int) -> None:
         """Say that `a` comes before `b`. Nothing depends on itself."""
         if a != b:
-            after = self.successors.setdefault(a, {})
-            after[b] = after.get(b, 0) | relation
+            after = self.successors.get(a)
+            if after is None:
+                self.successors[a] = {b: relation}
+            else:
+                after[b] = after.get(b, 0) | relation
 
     def link_all(self, pairs: Iterable[tuple[int, int]], relation: int) -> None:
         for a, b in pairs:
