@@ -78,6 +78,12 @@ def test_a_write_that_failed_was_not_acknowledged():
     assert kinds(history("w x 1", "r x -")) == ["silent"]
 
 
+def test_a_write_that_is_under_way_was_not_acknowledged():
+    one_node = Options(nodes=("n0",), concurrency=2)
+    assert kinds(history(together("w x 1", "r x -")), one_node) == []
+    assert kinds(history("w x 1", together("w y 1", "r x -")), one_node) == ["silent"]
+
+
 def test_a_transaction_that_is_open_at_the_end_shows_nothing():
     operations = list(history(*RIGHT, "r y 2"))
     for end in range(1, len(operations)):
