@@ -278,7 +278,8 @@ class Node:
 
     def log(self, text: str) -> None:
         """Write a line to stderr, which Maelstrom keeps in node-logs/."""
-        with contextlib.suppress(OSError, ValueError):  # nobody can be told
+        # If stderr is closed, or None because it was when Python started, nobody can be told.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stderr.write(f"{text}\n")
 
 
@@ -507,8 +508,8 @@ class Dispatcher:
         self.log(f"dropped what is not a message: {_quote(message)}")
 
     def _end_waiting(self) -> None:
-        for msg_id in list(self._answers):
-            answer = self._answers.pop(msg_id, None)
+        for ref in self._answers.valuerefs():  # a copy, whatever other threads add meanwhile
+            answer = self._answers.pop(ref.key, None)
             if answer is not None:
                 answer.waiter.set({"type": "error", "code": 0, "text": "end of input"})
 
@@ -925,13 +926,19 @@ class StdioRuntime(Runtime):
 
     def spawn(self, function: Callable[..., object], *args: Any) -> None:
         def run() -> None:
-            with contextlib.suppress(Stopped, SystemExit):
-                function(*args)
-            self._background.discard(thread)
+            try:
+                with contextlib.suppress(Stopped, SystemExit):
+                    function(*args)
+            finally:
+                self._background.discard(thread)
 
         thread = threading.Thread(target=run, name="background", daemon=True)
         self._background.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # no more can be started
+            self._background.discard(thread)
+            raise
 
     def every(self, seconds: float, function: Callable[[], object]) -> None:
         def run() -> None:
@@ -998,6 +1005,9 @@ class StdioRuntime(Runtime):
     def _needs_looking_after(self) -> bool:
         # In this order: the answer to a request is in the outbox before the next one is taken.
         return not self._requests.empty() or bool(self._outbox)
+
+    def _is_at_work(self) -> bool:
+        return bool(self._busy or self._background) or self._needs_looking_after()
 
     def _look_after(self, seconds: float) -> None:
         """Add threads if no request was taken while the reader let others run, for `seconds`."""
@@ -1113,13 +1123,11 @@ class StdioRuntime(Runtime):
     def _finish(self) -> None:
         """Let what is in flight come to an end, write what it sent, and give up on the rest."""
         left, deadline = 0, self.now() + DRAIN
-        while self._busy and self._status is None and self.now() < deadline:
+        while self._is_at_work() and self._status is None and self.now() < deadline:
             time.sleep(TICK)
             self._look_after(TICK)
             if self._waiting != left:
                 left, deadline = self._waiting, self.now() + DRAIN
-        for thread in tuple(self._background):
-            thread.join(max(0.0, deadline - self.now()) if self._status is None else 0.0)
         if self._status is None:
             with self._writing:  # so that a thread that is at it is through
                 pass

@@ -386,6 +386,24 @@ def test_a_request_is_refused_if_the_system_has_no_more_threads(stage, monkeypat
     monkeypatch.setattr(stage.runtime, "_busy", 0)  # the work that was refused is never done
 
 
+def test_a_function_for_which_there_is_no_thread_is_an_error_of_who_spawns_it(
+    stage, monkeypatch, capsys
+):
+    @stage.node.on("spawn")
+    def spawn(message):
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", start)
+            stage.node.spawn(print)
+
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    stage.start()
+    assert stage.ask("spawn")["code"] == 13
+    assert stage.end() == []
+    assert "RuntimeError: can't start new thread" in capsys.readouterr().err
+
+
 def test_handlers_wait_if_nobody_reads_what_they_write(stage, monkeypatch):
     monkeypatch.setattr(maelstrom_node, "MOST_UNWRITTEN", 200)
     unwritten, full = [], threading.Event()
@@ -550,6 +568,39 @@ def test_requests_that_wait_are_handled_after_the_end_of_input_however_long_it_t
     assert answered(stage.end()) == list(range(10))
 
 
+def test_a_request_that_no_thread_has_noticed_is_handled_after_the_end_of_input(stage, monkeypatch):
+    """The only thread may have found the queue empty just before the request came."""
+    add, notices = stage.runtime._add_threads, iter([False])
+    stage.start()
+    monkeypatch.setattr(
+        stage.runtime, "_add_threads", lambda number: next(notices, True) and add(number)
+    )
+    stage.put(echo(1))
+    assert answered(stage.end()) == [1]
+
+
+def test_handlers_may_give_up_waiting_while_the_end_of_input_is_told(stage):
+    """The answers that are waited for change while they are gone through."""
+    dispatcher = maelstrom_node.Dispatcher(stage.node, stage.runtime)
+    answers = [dispatcher.expect("a request") for _ in range(100)]
+    given_up = iter(answers[:50])
+
+    def give_up(frame, event, argument):  # as another thread may, before any line
+        for answer in given_up:
+            dispatcher.forget(answer)
+            break
+        return give_up
+
+    before = sys.gettrace()
+    sys.settrace(give_up)
+    try:
+        dispatcher.close()
+    finally:
+        sys.settrace(before)
+    assert next(given_up, None) is None
+    assert {answer.waiter.wait(0)["text"] for answer in answers[50:]} == {"end of input"}
+
+
 def test_nobody_waits_for_answers_after_the_end_of_input(stage):
     stage.node.on("get")(lambda message: stage.node.rpc("n2", {"type": "read"}, timeout=100))
     stage.start()
@@ -645,6 +696,15 @@ def test_a_full_disk_is_no_quiet_end(tmp_path):
         status, log = node.wait()
         assert status == 1
         assert len(log.splitlines()) == 1
+
+
+def test_a_closed_stderr_only_keeps_the_log_from_being_written(tmp_path):
+    _, path = write_script(tmp_path, ECHO + "node.run()")
+    command = f"exec '{sys.executable}' '{path}' 2>&-"
+    with process("/bin/sh", "-c", command, folder=tmp_path) as node:
+        node.put(init(), "no JSON", echo(1))
+        rest, status, _ = node.end()
+        assert (answered(rest), status) == ([0, 1], 0)
 
 
 def test_a_closed_stdin_is_the_end_of_input(tmp_path):
