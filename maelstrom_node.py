@@ -1125,16 +1125,18 @@ class StdioRuntime(Runtime):
         left, deadline = 0, self.now() + DRAIN
         while self._is_at_work() and self._status is None and self.now() < deadline:
             time.sleep(TICK)
+            began = self.now()
+            with self._writing:  # whoever reads stdout may take its time
+                deadline += self.now() - began
             self._look_after(TICK)
             if self._waiting != left:
                 left, deadline = self._waiting, self.now() + DRAIN
         if self._status is None:
             with self._writing:  # so that a thread that is at it is through
                 pass
-            self._flush()
-        if self._status is None and self._busy:
-            problem = f"gave up on handlers that took {DRAIN:g} s after the end of input"
-            self._give_up(problem, status=0)
+            if self._busy:
+                problem = f"gave up on handlers that took {DRAIN:g} s after the end of input"
+                self._give_up(problem, status=0)
         if self._status is not None:
             os._exit(self._status)  # threads may wait for ever
         self._pool.shutdown()

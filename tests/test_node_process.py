@@ -542,6 +542,16 @@ def test_a_message_that_is_being_written_at_the_end_is_written_whole(stage, gate
     assert told["body"]["text"] == text
 
 
+def test_a_stdout_that_is_read_late_makes_no_handler_too_slow(stage, monkeypatch):
+    monkeypatch.setattr(maelstrom_node, "DRAIN", 0.05)
+    monkeypatch.setattr(maelstrom_node, "MOST_UNWRITTEN", 10)
+    text = "x" * 10_000
+    stage.start()
+    stage.put(*(message("c1", "n1", "echo", msg_id=number, echo=text) for number in range(100)))
+    assert not stage.ends_within(0.2)
+    assert answered(stage.end()) == list(range(100))
+
+
 def test_requests_that_wait_are_handled_after_the_end_of_input_however_long_it_takes(
     stage, monkeypatch
 ):
