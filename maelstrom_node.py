@@ -384,7 +384,7 @@ class Dispatcher:
             if msg_id is None:  # nobody waits for it
                 return None
             return _encode_message(self._node.id, message.src, {**reply, "in_reply_to": msg_id})
-        except (TypeError, ValueError, RecursionError) as error:
+        except Exception as error:
             problem = (
                 f"the handler for {body['type']!r} returned {_quote(reply)}, "
                 f"which is not an object with a type, or not one for JSON: {error}"
@@ -855,29 +855,33 @@ class Runtime(ABC):
 # ---------------------------------------------------------------------------------------------
 
 CHUNK = 1 << 16  # bytes to read at once
-ANSWER = b"in_reply_to"  # what every answer contains (or so does hardly anybody spell it)
+ANSWER = b"in_reply_to"  # what answers contain (the queue is for one that spells it otherwise)
 TICK = 0.002  # seconds for which a handler may keep those behind it waiting
-CROWD = 1_000  # requests that wait before the reader leaves handlers a TICK for each chunk
+CROWD = 1_000  # waiting requests above which the reader leaves the handlers a TICK per chunk
 MOST_THREADS = 2_000  # handlers that run or wait at once
-MOST_UNWRITTEN = 1_000  # lines that wait to be written before whoever writes has to wait
-MOST_UNHANDLED = 100_000  # requests that wait before the reader has to, if nobody reads stdout
-JOINED = 100  # lines to write in one go, if more are to come soon
+MOST_UNWRITTEN = 1_000  # unwritten lines above which a thread that writes has to wait
+MOST_UNHANDLED = 100_000  # waiting requests above which the reader has to wait for stdout, too
+JOINED = 100  # lines to gather before they are written, while requests wait
 DRAIN = 5.0  # seconds for which handlers may go on after the end of input
 
 
 class StdioRuntime(Runtime):
     """Lines from stdin and to stdout, handlers in the threads of a ThreadPoolExecutor.
 
-    The *reader* is a thread that takes in what comes. It completes answers itself, so that no
-    answer waits behind a request, and puts requests into a queue. A *handler thread* of the pool
-    takes requests from the queue until it is empty, and then writes all answers in one go: to
-    wake a thread for each request would cost several times what a quick handler does. But a
-    handler may block. So the reader adds a handler thread when a request comes into the empty
-    queue, and doubles their number whenever requests have waited for a TICK and none was taken:
-    if a thousand handlers block, each has a thread after ten ticks. `rpc` and `sleep` add one at
-    once. Where there can be no more threads, the requests that wait are refused (error 11).
+    One thread, the *reader*, takes in all input. It completes answers itself, so that no answer
+    waits behind a request, and puts requests into a queue. A *handler thread* takes requests from
+    the queue until it is empty, and then writes all their answers in one go: to wake a thread for
+    each request would cost several times what a quick handler does.
 
-    If nobody reads stdout, handlers that write wait, and when very much waits, the reader too.
+    A handler may block, though, and then its thread takes no more. So the reader adds a handler
+    thread when a request comes into an empty queue, and doubles their number whenever requests
+    have waited for a TICK and none was taken: if a thousand handlers block, each has a thread
+    after ten ticks. `rpc` and `sleep` are known to block, and add a thread at once. If there can
+    be no more threads, the requests that wait are refused (error 11).
+
+    If nobody reads stdout, threads that write wait, and when very many requests wait as well, so
+    does the reader. At the end of input what waits is still handled; only a handler that takes
+    longer than DRAIN is abandoned.
 
     Who guards what: the queue guards itself, and so does the outbox, a list to which all append
     and from which only the holder of `_writing` takes. `_counting` guards `_busy`. `_waiting` and
@@ -1090,9 +1094,9 @@ class StdioRuntime(Runtime):
     # Writing
 
     def _flush(self) -> None:
-        """Write what waits, unless another thread is at it: then that one does.
+        """Write the outbox. If another thread is at it, leave it to that one.
 
-        If too much waits, wait for that thread.
+        If too much is in the outbox, wait for that thread.
         """
         while self._outbox and self._writing.acquire(len(self._outbox) > MOST_UNWRITTEN):
             try:
@@ -1121,12 +1125,12 @@ class StdioRuntime(Runtime):
         self._ended.set()
 
     def _finish(self) -> None:
-        """Let what is in flight come to an end, write what it sent, and give up on the rest."""
+        """Let what is in flight end and be written; give up on what makes no progress in DRAIN."""
         left, deadline = 0, self.now() + DRAIN
         while self._is_at_work() and self._status is None and self.now() < deadline:
             time.sleep(TICK)
             began = self.now()
-            with self._writing:  # whoever reads stdout may take its time
+            with self._writing:  # the time that stdout takes is no handler's fault
                 deadline += self.now() - began
             self._look_after(TICK)
             if self._waiting != left:

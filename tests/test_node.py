@@ -159,13 +159,23 @@ class Unknown:
         return "unknown"
 
 
+class Odd:
+    """Nothing that can even be asked for a type."""
+
+    def __contains__(self, key: object) -> bool:
+        raise KeyError(key)
+
+    def __repr__(self) -> str:
+        return "odd"
+
+
 CIRCLE: list = []
 CIRCLE.append(CIRCLE)
 
 
 @pytest.mark.parametrize(
     "reply",
-    ["text", 5, ["list"], {"no": "type"}, True, {"type": "x", "value": Unknown()},
+    ["text", 5, ["list"], {"no": "type"}, True, Odd(), {"type": "x", "value": Unknown()},
      {"type": "x", "value": {1, 2}}, {"type": "x", "value": CIRCLE}, {"type": "x", "value": b"b"}],
     ids=repr,
 )  # fmt: skip
