@@ -36,6 +36,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
+from errno import EBADF
 from functools import lru_cache
 from itertools import count
 from math import ceil
@@ -1003,8 +1004,10 @@ class StdioRuntime(Runtime):
                 if ready:
                     break
             return os.read(self._stdin, CHUNK)
-        except OSError:
-            return b""
+        except OSError as error:
+            if error.errno != EBADF:
+                raise
+            return b""  # a closed stdin is one at its end
 
     def _needs_looking_after(self) -> bool:
         # In this order: the answer to a request is in the outbox before the next one is taken.

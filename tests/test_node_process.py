@@ -708,6 +708,14 @@ def test_a_full_disk_is_no_quiet_end(tmp_path):
         assert len(log.splitlines()) == 1
 
 
+def test_a_stdin_that_cannot_be_read_is_no_quiet_end(tmp_path):
+    source = f"{ECHO}import os; os.set_blocking(0, False)\nnode.run()"
+    with process(*write_script(tmp_path, source), folder=tmp_path) as node:
+        status, log = node.wait()
+        assert status == 1
+        assert "BlockingIOError" in log.splitlines()[-1]
+
+
 def test_a_closed_stderr_only_keeps_the_log_from_being_written(tmp_path):
     _, path = write_script(tmp_path, ECHO + "node.run()")
     command = f"exec '{sys.executable}' '{path}' 2>&-"
