@@ -477,8 +477,9 @@ def test_a_task_goes_on_whatever_it_raises(stage, error):
         for error in errors:
             raise error
 
-    stage.start()
-    assert {stage.next()["body"]["type"] for _ in range(4)} == {"tick"}
+    stage.run()
+    stage.put(init())
+    assert {stage.next()["body"]["type"] for _ in range(5)} == {"init_ok", "tick"}
 
 
 def test_a_late_answer_blocks_nothing(stage, capsys):
