@@ -913,6 +913,7 @@ class StdioRuntime(Runtime):
         interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL) if in_main else None
         stdout, sys.stdout = sys.stdout, sys.stderr
         try:
+            self._pool.submit(int)  # so that there is a thread; without any, it is an error here
             threading.Thread(target=self._read, name="reader", daemon=True).start()
             self._ended.wait()
             self._finish()

@@ -467,6 +467,26 @@ def test_a_writer_that_fails_ends_the_node(tmp_path):
         assert "AttributeError" in log.splitlines()[-1]
 
 
+def test_a_node_that_can_start_no_handler_thread_says_so_and_ends(tmp_path):
+    source = (
+        ECHO
+        + """
+start = threading.Thread.start
+def start_others(thread):
+    if thread.name.startswith("handler"):
+        raise RuntimeError("can't start new thread")
+    start(thread)
+threading.Thread.start = start_others
+node.run()
+"""
+    )
+    with process(*write_script(tmp_path, source), folder=tmp_path) as node:
+        node.put(init())
+        status, log = node.wait()
+        assert status == 1
+        assert log.splitlines()[-1] == "RuntimeError: can't start new thread"
+
+
 @pytest.mark.parametrize("error", ["SystemExit", "KeyboardInterrupt", "KeyError"])
 def test_a_task_goes_on_whatever_it_raises(stage, error):
     errors = iter([vars(builtins)[error]] * 2)
