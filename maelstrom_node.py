@@ -319,10 +319,10 @@ class Answer:
 class Dispatcher:
     """What a runtime calls, and scripts don't: makes messages of lines, and lines of answers.
 
-    `take_in` never blocks, so that one thread can take in all lines: it completes the answers
-    that somebody waits for, and returns what is to be handled. `handle` runs a handler, which may
-    block, and may be called by any number of threads at once. Neither raises anything but
-    `Stopped`, whatever comes in and whatever handlers do.
+    `take_in` runs no handler, so that a thread that reads can call it and go on reading: it
+    completes an answer that somebody waits for, and returns a message that is to be handled.
+    `handle` runs a handler, which may block. Any number of threads may call both at once. Neither
+    raises anything but `Stopped`, whatever comes in and whatever handlers do.
     """
 
     def __init__(self, node: Node, runtime: Runtime) -> None:
@@ -812,11 +812,11 @@ class Waiter(ABC):
 class Runtime(ABC):
     """Where lines come from and go to, who runs handlers, what time it is, what is random.
 
-    A runtime serves a `Dispatcher`. It calls `take_in` for every line that comes, one at a time
-    and in order; `handle` for every message that `take_in` returns, from whatever thread, and
-    writes the line that this returns, if any; `refuse` instead of `handle` for what it can't
-    handle soon; and `close` when no more lines will come. `receive` is all of it for one line,
-    for a runtime that runs handlers where it reads.
+    A runtime serves a `Dispatcher`. It calls `take_in` for every line that comes; `handle` for
+    every message that `take_in` returns, and writes the line that this returns, if any; `refuse`
+    instead of `handle` for what it can't handle soon; and `close` when no more lines will come.
+    All may be called from any thread. `receive` is all of it for one line, for a runtime that
+    runs handlers where it reads.
 
     Where a node's code waits, or goes on, though the node is at its end, a runtime may raise
     `Stopped`.
@@ -869,10 +869,10 @@ DRAIN = 5.0  # seconds for which handlers may go on after the end of input
 class StdioRuntime(Runtime):
     """Lines from stdin and to stdout, handlers in the threads of a ThreadPoolExecutor.
 
-    One thread, the *reader*, takes in all input. It completes answers itself, so that no answer
+    One thread, the *reader*, reads all input. It completes answers itself, so that no answer
     waits behind a request, and puts requests into a queue. A *handler thread* takes requests from
-    the queue until it is empty, and then writes all their answers in one go: to wake a thread for
-    each request would cost several times what a quick handler does.
+    the queue until it is empty, and writes many answers at once: to wake a thread for each request
+    would cost several times what a quick handler does.
 
     A handler may block, though, and then its thread takes no more. So the reader adds a handler
     thread when a request comes into an empty queue, and doubles their number whenever requests
