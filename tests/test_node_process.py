@@ -335,6 +335,26 @@ def test_an_answer_goes_out_though_its_thread_goes_on_to_block(stage, gate):
     assert stage.next()["body"]["in_reply_to"] == 2
 
 
+def test_threads_are_added_only_if_no_request_was_taken_for_a_tick(monkeypatch):
+    runtime, added, tick = maelstrom_node.StdioRuntime(), [], maelstrom_node.TICK
+    monkeypatch.setattr(runtime, "_add_threads", added.append)
+    runtime._busy = 4
+    for _ in range(10):
+        runtime._requests.put(b"")
+    runtime._look_after(tick)  # they have just come
+    runtime._requests.get()
+    runtime._look_after(tick)  # one was taken
+    runtime._look_after(tick / 2)
+    assert added == []
+    runtime._look_after(tick / 2)
+    assert added == [4]  # as many again
+    runtime._busy = 100
+    runtime._look_after(tick / 2)
+    assert added == [4]
+    runtime._look_after(tick / 2)
+    assert added == [4, 9]  # but no more than requests that wait
+
+
 def test_threads_tell_what_they_are_for(stage):
     stage.node.on("who")(
         lambda message: {"type": "who_ok", "name": threading.current_thread().name}
