@@ -294,6 +294,23 @@ def test_an_answer_comes_through_however_many_handlers_block(stage, gate):
     assert answered(stage.next() for _ in range(100)) == list(range(100))
 
 
+@pytest.mark.usefixtures("unattended", "gate")
+def test_no_answer_waits_behind_a_request(stage):
+    answered = threading.Event()
+
+    @stage.node.on("get")
+    def get(message):
+        stage.node.rpc("n2", {"type": "read"}, timeout=PATIENCE)
+        answered.set()
+
+    stage.start()
+    stage.put(message("c1", "n1", "get"))
+    read = stage.next()
+    answer = message("n2", "n1", "read_ok", in_reply_to=read["body"]["msg_id"])
+    stage.put(*[message("c1", "n1", "wait")] * 3, answer)
+    assert answered.wait(PATIENCE / 2)
+
+
 @pytest.mark.usefixtures("unattended")
 def test_an_answer_is_recognised_however_its_keys_are_spelt(stage):
     stage.node.on("get")(lambda message: stage.node.rpc("n2", {"type": "read"}, timeout=PATIENCE))
@@ -728,6 +745,15 @@ def test_a_signal_ends_it_without_a_traceback(tmp_path, signal):
         node.next()
         node.signal(signal)
         assert node.wait() == (-signal, "")
+
+
+def test_a_script_may_end_on_a_signal_in_its_own_way(tmp_path):
+    source = f"import signal, sys\n{ECHO}signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n"
+    with process(*write_script(tmp_path, source + "node.run()"), folder=tmp_path) as node:
+        node.put(init())
+        node.next()
+        node.signal(signal.SIGTERM)
+        assert node.wait() == (3, "")
 
 
 def test_a_broken_stdout_ends_it_quietly(tmp_path):
