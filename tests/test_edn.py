@@ -219,6 +219,23 @@ def test_results_get_keywords_for_keys_but_records_keep_theirs():
     assert edn.loads(written) == results
 
 
+@pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: [1, v], lambda v: {"a": v}])
+def test_deep_results_are_not_written_again_for_every_level(wrap, monkeypatch):
+    written = []
+    dumps = edn.dumps
+    monkeypatch.setattr(edn, "dumps", lambda value: [written.append(value), dumps(value)][1])
+
+    def work(depth):
+        value = 7
+        for _ in range(depth):
+            value = wrap(value)
+        written.clear()
+        assert edn.loads(edn.pretty(value)) == value
+        return len(written)
+
+    assert work(210) - work(160) == work(160) - work(110)
+
+
 def test_pretty_results_are_indented_where_they_do_not_fit():
     x = "x" * 60
     results = {

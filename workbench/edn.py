@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, cycle, islice, repeat
 from json import JSONDecoder
 from typing import Any
 
@@ -269,6 +269,7 @@ def hashable(value: Any) -> Any:
 # Writing
 
 _WIDTH = 100  # columns, of a pretty text
+_COLLECTIONS = (dict, list, tuple, frozenset, set)
 _KEYWORD = re.compile(r"[A-Za-z*!_?<>=.+&%$|-][\w*!?<>=.+&%$|'#/-]*", re.ASCII)
 _ESCAPES = {
     '"': '\\"',
@@ -307,9 +308,12 @@ def dumps(value: Any) -> str:
 
 def pretty(value: Any, indent: int = 0) -> str:
     """The value in as many lines as it needs to be read; all but the first have the `indent`."""
-    flat = dumps(value)
-    if indent + len(flat) <= _WIDTH or not isinstance(value, (dict, list, tuple, frozenset, set)):
-        return flat
+    if (
+        indent >= _WIDTH
+        or not isinstance(value, _COLLECTIONS)
+        or _room(value, _WIDTH - indent) >= 0
+    ):
+        return dumps(value)
     opening, closing = _brackets(value)
     margin = indent + len(opening)
     if isinstance(value, dict):
@@ -322,6 +326,23 @@ def pretty(value: Any, indent: int = 0) -> str:
         separator = ""
     inside = f"{separator}\n{' ' * margin}".join(parts)
     return f"{opening}{inside}{closing}"
+
+
+def _room(value: Any, columns: int) -> int:
+    """How many of the columns are left beside the value in one line; below 0 if it is too long.
+
+    It looks no further than the columns go, or deep values would take the square of their depth.
+    """
+    if not isinstance(value, _COLLECTIONS):
+        return columns - len(dumps(value))
+    columns -= sum(map(len, _brackets(value)))
+    gaps = cycle((", ", " ")) if isinstance(value, dict) else repeat(" ")
+    parts = chain.from_iterable(value.items()) if isinstance(value, dict) else value
+    for number, (part, gap) in enumerate(zip(parts, gaps, strict=False)):
+        columns = _room(part, columns - (len(gap) if number else 0))
+        if columns < 0:
+            break
+    return columns
 
 
 def keywordized(value: Any) -> Any:
