@@ -101,6 +101,18 @@ def test_a_late_answer_is_nothing_odd(world):
     assert world.odd == {}
 
 
+@pytest.mark.parametrize("left", [False, True])
+def test_an_answer_to_what_has_been_answered_is_odd(world, left):
+    world.ask()
+    world.answer(in_reply_to=1)
+    if left:  # as the client that sent init has: its id is often taken for another's
+        world.client.close()
+    world.answer(in_reply_to=1)
+    [warning] = world.oddities.warnings()
+    assert warning["kind"] == "answered-before"
+    assert "(request 1 of c1)" in warning["text"]
+
+
 def test_what_comes_to_a_client_that_has_left_may_be_odd(world):
     world.ask()
     world.client.close()

@@ -93,11 +93,14 @@ class Client:
         self._answers = answers
         self._last_id = 0
         self._awaited: int | None = None
+        self._unanswered: set[int] = set()  # for which nobody waits any more
         self._receive: Callable[[Body], object] = lambda body: None
         network.join(name, self._on_message)
 
     def close(self) -> None:
         """Leave the network; late answers vanish."""
+        if self._awaited is not None:
+            self._unanswered.add(self._awaited)
         self._awaited = None
         self._network.leave(self.name, self._pass_over)
 
@@ -153,6 +156,8 @@ class Client:
         def receive(answer: Body | None) -> None:
             if self._awaited == id:
                 self._awaited = None
+                if answer is None:
+                    self._unanswered.add(id)
                 answered(request, answer)
 
         self._awaited = id
@@ -169,7 +174,7 @@ class Client:
             self._pass_over(message.body, message.line)
 
     def _pass_over(self, body: Body, line: bytes) -> None:
-        """Note what answers nothing, unless it is late."""
+        """Note what answers nothing, unless it is late: the request timed out."""
         reply_to = body.get("in_reply_to")
         remark = ""
         if "in_reply_to" not in body:
@@ -178,6 +183,8 @@ class Client:
             kind = "in-reply-to-no-integer"
         elif not 1 <= reply_to <= self._last_id:
             kind, remark = "answer-to-nothing", f"{self.name} made no request {reply_to}"
+        elif reply_to not in self._unanswered:
+            kind, remark = "answered-before", f"request {reply_to} of {self.name}"
         else:
             return
         self._oddities.note(kind, line, remark)

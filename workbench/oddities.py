@@ -22,6 +22,10 @@ TEXTS = {
         "a client was sent an answer to a request that it never made"
         " (the answer's `dest` should be the request's `src`, its `in_reply_to` the `msg_id`)"
     ),
+    "answered-before": (
+        "a client was sent an answer to a request that had been answered already"
+        " (the answer's `dest` should be the request's `src`, its `in_reply_to` the `msg_id`)"
+    ),
     "code-no-integer": (
         "an error's `code` is no integer, so nobody knows whether the operation happened"
     ),
