@@ -62,7 +62,10 @@ def test_a_refusal_by_a_service_is_told_and_counts_if_the_test_is_strict(run):
         ("top_id_null", ["whose `id` is null, which is no integer", '"id": null']),
         ("echo_extra", ["of the wrong shape: `node` is not expected", '"node": "n0"']),
         ("reply_as_string", ["whose `in_reply_to` is no integer", '"in_reply_to": "1"']),
-        ("before_init", ["no string for `src`. It had not been initialised yet", "hello"]),
+        (
+            "before_init",
+            ["`src` is null, which is no string. It had not been initialised yet", "hello"],
+        ),
         ("nested", ["nested too deeply: more than 500 levels", '"echo": [[[[']),
     ],
 )

@@ -67,7 +67,8 @@ class Sender:
             if field not in message:
                 raise _BadLine(f"sent a message without `{field}`.")
             if not isinstance(message[field], type):
-                raise _BadLine(f"sent a message whose value is no {name} for `{field}`.")
+                shown = quote(json.dumps(message[field]), 40)
+                raise _BadLine(f"sent a message whose `{field}` is {shown}, which is no {name}.")
         if len(message) > len(ENVELOPE):
             _check_rest(message)
         src, dest = message["src"], message["dest"]
