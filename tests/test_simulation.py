@@ -371,6 +371,12 @@ def test_printing_before_the_node_runs_breaks_the_protocol(simulate, script):
     assert "starting up" in str(error.value)
 
 
+def test_a_message_that_a_script_prints_itself_is_not_called_no_json(simulate, script):
+    with pytest.raises(NodeError, match="printed a message itself") as error:
+        simulate(script("""print('{"src": null, "dest": "n1", "body": {}}')"""))
+    assert "without --simulate a node may be any program" in str(error.value)
+
+
 def test_printing_while_the_node_runs_goes_to_its_log(cluster, capsys):
     nodes = cluster("""
 @node.on("hello")

@@ -9,13 +9,14 @@ blocks on the simulated inbox; a message that arrives calls the node's code inli
 from __future__ import annotations
 
 import filecmp
+import json
 import os
 import signal
 import tempfile
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -309,10 +310,18 @@ class Host:
         self._judge(line)
 
     def _judge(self, line: str) -> None:
+        """Refuse a line: in a simulation messages come by `node.run()` alone."""
         if not line.strip():
             return
+        problem = "printed a line that is not JSON. Is it meant for standard error?"
+        with suppress(ValueError, RecursionError):
+            if isinstance(json.loads(line), dict):
+                problem = (
+                    "printed a message itself. Only a node that speaks by maelstrom_node can be"
+                    " simulated; without --simulate a node may be any program."
+                )
         self.fail(
-            "printed a line that is not JSON. Is it meant for standard error?",
+            problem,
             evidence=(quote(line),),
             expected=MESSAGE,
         )
