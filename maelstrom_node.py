@@ -122,7 +122,9 @@ class Stopped(BaseException):
 
 # ujson takes some things that the standard library's json refuses. Whether it is installed makes
 # no other difference:
-# - to encode: a Decimal, an object with __json__ or toDict, and keys of any type, as their str;
+# - to encode: a Decimal, an object with __json__ or toDict, and keys of any type, as their str
+#   (so is a key that is a number with a str of its own, such as an IntEnum in Python 3.10, for
+#   which the standard library writes the number);
 # - to decode: the numbers 01, 1. and -, control characters in strings, and more than about a
 #   thousand nested lists or objects, which the standard library may or may not take.
 

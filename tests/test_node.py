@@ -554,6 +554,19 @@ def test_but_for_a_list_of_things_that_only_ujson_takes(name, what, monkeypatch)
     assert outcome("json", name, value, monkeypatch) == "an error"
 
 
+class NumberWithAName(int):
+    def __str__(self):
+        return "two"
+
+
+@pytest.mark.parametrize(("codec", "key"), [("ujson", "two"), ("json", "2")])
+def test_a_key_that_is_a_number_is_its_str_with_ujson_and_its_digits_without(
+    codec, key, monkeypatch
+):
+    assert outcome(codec, "encode", {NumberWithAName(2): 1}, monkeypatch) == {key: 1}
+    assert outcome(codec, "encode", NumberWithAName(2), monkeypatch) == 2
+
+
 @with_both_codecs
 @pytest.mark.parametrize("text", ODD_VALUES)
 def test_odd_values_come_back_as_they_went(text):
