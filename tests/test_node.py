@@ -794,6 +794,12 @@ def test_create_if_not_exists_tells_of_errors_that_are_no_race(stage, code):
         stage.node.lin_kv.create_if_not_exists("k", 1)
 
 
+@pytest.mark.parametrize("code", [Code.KEY_ALREADY_EXISTS, Code.PRECONDITION_FAILED])
+def test_create_if_not_exists_takes_either_error_to_mean_that_the_key_exists(stage, code):
+    stage.play("lin-kv", lambda body: {"type": "error", "code": code, "text": "there is one"})
+    stage.node.lin_kv.create_if_not_exists("k", 1)
+
+
 def test_create_if_not_exists_leaves_alone_what_exists(service):
     service.kv.create_if_not_exists("k", 1)
     service.kv.create_if_not_exists("k", 2)
