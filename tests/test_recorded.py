@@ -324,6 +324,17 @@ def test_a_verdict_that_stays_open_says_why_on_the_screen(written, capsys, name,
     assert f"\nNot valid: {reason}" in capsys.readouterr().out
 
 
+def test_if_nothing_succeeded_the_first_error_is_shown(written, capsys):
+    steps = [invoke(0, "echo", "x"), fail(0, [Keyword("abort"), "not today"])]
+    steps += [invoke(0, "echo", "y"), info(0), invoke(5, "echo", "z")]
+    assert main(["check", str(written(*steps)), "-w", "echo"]) == 1
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "nothing-succ" in line]
+    assert line == (
+        "Warning (nothing-succeeded, 2×): no echo succeeded; "
+        'the first to fail ended with [:abort "not today"]'
+    )
+
+
 @pytest.mark.parametrize("part", ["stats", "availability"])
 def test_a_checker_that_raises_is_named_as_a_mistake_of_the_workbench(part, written, monkeypatch):
     def broken(history, options):

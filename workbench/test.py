@@ -243,7 +243,8 @@ def check(history: History, options: Options, warnings: Sequence[Results] = ()) 
         "workload": _checked(workload.name, workload.check, history, options),
     }
     results["valid?"] = merge_valid(part["valid?"] for part in results.values())
-    if found := [*warnings, *_warnings(workload, history, options)]:
+    failures = stats.failures(history, results["stats"])
+    if found := [*failures, *warnings, *_warnings(workload, history, options)]:
         results["warnings"] = found
         if options.strict:
             results["valid?"] = False

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-from workbench.checkers.verdict import UNKNOWN, merge_valid
-from workbench.history import History
+from workbench import edn
+from workbench.checkers.verdict import UNKNOWN, merge_valid, warning
+from workbench.history import History, as_map
 from workbench.options import Options
 
 # They may fail as often as they like (jepsen.tests.kafka/stats-checker).
@@ -39,3 +41,19 @@ def _counts(types: Counter[str]) -> dict[str, Any]:
         "fail-count": types["fail"],
         "info-count": types["info"],
     }
+
+
+def failures(history: History, results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Warnings: for each kind of operation of which none succeeded, the errors of those there are.
+
+    `results` are those of `check`. Maelstrom says only which kinds did not succeed.
+    """
+    found = []
+    for f, counts in results.get("by-f", {}).items():
+        if f in EXEMPT or counts["valid?"]:
+            continue
+        failed = [op for op in history.client_operations() if op.f == f and op.error is not None]
+        if failed:
+            text = f"no {f} succeeded; the first to fail ended with {edn.dumps(failed[0].error)}"
+            found.append(warning("nothing-succeeded", text, [as_map(op) for op in failed]))
+    return found
