@@ -44,8 +44,9 @@ def mismatch(value: Any, shape: Any, where: str = "", optional: Mapping[str, Any
             return ""
         return f"{where or 'it'} should be {NAMES[shape]}, not {_show(value)}"
     if isinstance(shape, OneOf):
-        if any(not mismatch(value, alternative) for alternative in shape.shapes):
-            return ""
+        for alternative in shape.shapes:
+            if not mismatch(value, alternative):
+                return ""
         return f"{where or 'it'} should be {describe(shape)}, not {_show(value)}"
     if isinstance(shape, dict):
         if not isinstance(value, dict):
@@ -61,11 +62,10 @@ def mismatch(value: Any, shape: Any, where: str = "", optional: Mapping[str, Any
         if shape == [Any]:
             return ""
         shapes = shape * len(value) if isinstance(shape, list) else shape
-        problems = (
-            mismatch(element, expected, f"{where}[{index}]")
-            for index, (element, expected) in enumerate(zip(value, shapes, strict=True))
-        )
-        return next(filter(None, problems), "")
+        for index, (element, expected) in enumerate(zip(value, shapes, strict=True)):
+            if expected is not Any and mismatch(element, expected):
+                return mismatch(element, expected, f"{where}[{index}]")
+        return ""
     if value == shape and isinstance(value, bool) == isinstance(shape, bool):
         return ""
     return f"{where or 'it'} should be {_show(shape)}, not {_show(value)}"

@@ -67,11 +67,18 @@ class Transaction:
 
     def external_reads(self) -> dict[Any, Any]:
         """Key -> value, of the first micro-operation on each key, if it is a read."""
-        return {part.key: part.value for part in self.firsts() if part.f == "r"}
+        first: dict[Any, tuple[str, Any]] = {}
+        for f, key, value in self.operation.value or ():
+            first.setdefault(comparable(key), (f, value))
+        return {key: comparable(value) for key, (f, value) in first.items() if f == "r"}
 
     def external_writes(self) -> dict[Any, Any]:
         """Key -> value, of the last write of each key."""
-        return {part.key: part.value for part in self.parts if part.f != "r"}
+        return {
+            comparable(key): comparable(value)
+            for f, key, value in self.operation.value or ()
+            if f != "r"
+        }
 
     def position(self, f: str, key: Any, value: Any) -> int:
         """Which of the micro-operations that is, from 0."""
@@ -84,7 +91,7 @@ class Transaction:
 
 def comparable(value: Any) -> Any:
     """A value that can be hashed and equals no other; nil remains None."""
-    return None if value is None else identity(value)
+    return value if value is None or type(value) is int else identity(value)
 
 
 class Transactions:
