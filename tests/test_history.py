@@ -66,6 +66,16 @@ def test_an_operation_is_completed_by_what_its_process_does_next():
     assert [operation.index for operation in recorded.client_operations()] == [0, 2, 3, 4, 5, 6, 7]
 
 
+def test_an_operation_is_known_by_its_index_even_if_some_are_left_out():
+    whole = history(invoke(0, "read"), invoke(1, "add", 1), ok(1), ok(0, []))
+    part = History([whole[0], whole[3]])
+    assert list(part.pairs()) == [(whole[0], whole[3])]
+    assert part.completion(whole[0]) is whole[3]
+    assert part.invocation(whole[3]) is whole[0]
+    assert part.completion(whole[1]) is None
+    assert History(list(whole)[:2]).invocation(whole[3]) is None
+
+
 # Writing
 
 

@@ -12,6 +12,7 @@ import gzip
 import json
 import re
 import zlib
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from workbench.edn import Keyword, Record
 from workbench.errors import UsageError, quote
 
 NEMESIS = "nemesis"
+NONE = -1  # the place of no operation
 TYPES = ("invoke", "ok", "fail", "info")
 
 
@@ -55,16 +57,21 @@ class History(Sequence[Operation]):
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._operations = list(operations)
-        self._partner: dict[int, Operation] = {}
-        open_by_process: dict[int | str, Operation] = {}
-        for operation in self._operations:
+        # By place in the history: where the other operation of the pair is, or NONE. A history can
+        # be long, and a dict of operations would take several times as much as an array of places.
+        self._partners = array("q", [NONE]) * len(self._operations)
+        open_by_process: dict[int | str, int] = {}
+        for place, operation in enumerate(self._operations):
             if not operation.is_client:
                 continue
             if operation.type == "invoke":
-                open_by_process[operation.process] = operation
-            elif (invocation := open_by_process.pop(operation.process, None)) is not None:
-                self._partner[invocation.index] = operation
-                self._partner[operation.index] = invocation
+                open_by_process[operation.process] = place
+            elif (began := open_by_process.pop(operation.process, None)) is not None:
+                self._partners[began], self._partners[place] = place, began
+        # Where each operation is, unless its index says so.
+        self._places: dict[int, int] | None = None
+        if any(operation.index != place for place, operation in enumerate(self._operations)):
+            self._places = {operation.index: i for i, operation in enumerate(self._operations)}
 
     def __len__(self) -> int:
         return len(self._operations)
@@ -85,17 +92,24 @@ class History(Sequence[Operation]):
 
     def completion(self, invocation: Operation) -> Operation | None:
         """The operation that ended `invocation`, or None if the test ended first."""
-        return self._partner.get(invocation.index)
+        return self._partner(invocation.index)
 
     def invocation(self, completion: Operation) -> Operation | None:
         """The operation that began what `completion` ended."""
-        return self._partner.get(completion.index)
+        return self._partner(completion.index)
 
     def pairs(self) -> Iterator[tuple[Operation, Operation | None]]:
         """Every client invocation with its completion, in order of invocation."""
-        for operation in self._operations:
+        for place, operation in enumerate(self._operations):
             if operation.is_client and operation.type == "invoke":
-                yield operation, self._partner.get(operation.index)
+                yield operation, self._at(self._partners[place])
+
+    def _partner(self, index: int) -> Operation | None:
+        place = index if self._places is None else self._places.get(index, NONE)
+        return self._at(self._partners[place]) if 0 <= place < len(self._partners) else None
+
+    def _at(self, place: int) -> Operation | None:
+        return None if place == NONE else self._operations[place]
 
 
 # Writing
