@@ -326,8 +326,15 @@ def test_a_simulated_script_that_is_not_there_is_told(tmp_path, capsys):
 
 
 def test_help_helps(capsys):
-    assert main(["--help"]) == main([]) == 0
-    assert capsys.readouterr().out.count("usage: ") == 2
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out.count("usage: ") == 1
+
+
+def test_no_command_at_all_is_answered_with_help_but_is_no_success(capsys):
+    assert main([]) == 254
+    shown = capsys.readouterr()
+    assert "usage: " in shown.out
+    assert shown.err.startswith("error: expected a command: one of test, ")
 
 
 @pytest.mark.parametrize("command", ["test", "sweep", "check", "summary"])

@@ -153,7 +153,7 @@ def test_without_the_environment_it_says_how_to_set_it_up(tmp_path):
 
 def test_without_a_command_it_helps(tmp_path):
     result = workbench(cwd=tmp_path)
-    assert result.returncode == 0
+    assert result.returncode == 254
     assert result.stdout.startswith("usage: python -m workbench COMMAND")
 
 

@@ -561,7 +561,7 @@ class TestWithoutAPythonThatWillDo:
 # Mistakes, and help
 
 
-@pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"], ["3c", "--help"]])
+@pytest.mark.parametrize("arguments", [["help"], ["--help"], ["-h"], ["3c", "--help"]])
 def test_help_shows_the_challenges(checkout, arguments):
     result = checkout.run(*arguments)
     assert result.status == 0
@@ -569,6 +569,13 @@ def test_help_shows_the_challenges(checkout, arguments):
     for challenge in CHALLENGES:
         assert f"\n  {challenge.name:<3} {challenge.title} " in result.out
     assert max(map(len, result.out.splitlines())) <= 100
+
+
+def test_run_sh_alone_shows_the_challenges_but_is_no_success(checkout):
+    result = checkout.run()
+    assert result.status == 254
+    assert result.out.startswith("usage: ./run.sh CHALLENGE")
+    assert result.err == "error: expected a challenge, such as 3c, or test\n"
 
 
 def remove(path: str) -> Callable[[Checkout], None]:

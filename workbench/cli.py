@@ -54,10 +54,13 @@ ELSEWHERE = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status. Errors are told in a sentence, not a traceback."""
     words = sys.argv[1:] if arguments is None else arguments
-    return exits.run(lambda: _carry_out(*(words or ["--help"])))
+    return exits.run(lambda: _carry_out(*words))
 
 
-def _carry_out(command: str, *arguments: str) -> int:
+def _carry_out(command: str = "", *arguments: str) -> int:
+    if not command:
+        print(USAGE)
+        raise UsageError(f"expected a command: one of {', '.join(COMMANDS)}")
     if command == "test":
         return test(arguments)
     if command == "sweep":

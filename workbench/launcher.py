@@ -72,7 +72,10 @@ def launch(arguments: Sequence[str], start: Path) -> int:
 
     Replaces this process by the workbench if that is all that is left to do.
     """
-    name, *rest = arguments or ["help"]
+    if not arguments:
+        print(HELP.format(challenges=table()))
+        raise UsageError("expected a challenge, such as 3c, or test")
+    name, *rest = arguments
     flags, node_arguments = split_node_arguments(rest)
     if name == "test":
         environment = Environment(ROOT)
