@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a challenge of Gossip Glomers, or this project's tests: ./run.sh alone explains itself.
 #
-# This part only finds a Python and hands over to workbench/launcher.py, which sets up .venv and
+# This part only finds a Python and hands over to glomers/launch/launcher.py, which sets up .venv and
 # does the rest. It works in bash 3.2, which is what macOS has.
 set -euo pipefail
 
@@ -62,4 +62,4 @@ from=$PWD
 here=$(checkout)
 python=$(find_python)
 cd "$here"
-exec "$python" -m workbench challenge --from "$from" "$@"
+exec "$python" -m glomers challenge --from "$from" "$@"

@@ -36,17 +36,17 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from workbench import challenges
-from workbench.client import Client, Outcome
-from workbench.loop import NANOS, RealLoop, nanos
-from workbench.network import Network
-from workbench.options import Options, parse_test, split_node_arguments
-from workbench.process import ProcessCluster
-from workbench.runner import simulation
-from workbench.sweep import executor, seeds
-from workbench.test import Test
-from workbench.workloads.base import Conversation
-from workbench.workloads.broadcast import BroadcastWorkload
+from glomers import challenges
+from glomers.options import Options, parse_test, split_node_arguments
+from glomers.real.nodes import ProcessCluster
+from glomers.run.drive import Test
+from glomers.run.runner import simulation
+from glomers.run.sweep import executor, seeds
+from glomers.workloads.base import Conversation
+from glomers.workloads.broadcast import BroadcastWorkload
+from glomers.world.client import Client, Outcome
+from glomers.world.loop import NANOS, RealLoop, nanos
+from glomers.world.network import Network
 
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "images" / "broadcast.svg"

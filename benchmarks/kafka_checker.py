@@ -15,11 +15,11 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from workbench.checkers import kafka
-from workbench.history import History, Operation
-from workbench.options import Options
-from workbench.workloads.base import Invocation, OperationGenerator, SessionCrash
-from workbench.workloads.kafka import KafkaWorkload, Session
+from glomers.checkers import kafka
+from glomers.history.operations import History, Operation
+from glomers.options import Options
+from glomers.workloads.base import Invocation, OperationGenerator, SessionCrash
+from glomers.workloads.kafka import KafkaWorkload, Session
 
 SIZES = (5_000, 10_000, 20_000, 40_000)
 WORKERS = 4

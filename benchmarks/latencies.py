@@ -11,9 +11,9 @@ import argparse
 from collections import defaultdict
 from pathlib import Path
 
-from workbench.history import read_history
-from workbench.loop import MILLIS
-from workbench.values import quantile
+from glomers.history.operations import read_history
+from glomers.history.values import quantile
+from glomers.world.loop import MILLIS
 
 
 def main() -> None:

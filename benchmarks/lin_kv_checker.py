@@ -13,8 +13,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from workbench.checkers.linearizability import check
-from workbench.history import History, Operation
+from glomers.checkers.linearizability import check
+from glomers.history.operations import History, Operation
 
 NUMBERS = (10, 20, 40, 80)
 READS = {"a value that nobody wrote": (-1,), "a value that comes back": (0, 1, 0)}

@@ -19,9 +19,9 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from workbench.loop import NANOS
-from workbench.options import Options
-from workbench.runner import simulation
+from glomers.options import Options
+from glomers.run.runner import simulation
+from glomers.world.loop import NANOS
 
 ROOT = Path(__file__).parent.parent
 RUNS = 5
@@ -59,7 +59,7 @@ def measure(options: Options) -> tuple[float, int, float]:
 def real(options: Options) -> float:
     """Wall seconds of the same test with processes."""
     with tempfile.TemporaryDirectory() as store:
-        command = [sys.executable, "-m", "workbench", "test", "-w", options.workload]
+        command = [sys.executable, "-m", "glomers", "test", "-w", options.workload]
         command += ["--bin", options.bin, "--node-count", str(len(options.nodes))]
         command += ["--time-limit", str(options.time_limit), "--rate", str(options.rate)]
         command += ["--latency", str(options.latency), "--store", store]

@@ -26,10 +26,10 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from workbench.checkers import txn_rw_register
-from workbench.history import History, Operation, read_history, to_edn_line
-from workbench.options import Options
-from workbench.workloads.transactions import TransactionGenerator
+from glomers.checkers import txn_rw_register
+from glomers.history.operations import History, Operation, read_history, to_edn_line
+from glomers.options import Options
+from glomers.workloads.transactions import TransactionGenerator
 
 LENGTHS = (2_500, 5_000, 10_000, 20_000)
 MODELS = ("read-committed", "serializable", "strict-serializable")

@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from workbench import challenges
-from workbench.options import Options, parse_test
-from workbench.runner import simulate
-from workbench.workloads import WORKLOADS
+from glomers import challenges
+from glomers.options import Options, parse_test
+from glomers.run.runner import simulate
+from glomers.workloads import WORKLOADS
 
 ROOT = Path(__file__).parent.parent
 BROKEN = Path(__file__).parent / "broken"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from workbench.testing import simulate
+from glomers.testing import simulate
 
 __all__ = ["simulate"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from workbench.history import NEMESIS, History, Operation
+from glomers.history.operations import NEMESIS, History, Operation
 
 MILLI = 1_000_000  # nanoseconds
 

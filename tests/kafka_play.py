@@ -13,12 +13,12 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from workbench.history import History, Operation
-from workbench.loop import MILLIS, NANOS, Loop
-from workbench.options import Options
-from workbench.shapes import mismatch
-from workbench.workloads.base import Conversation, Invocation, OperationGenerator, SessionCrash
-from workbench.workloads.kafka import KafkaWorkload
+from glomers.history.operations import History, Operation
+from glomers.options import Options
+from glomers.workloads.base import Conversation, Invocation, OperationGenerator, SessionCrash
+from glomers.workloads.kafka import KafkaWorkload
+from glomers.workloads.shapes import mismatch
+from glomers.world.loop import MILLIS, NANOS, Loop
 
 LATENCY = MILLIS  # mean time from a request to its effect, and from there to the answer
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench import runner
-from workbench.cli import main
-from workbench.errors import HelpShown, UsageError
-from workbench.options import Options, from_namespace, parser_of_test
-from workbench.store import Store
+from glomers.cli import main
+from glomers.errors import HelpShown, UsageError
+from glomers.history.store import Store
+from glomers.options import Options, from_namespace, parser_of_test
+from glomers.run import runner
 
 ROOT = Path(__file__).parent.parent
 HISTORIES = Path(__file__).parent / "histories"
@@ -32,7 +32,7 @@ TEST = ["test", "-w", "echo", "--bin", str(ROOT / "echo.py")]
         (["serve"], "there is no web server: a test's folder, store/latest, holds plain files"),
         (["demo"], "./run.sh alone lists them"),
         (["doc"], "https://github.com/jepsen-io/maelstrom/tree/main/doc"),
-        (["analyze"], "`python -m workbench check FOLDER -w WORKLOAD`"),
+        (["analyze"], "`python -m glomers check FOLDER -w WORKLOAD`"),
         (["test"], "the following arguments are required: --bin"),
         (["test", "--bin", ""], "expected the path of a program, not ''"),
         (["test", "-w", "ecko", "--bin", "x"], "unknown workload 'ecko'; did you mean echo?"),
@@ -246,7 +246,7 @@ def test_a_full_disk_is_told_after_the_verdict(tmp_path, capsys, monkeypatch):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.name)
             return super().write(data)
 
-    monkeypatch.setattr("workbench.store._File", Full)
+    monkeypatch.setattr("glomers.history.store._File", Full)
     arguments = [*TEST, "--time-limit", "1", "--simulate", "--store", str(tmp_path)]
     assert main(arguments) == 255
     captured = capsys.readouterr()
@@ -340,4 +340,4 @@ def test_no_command_at_all_is_answered_with_help_but_is_no_success(capsys):
 @pytest.mark.parametrize("command", ["test", "sweep", "check", "summary"])
 def test_help_of_a_command_helps(command, capsys):
     assert main([command, "--help"]) == 0
-    assert "usage: python -m workbench" in capsys.readouterr().out
+    assert "usage: python -m glomers" in capsys.readouterr().out

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from challenge_runs import run
 
-from workbench import challenges, exits
-from workbench.cli import main
-from workbench.faults import FAULTS
-from workbench.testing import Simulation
+from glomers import challenges, exits
+from glomers.cli import main
+from glomers.testing import Simulation
+from glomers.world.faults import FAULTS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -63,7 +63,7 @@ def commands(page: Path) -> list[list[str]]:
 
 def workbench_commands() -> list[list[str]]:
     found = [command for page in PAGES for command in commands(page)]
-    return [command[3:] for command in found if command[:3] == ["python", "-m", "workbench"]]
+    return [command[3:] for command in found if command[:3] == ["python", "-m", "glomers"]]
 
 
 @pytest.mark.parametrize("command", workbench_commands(), ids=lambda words: " ".join(words)[:60])

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench import exits
-from workbench.errors import HelpShown, UsageError
+from glomers import exits
+from glomers.errors import HelpShown, UsageError
 
 ROOT = Path(__file__).parent.parent
 TEST = ["test", "-w", "echo", "--bin", str(ROOT / "echo.py"), "--time-limit", "1", "--simulate"]
@@ -51,7 +51,7 @@ def test_each_verdict_has_a_status(valid, status):
         (OSError(28, "No space left on device"), 255, "device (standard output, or a node's log)"),
         (OSError("out of order"), 255, "error: out of order\n"),
         (ModuleNotFoundError("", name="rich.text"), 254, "error: the Python module 'rich.text' is"),
-        (ModuleNotFoundError("", name="workbench.x"), 255, MISTAKE),
+        (ModuleNotFoundError("", name="glomers.x"), 255, MISTAKE),
         (RecursionError(), 255, MISTAKE),
         (KeyError("x"), 255, MISTAKE),
         (SystemExit(), 255, MISTAKE),
@@ -93,10 +93,10 @@ def test_an_error_that_nobody_can_be_told_keeps_its_status(monkeypatch):
 
 
 def workbench(*arguments: str, **settings) -> subprocess.CompletedProcess[str]:
-    """`python -m workbench`, in a folder of its own."""
+    """`python -m glomers`, in a folder of its own."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **settings.pop("environment", {})}
     return subprocess.run(
-        [sys.executable, *settings.pop("python", ()), "-m", "workbench", *arguments],
+        [sys.executable, *settings.pop("python", ()), "-m", "glomers", *arguments],
         env=environment,
         text=True,
         timeout=PATIENCE,
@@ -126,7 +126,7 @@ def test_an_output_that_is_full_is_no_verdict(tmp_path):
 
 
 def test_closed_streams_do_no_harm(tmp_path):
-    command = f'"$0" -m workbench {" ".join(TEST)} --log-net-send <&- >&- 2>&-'
+    command = f'"$0" -m glomers {" ".join(TEST)} --log-net-send <&- >&- 2>&-'
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         ["/bin/sh", "-c", command, sys.executable], env=environment, cwd=tmp_path, timeout=PATIENCE
@@ -154,13 +154,13 @@ def test_without_the_environment_it_says_how_to_set_it_up(tmp_path):
 def test_without_a_command_it_helps(tmp_path):
     result = workbench(cwd=tmp_path)
     assert result.returncode == 254
-    assert result.stdout.startswith("usage: python -m workbench COMMAND")
+    assert result.stdout.startswith("usage: python -m glomers COMMAND")
 
 
 @pytest.mark.parametrize("version", [(3, 9, 18), (2, 7, 18)])
 def test_a_python_that_is_too_old_is_told(version, monkeypatch, capsys):
     monkeypatch.setattr(sys, "version_info", version)
     with pytest.raises(SystemExit, match="254"):
-        runpy.run_module("workbench", run_name="__main__")
+        runpy.run_module("glomers", run_name="__main__")
     words = f"Python {version[0]}.{version[1]}, which is too old: 3.10 or newer is needed"
     assert words in capsys.readouterr().err

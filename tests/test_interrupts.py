@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from workbench.interrupts import INTERRUPTS, handled, terminable, uninterrupted
+from glomers.interrupts import INTERRUPTS, handled, terminable, uninterrupted
 
 every_interrupt = pytest.mark.parametrize("number", INTERRUPTS, ids=lambda number: number.name)
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from workbench import edn
-from workbench.cli import main
-from workbench.history import read_history
-from workbench.options import Options, parse_test
-from workbench.test import check
-from workbench.values import identity
-from workbench.workloads import WORKLOADS
+from glomers.cli import main
+from glomers.history import edn
+from glomers.history.operations import read_history
+from glomers.history.values import identity
+from glomers.options import Options, parse_test
+from glomers.run.drive import check
+from glomers.workloads import WORKLOADS
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 

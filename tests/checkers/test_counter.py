@@ -9,9 +9,9 @@ from handwritten import fail, history, info, invoke, ok
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.checkers import counter
-from workbench.history import as_map
-from workbench.options import Options
+from glomers.checkers import counter
+from glomers.history.operations import as_map
+from glomers.options import Options
 
 
 def check(*steps):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from handwritten import fail, history, info, invoke, ok
 
-from workbench.checkers import echo
-from workbench.options import Options
+from glomers.checkers import echo
+from glomers.options import Options
 
 
 def check(*steps):

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka_play import Logs, play
 
-from workbench import edn
-from workbench.checkers import kafka
-from workbench.checkers.kafka.facts import Log, gather
-from workbench.checkers.kafka.lag import worst_realtime_lag
-from workbench.history import read_history
-from workbench.options import Options
+from glomers.checkers import kafka
+from glomers.checkers.kafka.facts import Log, gather
+from glomers.checkers.kafka.lag import worst_realtime_lag
+from glomers.history import edn
+from glomers.history.operations import read_history
+from glomers.options import Options
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 CASES = sorted(HISTORIES.glob("kafka-*"))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from workbench import edn
-from workbench.checkers import lin_kv
-from workbench.history import History, Operation, read_history
-from workbench.options import Options
+from glomers.checkers import lin_kv
+from glomers.history import edn
+from glomers.history.operations import History, Operation, read_history
+from glomers.options import Options
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 

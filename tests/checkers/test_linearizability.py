@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.checkers.linearizability import check
-from workbench.history import History, Operation
+from glomers.checkers.linearizability import check
+from glomers.history.operations import History, Operation
 
 INVOKE = {"write": 1, "cas": 2, "read": 0}
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from json_values import VALUES
 
-from workbench import edn
-from workbench.checkers import set_full
-from workbench.history import History, Operation, as_map
-from workbench.options import Options
+from glomers.checkers import set_full
+from glomers.history import edn
+from glomers.history.operations import History, Operation, as_map
+from glomers.options import Options
 
 
 def check(*steps):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from handwritten import fail, history, info, invoke, nemesis, ok
 
-from workbench.checkers import availability, stats
-from workbench.checkers.verdict import merge_valid
-from workbench.options import Options
+from glomers.checkers import availability, stats
+from glomers.checkers.verdict import merge_valid
+from glomers.options import Options
 
 
 def test_operations_are_counted_as_they_ended_in_all_and_of_each_kind():

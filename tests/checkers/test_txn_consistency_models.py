@@ -5,7 +5,7 @@ from __future__ import annotations
 import networkx as nx
 import pytest
 
-from workbench.checkers import consistency_models as models
+from glomers.checkers import consistency_models as models
 
 
 @pytest.mark.parametrize(

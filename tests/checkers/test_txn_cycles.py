@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.checkers import consistency_models as models
-from workbench.checkers import cycles
-from workbench.checkers.cycles import RULES, Subgraph, class_of
-from workbench.checkers.dependencies import NAMES, PROCESS, REALTIME, RW, WR, WW, DependencyGraph
+from glomers.checkers import consistency_models as models
+from glomers.checkers import cycles
+from glomers.checkers.cycles import RULES, Subgraph, class_of
+from glomers.checkers.dependencies import NAMES, PROCESS, REALTIME, RW, WR, WW, DependencyGraph
 
 PREFERENCE = (WR, WW, RW, PROCESS, REALTIME)
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from txn_histories import history, together
 
-from workbench.checkers.dependencies import DependencyGraph, process_order, realtime_order
-from workbench.history import History, Operation
+from glomers.checkers.dependencies import DependencyGraph, process_order, realtime_order
+from glomers.history.operations import History, Operation
 
 
 def names(order, recorded):

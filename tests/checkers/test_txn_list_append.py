@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from txn_histories import history, together, types
 
-from workbench.checkers.txn_list_append import check, warnings
-from workbench.history import History, Operation
-from workbench.options import Options
+from glomers.checkers.txn_list_append import check, warnings
+from glomers.history.operations import History, Operation
+from glomers.options import Options
 
 RU, RC, SI = "read-uncommitted", "read-committed", "snapshot-isolation"
 RR, SER, STRICT = "repeatable-read", "serializable", "strict-serializable"

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from txn_histories import history, together, types
 
-from workbench.checkers.txn_rw_register import check
-from workbench.history import History, Operation
-from workbench.options import Options
-from workbench.workloads.transactions import TransactionGenerator
+from glomers.checkers.txn_rw_register import check
+from glomers.history.operations import History, Operation
+from glomers.options import Options
+from glomers.workloads.transactions import TransactionGenerator
 
 RU, RC, SI = "read-uncommitted", "read-committed", "snapshot-isolation"
 RR, SER, STRICT = "repeatable-read", "serializable", "strict-serializable"

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from txn_histories import history, together
 
-from workbench.checkers.txn_rw_register import check, warnings
-from workbench.checkers.txn_warnings import OCCASIONS
-from workbench.history import NEMESIS, History, Operation, read_history
-from workbench.options import Options
-from workbench.test import check as judge
+from glomers.checkers.txn_rw_register import check, warnings
+from glomers.checkers.txn_warnings import OCCASIONS
+from glomers.history.operations import NEMESIS, History, Operation, read_history
+from glomers.options import Options
+from glomers.run.drive import check as judge
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 # Process 0 talks to n0, process 1 to n1.

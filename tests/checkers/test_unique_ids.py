@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from json_values import VALUES
 
-from workbench import edn
-from workbench.checkers import unique_ids
-from workbench.options import Options
+from glomers.checkers import unique_ids
+from glomers.history import edn
+from glomers.options import Options
 
 
 def check(*steps):

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.edn import Keyword
-from workbench.history import History, Operation
+from glomers.history.edn import Keyword
+from glomers.history.operations import History, Operation
 
 NAMES = {"r": Keyword("r"), "w": Keyword("w"), "a": Keyword("append")}
 

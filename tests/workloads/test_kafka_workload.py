@@ -10,12 +10,12 @@ from random import Random
 import pytest
 from kafka_play import Logs, Refused, TimedOut, play, played
 
-from workbench.checkers import kafka
-from workbench.history import History, read_history
-from workbench.loop import NANOS
-from workbench.options import Options
-from workbench.workloads.base import Invocation, SessionCrash
-from workbench.workloads.kafka import SEEK_TO_BEGINNING, Sends, Session
+from glomers.checkers import kafka
+from glomers.history.operations import History, read_history
+from glomers.options import Options
+from glomers.workloads.base import Invocation, SessionCrash
+from glomers.workloads.kafka import SEEK_TO_BEGINNING, Sends, Session
+from glomers.world.loop import NANOS
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 

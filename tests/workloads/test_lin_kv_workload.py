@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from workbench.errors import UsageError
-from workbench.history import Operation
-from workbench.options import Options
-from workbench.runner import simulate
-from workbench.workloads.base import Invocation
-from workbench.workloads.lin_kv import PROCESSES_PER_KEY, LinKVWorkload
+from glomers.errors import UsageError
+from glomers.history.operations import Operation
+from glomers.options import Options
+from glomers.run.runner import simulate
+from glomers.workloads.base import Invocation
+from glomers.workloads.lin_kv import PROCESSES_PER_KEY, LinKVWorkload
 
 TWO_NODES = ("n0", "n1")
 

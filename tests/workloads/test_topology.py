@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.workloads.topology import TOPOLOGIES
+from glomers.workloads.topology import TOPOLOGIES
 
 NINE = [f"n{i}" for i in range(9)]
 

@@ -8,15 +8,15 @@ from random import Random
 
 import pytest
 
-from workbench.edn import dumps
-from workbench.errors import UsageError
-from workbench.history import read_history
-from workbench.options import Options
-from workbench.runner import simulate
-from workbench.shapes import mismatch
-from workbench.workloads.base import Invocation
-from workbench.workloads.txn_list_append import TxnListAppendWorkload
-from workbench.workloads.txn_rw_register import TxnRwRegisterWorkload
+from glomers.errors import UsageError
+from glomers.history.edn import dumps
+from glomers.history.operations import read_history
+from glomers.options import Options
+from glomers.run.runner import simulate
+from glomers.workloads.base import Invocation
+from glomers.workloads.shapes import mismatch
+from glomers.workloads.txn_list_append import TxnListAppendWorkload
+from glomers.workloads.txn_rw_register import TxnRwRegisterWorkload
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 

@@ -1,0 +1,21 @@
+"""`python -m glomers`. Any Python must be able to read this file, to say that it is too old."""
+
+import sys
+
+if sys.version_info < (3, 10):  # noqa: UP036
+    sys.stderr.write(
+        "error: %s is Python %d.%d, which is too old: 3.10 or newer is needed; "  # noqa: UP031
+        "./run.sh finds one\n" % ((sys.executable,) + tuple(sys.version_info[:2]))  # noqa: RUF005
+    )
+    sys.exit(254)
+
+try:
+    from glomers.cli import main
+    from glomers.exits import prepare_streams
+
+    prepare_streams()
+    status = main()
+except KeyboardInterrupt:  # while it was being imported
+    sys.stderr.write("error: interrupted\n")
+    status = 130
+sys.exit(status)

@@ -1,0 +1,199 @@
+"""The challenges of Gossip Glomers (https://fly.io/dist-sys/): the exact commands, and the targets.
+
+This table is the only place where they are written down. `./run.sh` runs its commands, on Maelstrom
+or on the workbench, and prints it as its help; the summary of a test takes its targets from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glomers.errors import UsageError, did_you_mean
+
+# The figures of a summary for which a challenge can set a target.
+AVAILABILITY = "availability"
+SERVER_MESSAGES = "server messages per operation"
+MEDIAN_LATENCY = "stable latency median"
+MAX_LATENCY = "stable latency max"
+LOST_VALUES = "values lost"
+DUPLICATED_IDS = "ids given twice"
+WRONG_COUNTS = "final reads that are wrong"
+LOG_ERRORS = "kinds of log errors"
+ANOMALIES = "kinds of anomalies"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a figure has to be: less than `limit` (`<`), or exactly that (`=`).
+
+    A fraction is meant as one (1 is 100 %), a latency is in milliseconds.
+    """
+
+    figure: str
+    relation: str
+    limit: float
+
+    def reached(self, value: float) -> bool:
+        return value < self.limit if self.relation == "<" else value == self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One challenge. `commands` are what comes after `maelstrom test`, one for each run.
+
+    A command may end with `--` and arguments for the node. Its `--bin` is in the checkout.
+    """
+
+    name: str
+    title: str
+    asks: str
+    commands: tuple[str, ...]
+    targets: tuple[Target, ...] = ()
+
+
+TOTAL = Target(AVAILABILITY, "=", 1)
+NOTHING_LOST = Target(LOST_VALUES, "=", 0)
+
+BROADCAST = "-w broadcast --bin broadcast.py"
+EFFICIENT = f"{BROADCAST} --node-count 25 --time-limit 20 --rate 100 --latency 100"
+KAFKA = "-w kafka --bin kafka.py"
+KAFKA_LOAD = "--concurrency 2n --time-limit 20 --rate 1000"
+TXN = "-w txn-rw-register --bin txn.py"
+TXN_LOAD = "--time-limit 20 --rate 1000 --concurrency 2n"
+
+CHALLENGES = (
+    Challenge(
+        "1",
+        "Echo",
+        "every message comes back",
+        ("-w echo --bin echo.py --node-count 1 --time-limit 10",),
+    ),
+    Challenge(
+        "2",
+        "Unique ID Generation",
+        "unique ids, and every request is answered",
+        (
+            "-w unique-ids --bin unique_ids.py --time-limit 30 --rate 1000 --node-count 3 "
+            "--availability total --nemesis partition",
+        ),
+        (TOTAL, Target(DUPLICATED_IDS, "=", 0)),
+    ),
+    Challenge(
+        "3a",
+        "Single-Node Broadcast",
+        "every value is read back",
+        (f"{BROADCAST} --node-count 1 --time-limit 20 --rate 10",),
+        (NOTHING_LOST,),
+    ),
+    Challenge(
+        "3b",
+        "Multi-Node Broadcast",
+        "every value reaches every node",
+        (f"{BROADCAST} --node-count 5 --time-limit 20 --rate 10",),
+        (NOTHING_LOST,),
+    ),
+    Challenge(
+        "3c",
+        "Fault Tolerant Broadcast",
+        "the same in spite of partitions",
+        (f"{BROADCAST} --node-count 5 --time-limit 20 --rate 10 --nemesis partition",),
+        (NOTHING_LOST,),
+    ),
+    Challenge(
+        "3d",
+        "Efficient Broadcast, Part I",
+        "< 30 messages/op; median < 400, max < 600 ms",
+        (f"{EFFICIENT} -- --max-latency 600ms",),
+        (
+            NOTHING_LOST,
+            Target(SERVER_MESSAGES, "<", 30),
+            Target(MEDIAN_LATENCY, "<", 400),
+            Target(MAX_LATENCY, "<", 600),
+        ),
+    ),
+    Challenge(
+        "3e",
+        "Efficient Broadcast, Part II",
+        "< 20 messages/op; median < 1, max < 2 s",
+        (f"{EFFICIENT} -- --max-latency 2s",),
+        (
+            NOTHING_LOST,
+            Target(SERVER_MESSAGES, "<", 20),
+            Target(MEDIAN_LATENCY, "<", 1000),
+            Target(MAX_LATENCY, "<", 2000),
+        ),
+    ),
+    Challenge(
+        "4",
+        "Grow-Only Counter",
+        "final reads show the sum of the adds",
+        (
+            "-w g-counter --bin counter.py --node-count 3 --rate 100 --time-limit 20 "
+            "--nemesis partition",
+        ),
+        (Target(WRONG_COUNTS, "=", 0),),
+    ),
+    Challenge(
+        "5a",
+        "Single-Node Kafka-Style Log",
+        "no write is lost, offsets only grow",
+        (f"{KAFKA} --node-count 1 {KAFKA_LOAD}",),
+        (Target(LOG_ERRORS, "=", 0),),
+    ),
+    Challenge(
+        "5b",
+        "Multi-Node Kafka-Style Log",
+        "the same on two nodes",
+        (f"{KAFKA} --node-count 2 {KAFKA_LOAD}",),
+        (Target(LOG_ERRORS, "=", 0),),
+    ),
+    Challenge(
+        "5c",
+        "Efficient Kafka-Style Log",
+        "the same with fewer messages",
+        (f"{KAFKA} --node-count 2 {KAFKA_LOAD}",),
+        (Target(LOG_ERRORS, "=", 0),),
+    ),
+    Challenge(
+        "6a",
+        "Single-Node, Totally-Available Transactions",
+        "every request is answered",
+        (
+            f"{TXN} --node-count 1 {TXN_LOAD} "
+            "--consistency-models read-uncommitted --availability total",
+        ),
+        (TOTAL, Target(ANOMALIES, "=", 0)),
+    ),
+    Challenge(
+        "6b",
+        "Totally-Available, Read Uncommitted Transactions",
+        "no dirty writes; then again with partitions",
+        (
+            f"{TXN} --node-count 2 {TXN_LOAD} "
+            "--consistency-models read-uncommitted --availability total",
+            f"{TXN} --node-count 2 {TXN_LOAD} "
+            "--consistency-models read-uncommitted --availability total --nemesis partition",
+        ),
+        (TOTAL, Target(ANOMALIES, "=", 0)),
+    ),
+    Challenge(
+        "6c",
+        "Totally-Available, Read Committed Transactions",
+        "nor dirty reads, in spite of partitions",
+        (
+            f"{TXN} --node-count 2 {TXN_LOAD} "
+            "--consistency-models read-committed --availability total --nemesis partition",
+        ),
+        (TOTAL, Target(ANOMALIES, "=", 0)),
+    ),
+)
+
+
+def find(name: str) -> Challenge:
+    """The challenge of that name ("3c"). Raises UsageError if there is none."""
+    for challenge in CHALLENGES:
+        if challenge.name == name.lower():
+            return challenge
+    names = [challenge.name for challenge in CHALLENGES]
+    hint = did_you_mean(name, names)
+    raise UsageError(f"there is no challenge {name!r}; {hint}choose one of {', '.join(names)}")

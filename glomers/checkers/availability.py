@@ -1,0 +1,36 @@
+"""Availability: which fraction of the operations succeeded, and is that enough?"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from typing import Any
+
+from glomers.history.operations import History
+from glomers.options import Options
+
+
+def check(history: History, options: Options) -> dict[str, Any]:
+    """Maelstrom's availability checker.
+
+    `options.availability` is None (anything goes), "total" (all must succeed) or the least
+    fraction that must.
+    """
+    counts = Counter(operation.type for operation in history.client_operations())
+    fraction = single(counts["ok"] / counts["invoke"]) if counts["invoke"] else 1
+    expected = options.availability
+    if expected is None:
+        valid = True
+    elif expected == "total":
+        valid = counts["ok"] == counts["invoke"]
+    else:
+        valid = float(expected) <= fraction
+    return {"valid?": valid, "ok-fraction": fraction}
+
+
+def single(number: float) -> float:
+    """A number in single precision, as Maelstrom gives fractions, in its shortest form."""
+    packed = struct.pack("f", number)
+    [rounded] = struct.unpack("f", packed)
+    shortest = (float(f"{rounded:.{digits}g}") for digits in range(1, 10))
+    return next(short for short in shortest if struct.pack("f", short) == packed)

@@ -1,0 +1,49 @@
+"""Counters: every final read is the sum of the adds, give or take those of unknown outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from glomers.history.operations import History, as_map
+from glomers.options import Options
+
+Range = tuple[int, int]  # both ends included
+
+
+def check(history: History, options: Options) -> dict[str, Any]:
+    """Maelstrom's counter checker: every final read must lie in one of the acceptable ranges.
+
+    An add of unknown outcome may have happened or not, so it doubles what is acceptable. That
+    includes one that was still open when the test ended, of which Maelstrom has none.
+    """
+    acceptable: list[Range] = [(0, 0)]
+    for invocation, completion in history.pairs():
+        if invocation.f != "add" or (completion and completion.type == "fail"):
+            continue
+        added = [(low + invocation.value, high + invocation.value) for low, high in acceptable]
+        happened = completion is not None and completion.type == "ok"
+        acceptable = added if happened else merged(acceptable + added)
+    reads = [read for read in history.client_operations() if read.final and read.type == "ok"]
+    errors = [read for read in reads if not _holds(acceptable, read.value)]
+    return {
+        "valid?": not errors,
+        "errors": [as_map(read) for read in errors] or None,
+        "final-reads": [read.value for read in reads],
+        "acceptable": [[low, high] for low, high in acceptable],
+    }
+
+
+def merged(ranges: Iterable[Range]) -> list[Range]:
+    """Ranges in order, those that touch or overlap made one."""
+    result: list[Range] = []
+    for low, high in sorted(ranges):
+        if result and low <= result[-1][1] + 1:
+            result[-1] = (result[-1][0], max(high, result[-1][1]))
+        else:
+            result.append((low, high))
+    return result
+
+
+def _holds(ranges: Iterable[Range], value: Any) -> bool:
+    return type(value) is int and any(low <= value <= high for low, high in ranges)

@@ -1,0 +1,116 @@
+"""Kafka: what was sent to a log is there once, in one order, and no poll leaves anything out.
+
+Theory, as in Jepsen's kafka checker (`jepsen.tests.kafka`). Every message is sent once. Offsets
+may have gaps, so what counts is a message's *index*: its place among all messages of its key that
+are known, from acknowledged sends and from polls, in the order of their offsets. With that order
+(facts.py) each anomaly (anomalies.py) is a look at neighbours:
+
+- `inconsistent-offsets`: two messages at one offset. `duplicate`: one message at two offsets.
+- `lost-write`: a later message of the key was polled, but this one never.
+- `unseen`: the send was acknowledged, but no poll ever showed the message.
+- `int-poll-skip`, `int-nonmonotonic-poll`: neighbours in one poll aren't neighbours in the log.
+- `poll-skip`, `nonmonotonic-poll`: a poll doesn't go on where the process's last poll ended.
+- `int-send-skip`, `int-nonmonotonic-send`, `nonmonotonic-send`: the same for sends.
+- `G1a`: a poll shows a message whose send failed.
+- `precommitted-read`: an operation polls a message that it sends itself.
+- `G1c-realtime`: a poll ended before the message that it shows was sent. Jepsen finds this as a
+  cycle of reads and real time. Here an operation sends or polls, never both, and Maelstrom doesn't
+  ask for cycles of writes, so that no other cycle can occur.
+
+Everything takes a few passes over the history, and a sort where an order is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any
+
+from glomers.checkers.kafka.anomalies import Case, find, unseen
+from glomers.checkers.kafka.beyond import phantoms, warnings
+from glomers.checkers.kafka.facts import gather
+from glomers.checkers.kafka.lag import worst_realtime_lag
+from glomers.checkers.verdict import UNKNOWN
+from glomers.history.edn import Keyword
+from glomers.history.operations import History
+from glomers.history.values import identity
+from glomers.options import Options
+
+__all__ = ["anomalies", "check", "warnings"]
+
+# Anomalies that don't make a history invalid. Jepsen's reason: the sends of processes interleave,
+# so one that skips is normal. (It allows more to tests that subscribe, or look for write cycles.)
+ALLOWED = frozenset({"int-send-skip"})
+
+by_delta = itemgetter("delta")
+
+
+def by_values(case: Case) -> int:
+    return len(case["values"])
+
+
+# Which cases of an anomaly are shown: sorted how, and which of them.
+SHOWN: dict[str, tuple[Callable[[Case], Any], slice]] = {
+    "duplicate": (itemgetter("count"), slice(32)),
+    "inconsistent-offsets": (by_values, slice(32)),
+    "int-nonmonotonic-poll": (by_delta, slice(8)),
+    "int-nonmonotonic-send": (by_delta, slice(8)),
+    "int-poll-skip": (by_delta, slice(-8, None)),
+    "int-send-skip": (by_delta, slice(-8, None)),
+    "nonmonotonic-poll": (by_delta, slice(8)),
+    "nonmonotonic-send": (by_delta, slice(8)),
+    "poll-skip": (by_delta, slice(-8, None)),
+}
+# Of others Jepsen shows all, each with whole polls: gigabytes, if a node loses much.
+OTHERS_SHOWN = 16
+UNSEEN_SHOWN = 32  # messages of each key
+
+
+def check(history: History, options: Options) -> dict[str, Any]:
+    """Jepsen's verdict on a history of sends, polls and assigns, with its keys.
+
+    On a poll that shows a message which nobody sent Jepsen's checker breaks off, and the verdict
+    is "unknown". So it is here, with an `error`, unless there are anomalies besides.
+    """
+    facts = gather(history)
+    errors: dict[str, Any] = {
+        kind: {"count": len(cases), "errs": _most_telling(kind, cases)}
+        for kind, cases in find(facts).items()
+    }
+    if missing := unseen(facts):
+        messages = {key: some[:UNSEEN_SHOWN] for key, some in missing["messages"].items()}
+        errors["unseen"] = {**missing, "messages": messages}
+    kinds = [Keyword(kind) for kind in sorted(errors)]
+    bad = [kind for kind in kinds if kind not in ALLOWED]
+    phantom = next(phantoms(facts), None)
+    return {
+        "valid?": False if bad else UNKNOWN if phantom else True,
+        "worst-realtime-lag": worst_realtime_lag(facts),
+        "bad-error-types": bad,
+        "error-types": kinds,
+        "info-txn-causes": _info_causes(history),
+        **({"error": f"A poll shows a message that nobody sent: {phantom}"} if phantom else {}),
+        **errors,
+    }
+
+
+def anomalies(history: History) -> dict[str, list[Case]]:
+    """All cases of every anomaly but `unseen`, by Jepsen's names."""
+    return find(gather(history))
+
+
+def _most_telling(kind: str, cases: list[Case]) -> list[Case]:
+    if kind not in SHOWN:
+        return cases[:OTHERS_SHOWN]
+    key, which = SHOWN[kind]
+    return sorted(cases, key=key)[which]
+
+
+def _info_causes(history: History) -> list[Any]:
+    """The different errors of sends and polls whose outcome is unknown."""
+    causes = {
+        identity(operation.error): operation.error
+        for operation in history.client_operations()
+        if operation.type == "info" and operation.f in ("send", "poll", "txn")
+    }
+    return list(causes.values())

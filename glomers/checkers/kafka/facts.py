@@ -1,0 +1,175 @@
+"""What a history of sends and polls says: who sent and saw what, and each key's log."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+from operator import itemgetter
+from typing import Any
+
+from glomers.history.operations import History, Operation
+from glomers.history.values import identity
+
+# A message as a key of a dict: the `identity` of what was sent. Ours are integers.
+Message = Any
+
+
+def plain(message: Message) -> Any:
+    """A message as it was sent."""
+    return json.loads(message[1]) if isinstance(message, tuple) else message
+
+
+@dataclass(slots=True)
+class Entries:
+    """Messages of one key in the order of an operation, with their offsets.
+
+    An offset is None where a send's is not known.
+    """
+
+    offsets: list[Any] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+
+    def extend(self, pairs: Sequence[Sequence[Any]]) -> None:
+        self.offsets.extend(pair[0] for pair in pairs)
+        self.messages.extend(identity(pair[1]) for pair in pairs)
+
+    def pairs(self) -> Iterator[tuple[Any, Message]]:
+        return zip(self.offsets, self.messages, strict=True)
+
+
+ByKey = dict[str, Entries]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """How an operation ended, with what it sent and what its polls showed."""
+
+    operation: Operation
+    sends: ByKey
+    polls: ByKey
+
+
+class Log:
+    """All that is known of one key's log: the messages at each offset, normally one.
+
+    `order` has one message for each index, `index` the reverse.
+    """
+
+    def __init__(self, entries: Iterable[tuple[int, Message]]) -> None:
+        by_offset = groupby(sorted(entries, key=itemgetter(0)), key=itemgetter(0))
+        self.messages = {offset: [message for _, message in group] for offset, group in by_offset}
+        self.offsets = list(self.messages)
+        self.last_offset = self.offsets[-1] if self.offsets else -1
+        self.order = [messages[0] for messages in self.messages.values()]
+        self.index = {message: index for index, message in enumerate(self.order)}
+
+    def delta(self, before: Message, after: Message) -> int:
+        """How many places `after` stands after `before`; 1, as it should be, if it's unknown."""
+        first, second = self.index.get(before), self.index.get(after)
+        return 1 if first is None or second is None else second - first
+
+    def between(self, before: Message, after: Message) -> list[Any]:
+        """The messages between two."""
+        return list(map(plain, self.order[self.index[before] + 1 : self.index[after]]))
+
+    def jumps(self, messages: list[Message]) -> Iterator[tuple[Message, Message, int]]:
+        """Neighbours in `messages` that aren't neighbours here, with their delta."""
+        if len(self.index) == len(self.order) and messages:
+            first = self.index.get(messages[0], len(self.order))
+            if messages == self.order[first : first + len(messages)]:
+                return  # the usual case, in one comparison
+        for before, after in pairwise(messages):
+            delta = self.delta(before, after)
+            if delta != 1:
+                yield before, after, delta
+
+
+EMPTY = Log(())
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the checks look up; made by `gather`.
+
+    `writers` has each message's send: its completion, or the invocation if there is none.
+    `readers` has the first poll that showed it, `seen` the messages that successful polls showed.
+    `premature` are polls (key, message, poll) of what was not sent at the time.
+    """
+
+    history: History
+    completions: list[Completion] = field(default_factory=list)
+    writers: dict[str, dict[Message, Operation]] = field(default_factory=lambda: defaultdict(dict))
+    readers: dict[str, dict[Message, Operation]] = field(default_factory=lambda: defaultdict(dict))
+    seen: dict[str, set[Message]] = field(default_factory=lambda: defaultdict(set))
+    premature: list[tuple[str, Message, Operation]] = field(default_factory=list)
+    logs: dict[str, Log] = field(default_factory=dict)
+
+    def log(self, key: str) -> Log:
+        return self.logs.get(key, EMPTY)
+
+    def by_process(self) -> Iterable[list[Completion]]:
+        processes = defaultdict(list)
+        for completion in self.completions:
+            processes[completion.operation.process].append(completion)
+        return processes.values()
+
+
+def gather(history: History) -> Facts:
+    """Go through a history and note who sent and saw what."""
+    facts = Facts(history)
+    for operation in history.client_operations():
+        sent = sends(operation)
+        for key, entries in sent.items():
+            facts.writers[key].update(dict.fromkeys(entries.messages, operation))
+        if operation.type == "invoke":
+            continue
+        polled = polls(operation)
+        facts.completions.append(Completion(operation, sent, polled))
+        for key, entries in polled.items():
+            known = facts.writers[key]
+            facts.premature += [(key, m, operation) for m in entries.messages if m not in known]
+            if operation.type == "ok":
+                facts.seen[key].update(entries.messages)
+    for completion in reversed(facts.completions):
+        for key, entries in completion.polls.items():
+            facts.readers[key].update(dict.fromkeys(entries.messages, completion.operation))
+    facts.logs = _logs(facts)
+    return facts
+
+
+def sends(operation: Operation) -> ByKey:
+    """What an operation sends. Where it succeeded, [offset, message] is in the message's place."""
+    sent: ByKey = {}
+    if operation.f in ("send", "txn"):
+        for action, *arguments in operation.value:
+            if action == "send":
+                key, what = arguments
+                pair = what if operation.type == "ok" else (None, what)
+                sent.setdefault(key, Entries()).extend([pair])
+    return sent
+
+
+def polls(operation: Operation) -> ByKey:
+    """What an operation's polls show. A key may be there with nothing, or with null."""
+    polled: ByKey = {}
+    if operation.f in ("poll", "txn"):
+        for action, *shown in operation.value:
+            if action == "poll" and shown:
+                for key, pairs in shown[0].items():
+                    polled.setdefault(key, Entries()).extend(pairs or ())
+    return polled
+
+
+def _logs(facts: Facts) -> dict[str, Log]:
+    """Each key's log: all that was polled, and all that was acknowledged."""
+    found: dict[str, dict[tuple[int, Message], None]] = defaultdict(dict)
+    for completion in facts.completions:
+        for key, entries in completion.polls.items():
+            found[key].update(dict.fromkeys(entries.pairs()))
+        for key, entries in completion.sends.items():
+            if completion.operation.type == "ok":
+                found[key].update(dict.fromkeys(entries.pairs()))
+    return {key: Log(pairs) for key, pairs in found.items()}

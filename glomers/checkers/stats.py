@@ -1,0 +1,59 @@
+"""Statistics: how many operations succeeded, failed, or ended as nobody knows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from glomers.checkers.verdict import UNKNOWN, merge_valid, warning
+from glomers.history import edn
+from glomers.history.operations import History, as_map
+from glomers.options import Options
+
+# They may fail as often as they like (jepsen.tests.kafka/stats-checker).
+EXEMPT = ("crash", "debug-topic-partitions")
+
+
+def check(history: History, options: Options) -> dict[str, Any]:
+    """Jepsen's stats checker: valid if some operation of every kind succeeded.
+
+    Unlike there, it is "unknown" if there was no operation: that proves nothing.
+    """
+    by_f: dict[str, Counter[str]] = {}
+    for operation in history.client_operations():
+        if operation.type != "invoke":
+            by_f.setdefault(operation.f, Counter())[operation.type] += 1
+    results = {f: _counts(by_f[f]) for f in sorted(by_f)}
+    overall = _counts(sum(by_f.values(), Counter()))
+    verdicts = [part["valid?"] for f, part in results.items() if f not in EXEMPT]
+    if not verdicts:
+        error = "no operation ended, so the run proves nothing"
+        return {**overall, "valid?": UNKNOWN, "by-f": results, "error": error}
+    return {**overall, "valid?": merge_valid(verdicts), "by-f": results}
+
+
+def _counts(types: Counter[str]) -> dict[str, Any]:
+    return {
+        "valid?": types["ok"] > 0,
+        "count": types.total(),
+        "ok-count": types["ok"],
+        "fail-count": types["fail"],
+        "info-count": types["info"],
+    }
+
+
+def failures(history: History, results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Warnings: for each kind of operation of which none succeeded, the errors of those there are.
+
+    `results` are those of `check`. Maelstrom says only which kinds did not succeed.
+    """
+    found = []
+    for f, counts in results.get("by-f", {}).items():
+        if f in EXEMPT or counts["valid?"]:
+            continue
+        failed = [op for op in history.client_operations() if op.f == f and op.error is not None]
+        if failed:
+            text = f"no {f} succeeded; the first to fail ended with {edn.dumps(failed[0].error)}"
+            found.append(warning("nothing-succeeded", text, [as_map(op) for op in failed]))
+    return found

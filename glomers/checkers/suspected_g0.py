@@ -1,0 +1,105 @@
+"""A suspicion of G0 in transactions over registers, beyond what Elle can infer.
+
+G0 is a circle of transactions of which each overwrote a version of the next. To see it one must
+know which of two versions of a key came later, and clients of registers see that only where one
+transaction reads the one and writes the other. More is known if each node is a copy that never goes
+back: of what a node shows and what it acknowledges to have written, in transactions that don't
+overlap, the later is the newer version. If then one node has it that T1 overwrote T2, and another
+that T2 overwrote T1, they contradict each other.
+
+That is no proof. A node may legally answer with an old version, or acknowledge a write that has
+lost already to a version with a newer timestamp. A node that applies writes as they arrive, so that
+copies differ for good, is caught; last-write-wins by Lamport time, where a node's own write is
+always newer than all that it has shown, never is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from glomers.checkers import cycles
+from glomers.checkers.dependencies import WW, DependencyGraph
+from glomers.checkers.transactions import Case, Transaction, Transactions
+from glomers.checkers.txn_warnings import node_of
+from glomers.history.operations import as_map
+from glomers.options import Options
+
+Order = tuple[str, Any, Any, Any]  # a node, a key, and two of its versions
+TEXT = (
+    "transactions seem to have overwritten each other in a circle"
+    " (no proof: it supposes that no node goes back to an older version)"
+)
+
+
+def cases(transactions: Transactions, options: Options) -> list[Case]:
+    """For each component of the graph of overwrites a short circle, and who showed what."""
+    writer = {
+        version: transaction.index
+        for transaction in transactions.ok
+        for version in transaction.external_writes().items()
+    }
+    graph = DependencyGraph()
+    reasons: dict[tuple[int, int], Order] = {}
+    for order in _orders(transactions, options):
+        _, key, before, after = order
+        if (key, before) in writer and (key, after) in writer:
+            pair = writer[key, before], writer[key, after]
+            graph.link(*pair, WW)
+            reasons.setdefault(pair, order)
+    found = []
+    for component in cycles.components(graph):
+        for circle in cycles.examples(component, cycles.existing(component), (WW,)):
+            nodes = circle.transactions
+            pairs = zip(nodes, nodes[1:] + nodes[:1], strict=True)
+            found.append({
+                "cycle": [as_map(transactions.by_index[node].operation) for node in nodes],
+                "steps": [_step(*reasons[pair]) for pair in pairs],
+            })  # fmt: skip
+    return found
+
+
+def _step(node: str, key: Any, before: Any, after: Any) -> Case:
+    reason = f"{node} had {before!r} of key {key!r}, and later {after!r}"
+    return {"node": node, "key": key, "reason": reason}
+
+
+def _orders(transactions: Transactions, options: Options) -> Iterator[Order]:
+    """The versions of a key of which some node showed the second after the first."""
+    # By node and key: the versions last shown, by transactions that have ended. Those that a later
+    # transaction has followed are dropped, as in dependencies.realtime_order.
+    recent: dict[tuple[str, Any], dict[int, Any]] = defaultdict(dict)
+    followed: dict[tuple[int, Any], list[int]] = {}
+    for transaction, began in _moments(transactions):
+        node = node_of(transaction.operation, options)
+        for key, (first, last) in _shown(transaction).items():
+            copies = recent[node, key]
+            if began:
+                followed[transaction.index, key] = list(copies)
+                for earlier in copies.values():
+                    if first != earlier:
+                        yield node, key, earlier, first
+            else:
+                for ended in followed.pop((transaction.index, key)):
+                    copies.pop(ended, None)
+                copies[transaction.index] = last
+
+
+def _moments(transactions: Transactions) -> Iterator[tuple[Transaction, bool]]:
+    """When each successful transaction began (True) and ended (False), in order."""
+    history = transactions.history
+    for operation in history.client_operations():
+        began = operation.type == "invoke"
+        completion = history.completion(operation) if began else operation
+        if completion and completion.type == "ok" and completion.f == "txn":
+            yield transactions.by_index[completion.index], began
+
+
+def _shown(transaction: Transaction) -> dict[Any, tuple[Any, Any]]:
+    """Key -> the first and the last version that the transaction shows to or has from others."""
+    reads, writes = transaction.external_reads(), transaction.external_writes()
+    return {
+        key: (reads.get(key, writes.get(key)), writes.get(key, reads.get(key)))
+        for key in {**reads, **writes}
+    }

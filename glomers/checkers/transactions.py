@@ -1,0 +1,252 @@
+"""What the checkers of transactions have in common: reading them, and the anomalies without cycles.
+
+A transaction is a list of micro-operations `[f, key, value]`. External are its first read of a key,
+if it had not written that key before, and its last write of a key: what it has of others and what
+it leaves to them.
+Definitions and the shape of the results are Elle's (`elle.txn`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from glomers.checkers import consistency_models as models
+from glomers.checkers import cycles, dependencies
+from glomers.checkers.dependencies import PROCESS, REALTIME, DependencyGraph, Step
+from glomers.checkers.verdict import UNKNOWN
+from glomers.history.edn import Keyword
+from glomers.history.operations import History, Operation, as_map
+from glomers.history.values import identity
+
+Case = dict[str, Any]
+Anomalies = dict[str, Any]  # type -> list of cases
+Explain = Callable[[int, int, int, tuple[str, str]], Step]
+
+# Of these nobody can say that the history is wrong, nor that it is right; and why.
+UNDECIDED = {
+    "empty-transaction-graph": "no transaction is known to depend on another:"
+    " none that succeeded shows or replaces what another wrote"
+}
+
+
+class MicroOperation(NamedTuple):
+    """One read or write. `key` and `value` can be compared and hashed; `shown` is as recorded."""
+
+    f: str
+    key: Any
+    value: Any
+    shown: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A transaction as it completed (or began, if it never did)."""
+
+    operation: Operation
+
+    @property
+    def parts(self) -> list[MicroOperation]:
+        """Made whenever they are asked for: to keep them would take as much as the history."""
+        return [
+            MicroOperation(part[0], comparable(part[1]), comparable(part[2]), part)
+            for part in self.operation.value or ()
+        ]
+
+    @property
+    def index(self) -> int:
+        return self.operation.index
+
+    def firsts(self) -> Iterable[MicroOperation]:
+        """The first micro-operation on each key."""
+        first: dict[Any, MicroOperation] = {}
+        for part in self.parts:
+            first.setdefault(part.key, part)
+        return first.values()
+
+    def external_reads(self) -> dict[Any, Any]:
+        """Key -> value, of the first micro-operation on each key, if it is a read."""
+        first: dict[Any, tuple[str, Any]] = {}
+        for f, key, value in self.operation.value or ():
+            first.setdefault(comparable(key), (f, value))
+        return {key: comparable(value) for key, (f, value) in first.items() if f == "r"}
+
+    def external_writes(self) -> dict[Any, Any]:
+        """Key -> value, of the last write of each key."""
+        return {
+            comparable(key): comparable(value)
+            for f, key, value in self.operation.value or ()
+            if f != "r"
+        }
+
+    def position(self, f: str, key: Any, value: Any) -> int:
+        """Which of the micro-operations that is, from 0."""
+        return next(
+            i
+            for i, part in enumerate(self.parts)
+            if part.f == f and part.key == key and part.value == value
+        )
+
+
+def comparable(value: Any) -> Any:
+    """A value that can be hashed and equals no other; nil remains None."""
+    return value if value is None or type(value) is int else identity(value)
+
+
+class Transactions:
+    """The transactions of a history, by how they ended."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.all: list[Transaction] = []
+        self.by_index: dict[int, Transaction] = {}
+        for invocation, completion in history.pairs():
+            if invocation.f == "txn":
+                transaction = Transaction(completion or invocation)
+                self.all.append(transaction)
+                self.by_index[transaction.index] = transaction
+        self.all.sort(key=lambda transaction: transaction.index)
+        self.ok = [t for t in self.all if t.operation.type == "ok"]
+        self.failed = [t for t in self.all if t.operation.type == "fail"]
+
+
+# Anomalies without cycles
+
+
+def writers(transactions: Iterable[Transaction]) -> dict[tuple[Any, Any], Transaction]:
+    """Who wrote each (key, value)."""
+    return {
+        (part.key, part.value): transaction
+        for transaction in transactions
+        for part in transaction.parts
+        if part.f != "r"
+    }
+
+
+def intermediate_writers(
+    transactions: Iterable[Transaction],
+) -> dict[tuple[Any, Any], Transaction]:
+    """Who wrote each (key, value) that the same transaction overwrote."""
+    found: dict[tuple[Any, Any], Transaction] = {}
+    for transaction in transactions:
+        last: dict[Any, Any] = {}
+        for part in transaction.parts:
+            if part.f != "r":
+                if part.key in last:
+                    found[part.key, last[part.key]] = transaction
+                last[part.key] = part.value
+    return found
+
+
+def lost_updates(transactions: Iterable[Transaction]) -> Iterator[Case]:
+    """Two transactions read the same version of a key and both wrote that key."""
+    updates: dict[tuple[Any, Any], list[Transaction]] = {}
+    shown: dict[tuple[Any, Any], Any] = {}
+    for transaction in transactions:
+        reads: dict[Any, MicroOperation] = {}
+        written: set[Any] = set()
+        for part in transaction.parts:
+            if part.f == "r":
+                reads.setdefault(part.key, part)
+            elif part.key in reads and part.key not in written:
+                written.add(part.key)
+                version = part.key, reads[part.key].value
+                updates.setdefault(version, []).append(transaction)
+                shown[version] = reads[part.key].shown[2]
+    for version, rivals in updates.items():
+        if len(rivals) > 1:
+            key, value = version[0], shown[version]
+            txns = [as_map(rival.operation) for rival in rivals]
+            yield {"key": key, "value": value, "txns": txns}
+
+
+# Anomalies with cycles
+
+
+def add_orders(graph: DependencyGraph, history: History, consistency_models: Sequence[str]) -> None:
+    """Add those dependencies by time that matter to these models (`elle.txn/additional-graphs`)."""
+    forbidden = models.forbidden_anomalies(consistency_models)
+    if any(anomaly.endswith("-realtime") for anomaly in forbidden):
+        graph.link_all(dependencies.realtime_order(history), REALTIME)
+    elif any(anomaly.endswith("-process") for anomaly in forbidden):
+        graph.link_all(dependencies.process_order(history), PROCESS)
+
+
+def cycle_anomalies(
+    transactions: Transactions,
+    graph: DependencyGraph,
+    preference: Sequence[int],
+    explain: Explain,
+) -> Anomalies:
+    """All anomalies that are cycles of the graph, explained."""
+    found: Anomalies = {}
+    for component in cycles.components(graph):
+        existences = cycles.existing(component)
+        for existence in existences:
+            found.setdefault(existence.type, []).append({
+                "type": Keyword(existence.type),
+                "not": Keyword(existence.model),
+                "subgraph": [Keyword("union"), *map(Keyword, existence.relations)],
+                "scc-size": len(existence.transactions),
+                "scc": list(existence.transactions),
+            })  # fmt: skip
+        for cycle in cycles.examples(component, existences, preference):
+            found.setdefault(cycle.type, []).append(_explained(cycle, transactions, explain))
+    return found
+
+
+def _explained(cycle: cycles.Cycle, transactions: Transactions, explain: Explain) -> Case:
+    """A cycle as a result: its operations, and why each comes before the next."""
+    nodes = cycle.transactions
+    after = nodes[1:] + nodes[:1]
+    names = [f"T{number}" for number in range(1, len(nodes) + 1)]
+    steps = [
+        explain(a, b, relation, pair)
+        for a, b, relation, pair in zip(
+            nodes,
+            after,
+            cycle.relations,
+            zip(names, names[1:] + names[:1], strict=True),
+            strict=True,
+        )
+    ]
+    operations = [as_map(transactions.by_index[node].operation) for node in (*nodes, nodes[0])]
+    return {"type": Keyword(cycle.type), "cycle": operations, "steps": steps}
+
+
+# Results
+
+
+def verdict(anomalies: Anomalies, consistency_models: Sequence[str]) -> Case:
+    """The result of a check that found these anomalies; it reports those that the models forbid.
+
+    `not` are the weakest models that all anomalies together rule out, forbidden or not,
+    `also-not` the stronger ones.
+    """
+    forbidden = models.forbidden_anomalies(consistency_models)
+    bad = [name for name in anomalies if name in forbidden]
+    undecided = [name for name in anomalies if name in UNDECIDED]
+    reported = sorted([*_without_redundant(bad), *undecided])
+    if not reported:
+        return {"valid?": True, "anomaly-types": [], "anomalies": None}
+    weakest, stronger = models.boundary(anomalies)
+    return {
+        "valid?": False if bad else UNKNOWN,
+        "anomaly-types": [Keyword(name) for name in reported],
+        "anomalies": {name: anomalies[name] for name in reported},
+        "not": frozenset(map(Keyword, weakest)),
+        "also-not": frozenset(map(Keyword, stronger)),
+        **({} if bad else {"error": "; ".join(UNDECIDED[name] for name in undecided)}),
+    }
+
+
+def _without_redundant(names: Sequence[str]) -> list[str]:
+    """Without "…-cycle-exists" where another anomaly rules out the same model."""
+    proven = models.impossible_models(n for n in names if not n.endswith("-cycle-exists"))
+    redundant = {
+        f"{rule.model}-cycle-exists"
+        for rule in cycles.RULES
+        if models.model_name(rule.model) in proven
+    }
+    return [name for name in names if name not in redundant]

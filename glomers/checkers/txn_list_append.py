@@ -1,0 +1,315 @@
+"""Transactions over lists: which anomalies a history has, and which models they rule out.
+
+A write appends an element to a key's list, and no element is appended twice, so a read reveals the
+whole order of versions up to then. The longest read of a key gives its order; elements that were
+never read come after it. Definitions are Elle's (`elle.list-append`); unlike there, appends of
+failed transactions and elements that nobody appended don't stop the analysis.
+
+The work is linear in the number of elements that were read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from glomers.checkers import txn_warnings
+from glomers.checkers.dependencies import NAMES, RW, WR, WW, DependencyGraph, Step, explain_order
+from glomers.checkers.transactions import (
+    Anomalies,
+    Case,
+    MicroOperation,
+    Transaction,
+    Transactions,
+    add_orders,
+    comparable,
+    cycle_anomalies,
+    intermediate_writers,
+    lost_updates,
+    verdict,
+    writers,
+)
+from glomers.checkers.verdict import UNKNOWN
+from glomers.history.operations import History, as_map
+from glomers.options import Options
+
+Elements = tuple[Any, ...]
+Version = tuple[Any, Any]  # a key and its last element; None for the empty list
+
+# Two transactions may be related in several ways; this one names the edge (as in Elle).
+PREFERENCE = tuple(NAMES)
+ANYTHING = "..."  # stands for the unknown beginning of an expected list
+
+
+def check(history: History, options: Options) -> Case:
+    """The verdict, with Elle's keys; `valid?` is "unknown" if no dependency could be inferred.
+
+    Raises UnknownModelError for a consistency model that there isn't.
+    """
+    transactions = Transactions(history)
+    if twice := _appended_twice(transactions):
+        return {"valid?": UNKNOWN, "error": twice}
+    model = Model(transactions)
+    anomalies: Anomalies = {
+        "internal": list(_internal(transactions)),
+        "future-read": list(_future_reads(transactions)),
+        "G1a": list(_aborted_reads(transactions)),
+        "G1b": list(_intermediate_reads(transactions)),
+        "dirty-update": list(model.dirty_updates()),
+        "duplicate-elements": list(_duplicates(transactions)),
+        "incompatible-order": list(model.incompatible_orders()),
+        "lost-update": list(lost_updates(transactions.ok)),
+    }
+    anomalies = {name: cases for name, cases in anomalies.items() if cases}
+    graph = model.graph()
+    add_orders(graph, history, options.consistency_models)
+    if not graph.successors:
+        anomalies["empty-transaction-graph"] = True
+    anomalies |= cycle_anomalies(transactions, graph, PREFERENCE, model.explain)
+    return verdict(anomalies, options.consistency_models)
+
+
+def warnings(history: History, options: Options) -> list[Case]:
+    """What the verdict lets pass: see txn_warnings.py."""
+    return txn_warnings.warnings(history, options, elements)
+
+
+def elements(read: MicroOperation) -> Elements:
+    """What a read showed, comparable; nothing for nil."""
+    return tuple(map(comparable, read.shown[2] or ()))
+
+
+def _appended_twice(transactions: Transactions) -> str:
+    """Which element makes the analysis impossible, or ""."""
+    appends = Counter(
+        (part.key, part.value)
+        for transaction in transactions.all
+        for part in transaction.parts
+        if part.f == "append"
+    )
+    return next(
+        (
+            f"{value!r} was appended to key {key!r} twice"
+            for (key, value), n in appends.items()
+            if n > 1
+        ),
+        "",
+    )
+
+
+# Anomalies of single transactions and reads
+
+
+def _reads(transactions: Transactions) -> Iterator[tuple[Transaction, MicroOperation, Elements]]:
+    for transaction in transactions.ok:
+        for part in transaction.parts:
+            if part.f == "r":
+                yield transaction, part, elements(part)
+
+
+def _internal(transactions: Transactions) -> Iterator[Case]:
+    """A transaction read something else than what it had read and appended itself."""
+    for transaction in transactions.ok:
+        expected: dict[Any, Elements] = {}
+        for part in transaction.parts:
+            if part.f != "r":
+                expected[part.key] = (*expected.get(part.key, (ANYTHING,)), part.value)
+                continue
+            shown = elements(part)
+            if part.key in expected and not _fits(shown, expected[part.key]):
+                yield {
+                    "op": as_map(transaction.operation),
+                    "mop": part.shown,
+                    "expected": list(expected[part.key]),
+                }
+                break
+            expected[part.key] = shown
+
+
+def _fits(shown: Elements, expected: Elements) -> bool:
+    if expected[:1] != (ANYTHING,):
+        return shown == expected
+    end = expected[1:]
+    return shown[len(shown) - len(end) :] == end
+
+
+def _future_reads(transactions: Transactions) -> Iterator[Case]:
+    """A transaction read what it appended only afterwards."""
+    for transaction in transactions.ok:
+        shown: dict[Version, MicroOperation] = {}
+        for part in transaction.parts:
+            if part.f == "r":
+                for element in elements(part):
+                    shown.setdefault((part.key, element), part)
+            elif (part.key, part.value) in shown:
+                read = shown[part.key, part.value]
+                yield {
+                    "op": as_map(transaction.operation),
+                    "mop": read.shown,
+                    "element": part.value,
+                }
+                break
+
+
+def _aborted_reads(transactions: Transactions) -> Iterator[Case]:
+    """A transaction read what a failed one had appended."""
+    failed = writers(transactions.failed)
+    for transaction, part, shown in _reads(transactions):
+        for element in shown:
+            if writer := failed.get((part.key, element)):
+                yield _read_of(transaction, part, writer, element)
+
+
+def _intermediate_reads(transactions: Transactions) -> Iterator[Case]:
+    """A transaction read a list that another appended to again."""
+    intermediate = intermediate_writers(transactions.all)
+    for transaction, part, shown in _reads(transactions):
+        writer = intermediate.get((part.key, shown[-1])) if shown else None
+        if writer and writer is not transaction:
+            yield _read_of(transaction, part, writer, shown[-1])
+
+
+def _read_of(reader: Transaction, part: MicroOperation, writer: Transaction, element: Any) -> Case:
+    return {
+        "op": as_map(reader.operation),
+        "mop": part.shown,
+        "writer": as_map(writer.operation),
+        "element": element,
+    }
+
+
+def _duplicates(transactions: Transactions) -> Iterator[Case]:
+    """A read showed an element more than once."""
+    for transaction, part, shown in _reads(transactions):
+        if len(set(shown)) < len(shown):
+            twice = {element: n for element, n in Counter(shown).items() if n > 1}
+            yield {"op": as_map(transaction.operation), "mop": part.shown, "duplicates": twice}
+
+
+# Dependencies
+
+
+class Model:
+    """In which order the elements of each key were appended, and who appended and read them."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        self._possible = [t for t in transactions.all if t.operation.type != "fail"]
+        self._writer = writers(self._possible)
+        # Key -> the different lists that were read, the shortest first.
+        self._lists: dict[Any, list[Elements]] = {}
+        # Whose read ended with that element.
+        self._readers: dict[Version, list[int]] = defaultdict(list)
+        for transaction, part, shown in _reads(transactions):
+            self._readers[part.key, shown[-1] if shown else None].append(transaction.index)
+            if shown:
+                self._lists.setdefault(part.key, []).append(shown)
+        for key, lists in self._lists.items():
+            self._lists[key] = sorted(dict.fromkeys(lists), key=len)
+        self._order = {key: list(dict.fromkeys(lists[-1])) for key, lists in self._lists.items()}
+        self._before: dict[Version, Any] = {
+            (key, after): before
+            for key, order in self._order.items()
+            for before, after in pairwise([None, *order])
+        }
+
+    def incompatible_orders(self) -> Iterator[Case]:
+        """Two reads of a key of which neither is the beginning of the other."""
+        for key, lists in self._lists.items():
+            for shorter, longer in pairwise(lists):
+                if longer[: len(shorter)] != shorter:
+                    yield {"key": key, "values": [list(shorter), list(longer)]}
+                    break
+
+    def dirty_updates(self) -> Iterator[Case]:
+        """A successful transaction appended right after what a failed one had appended."""
+        all_writers = writers(self._transactions.all)
+        for key, order in self._order.items():
+            failed: Transaction | None = None
+            between: list[Any] = []
+            for element in order:
+                writer = all_writers.get((key, element))
+                if writer is None:
+                    continue
+                between.append(element)
+                if writer.operation.type == "ok":
+                    if failed:
+                        txns = [as_map(failed.operation), ANYTHING, as_map(writer.operation)]
+                        yield {"key": key, "values": between, "txns": txns}
+                    failed, between = None, []
+                elif writer.operation.type == "fail" and failed is None:
+                    failed, between = writer, [element]
+
+    def _previous(self, append: MicroOperation) -> Any:
+        """The element before the one appended; of an element never seen, the last that was."""
+        version = append.key, append.value
+        if version in self._before:
+            return self._before[version]
+        order: Sequence[Any] = self._order.get(append.key, ())
+        return order[-1] if order else None
+
+    def graph(self) -> DependencyGraph:
+        graph = DependencyGraph()
+        for transaction in self._possible:
+            for part in transaction.parts:
+                if part.f == "append":
+                    previous = part.key, self._previous(part)
+                    if first := self._writer.get(previous):
+                        graph.link(first.index, transaction.index, WW)
+                    for reader in self._readers.get(previous, ()):
+                        graph.link(reader, transaction.index, RW)
+        for version, readers in self._readers.items():
+            if writer := self._writer.get(version):
+                graph.link_all(((writer.index, reader) for reader in readers), WR)
+        return graph
+
+    def explain(self, a: int, b: int, relation: int, names: tuple[str, str]) -> Step:
+        """Why `a` comes before `b` by that relation: Elle's fields, and a `reason` in words."""
+        first, second = (self._transactions.by_index[index] for index in (a, b))
+        if relation not in (WW, WR, RW):
+            history = self._transactions.history
+            return explain_order(history, first.operation, second.operation, relation, names)
+        i, j, key, before, after = next(self._links(first, second, relation))
+        step: Step = {"type": NAMES[relation], "key": key, "value": before}
+        if relation != WR:
+            step["value'"] = after
+        step |= {"a-mop-index": i, "b-mop-index": j}
+        return step | {"reason": _reason(relation, key, before, after, names)}
+
+    def _links(
+        self, first: Transaction, second: Transaction, relation: int
+    ) -> Iterator[tuple[int, int, Any, Any, Any]]:
+        """The positions of related micro-operations, their key, and the elements."""
+        for j, later in enumerate(second.parts):
+            for i, earlier in enumerate(first.parts):
+                if earlier.key != later.key or (later.f == "r") != (relation == WR):
+                    continue
+                if (earlier.f == "r") != (relation == RW):
+                    continue
+                before = _last(earlier)
+                expected = _last(later) if relation == WR else self._previous(later)
+                if before == expected:
+                    yield i, j, later.key, before, _last(later)
+
+
+def _last(part: MicroOperation) -> Any:
+    """The element that it appended, or the last that it read; None for an empty list."""
+    if part.f == "append":
+        return part.value
+    shown = elements(part)
+    return shown[-1] if shown else None
+
+
+def _reason(relation: int, key: Any, before: Any, after: Any, names: tuple[str, str]) -> str:
+    first, second = names
+    if relation == WR:
+        return f"{first} appended {before!r} to key {key!r}, which {second} read"
+    if relation == WW:
+        return (
+            f"{first} appended {before!r} to key {key!r}, and {second} appended {after!r} after it"
+        )
+    if before is None:
+        return f"{first} read key {key!r} when it was empty, before {second} appended {after!r}"
+    return f"{first} read key {key!r} up to {before!r}, before {second} appended {after!r}"

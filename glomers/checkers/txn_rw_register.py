@@ -1,0 +1,255 @@
+"""Transactions over registers: which anomalies a history has, and which models they rule out.
+
+All values written to a key are different, so a read tells which transaction it saw: a wr.
+For ww and rw it must be known which of two versions of a key came first. That is inferred as
+Maelstrom has it (Elle's `rw-register` with `wfr-keys?`):
+
+- every version comes after the initial one, nil;
+- if a transaction read one version and wrote another, the second comes after the first.
+
+If these two contradict each other for a key (`cyclic-versions`), the second is not used at all.
+
+The work is linear in the history for a given `--max-writes-per-key`: every read of nil comes before
+every write of its key.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from glomers.checkers import cycles, suspected_g0, txn_warnings
+from glomers.checkers.dependencies import NAMES, RW, WR, WW, DependencyGraph, Step, explain_order
+from glomers.checkers.transactions import (
+    Anomalies,
+    Case,
+    MicroOperation,
+    Transaction,
+    Transactions,
+    add_orders,
+    cycle_anomalies,
+    intermediate_writers,
+    lost_updates,
+    verdict,
+    writers,
+)
+from glomers.checkers.verdict import UNKNOWN, warning
+from glomers.history.edn import Keyword
+from glomers.history.operations import History, as_map
+from glomers.options import Options
+
+Version = tuple[Any, Any]  # a key and its value
+Index = dict[Version, list[int]]
+Successors = dict[Version, dict[Version, None]]
+
+# Two transactions may be related in several ways; this one names the edge (as in Elle).
+PREFERENCE = (WR, WW, RW, *(relation for relation in NAMES if relation > RW))
+
+
+def check(history: History, options: Options) -> Case:
+    """The verdict, with Elle's keys; `valid?` is "unknown" if no dependency could be inferred.
+
+    Raises UnknownModelError for a consistency model that there isn't.
+    """
+    transactions = Transactions(history)
+    model = Model(transactions)
+    if ambiguous := model.ambiguous():
+        return {"valid?": UNKNOWN, "error": ambiguous}
+    anomalies: Anomalies = {
+        "internal": list(_internal(transactions)),
+        "G1a": list(_aborted_reads(transactions)),
+        "G1b": list(_intermediate_reads(transactions)),
+        "lost-update": list(lost_updates(transactions.ok)),
+        "cyclic-versions": model.cyclic_versions,
+    }
+    anomalies = {name: cases for name, cases in anomalies.items() if cases}
+    graph = model.take_graph()
+    add_orders(graph, history, options.consistency_models)
+    if not graph.successors:
+        anomalies["empty-transaction-graph"] = True
+    anomalies |= cycle_anomalies(transactions, graph, PREFERENCE, model.explain)
+    return verdict(anomalies, options.consistency_models)
+
+
+# Anomalies of single reads
+
+
+def _internal(transactions: Transactions) -> Iterator[Case]:
+    """A transaction read something else than it had just read or written itself."""
+    for transaction in transactions.ok:
+        expected: dict[Any, Any] = {}
+        for part in transaction.parts:
+            if part.f == "r" and expected.get(part.key, part.value) != part.value:
+                yield {
+                    "op": as_map(transaction.operation),
+                    "mop": part.shown,
+                    "expected": expected[part.key],
+                }
+                break
+            expected[part.key] = part.value
+
+
+def _aborted_reads(transactions: Transactions) -> Iterator[Case]:
+    """A transaction read what a failed one had written."""
+    failed = writers(transactions.failed)
+    for transaction in transactions.ok:
+        for part in transaction.parts:
+            writer = failed.get((part.key, part.value))
+            if part.f == "r" and writer:
+                yield _read_of(transaction, part, writer)
+
+
+def _intermediate_reads(transactions: Transactions) -> Iterator[Case]:
+    """A transaction read what another wrote and then overwrote itself."""
+    intermediate = intermediate_writers(transactions.all)
+    for transaction in transactions.ok:
+        for part in transaction.parts:
+            writer = intermediate.get((part.key, part.value))
+            if part.f == "r" and writer and writer is not transaction:
+                yield _read_of(transaction, part, writer)
+
+
+def _read_of(reader: Transaction, part: MicroOperation, writer: Transaction) -> Case:
+    return {
+        "op": as_map(reader.operation),
+        "mop": part.shown,
+        "writer": as_map(writer.operation),
+    }
+
+
+# Dependencies
+
+
+class Model:
+    """What the successful transactions read and wrote, and in which order versions came."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        self._reads: Index = defaultdict(list)
+        self._writes: Index = defaultdict(list)
+        for transaction in transactions.ok:
+            for version in transaction.external_reads().items():
+                self._reads[version].append(transaction.index)
+            for version in transaction.external_writes().items():
+                self._writes[version].append(transaction.index)
+        order = chain(self._after_the_initial(), self._writes_follow_reads())
+        self._successors = _successors(order)
+        self.cyclic_versions = _cycles(self._successors)
+        if self.cyclic_versions:
+            self._successors = _successors(self._after_the_initial())
+
+    def ambiguous(self) -> str:
+        """What is written twice, so that nobody can say who read what; "" if nothing is."""
+        for version, indices in self._writes.items():
+            if len(indices) > 1 and version in self._reads:
+                key, value = version
+                return f"key {key!r} had value {value!r} written by more than one transaction"
+        return ""
+
+    def _after_the_initial(self) -> Iterator[tuple[Version, Version]]:
+        initial: dict[Any, Version] = {}
+        for version in chain(self._writes, self._reads):
+            key, value = version
+            if value is not None:
+                yield initial.setdefault(key, (key, None)), version
+
+    def _writes_follow_reads(self) -> Iterator[tuple[Version, Version]]:
+        """What a transaction wrote comes after what it read of the same key."""
+        for transaction in self._transactions.ok:
+            reads = transaction.external_reads()
+            for key, value in transaction.external_writes().items():
+                if key in reads:
+                    yield (key, reads[key]), (key, value)
+
+    def take_graph(self) -> DependencyGraph:
+        """The dependencies by what was read and written; to be asked for once.
+
+        Who read and wrote each version is forgotten then: it takes a quarter of the memory.
+        """
+        graph = DependencyGraph()
+        reads, self._reads = self._reads, {}
+        writes, self._writes = self._writes, {}
+        for version, readers in reads.items():
+            for writer in writes.get(version, ()):
+                graph.link_all(((writer, reader) for reader in readers), WR)
+        for before, successors in self._successors.items():
+            for after in successors:
+                for second in writes.get(after, ()):
+                    graph.link_all(((first, second) for first in writes.get(before, ())), WW)
+                    graph.link_all(((first, second) for first in reads.get(before, ())), RW)
+        return graph
+
+    def explain(self, a: int, b: int, relation: int, names: tuple[str, str]) -> Step:
+        """Why `a` comes before `b` by that relation: Elle's fields, and a `reason` in words."""
+        first, second = (self._transactions.by_index[index] for index in (a, b))
+        if relation not in (WW, WR, RW):
+            history = self._transactions.history
+            return explain_order(history, first.operation, second.operation, relation, names)
+        befores = first.external_reads() if relation == RW else first.external_writes()
+        afters = second.external_reads() if relation == WR else second.external_writes()
+        key, before, after = next(
+            (key, before, afters[key])
+            for key, before in befores.items()
+            if key in afters and self._related(relation, (key, before), (key, afters[key]))
+        )
+        step: Step = {"type": NAMES[relation], "key": key, "value": before}
+        if relation != WR:
+            step["value'"] = after
+        step["a-mop-index"] = first.position("r" if relation == RW else "w", key, before)
+        step["b-mop-index"] = second.position("r" if relation == WR else "w", key, after)
+        return step | {"reason": _reason(relation, key, before, after, names)}
+
+    def _related(self, relation: int, before: Version, after: Version) -> bool:
+        return before == after if relation == WR else after in self._successors.get(before, ())
+
+
+def _reason(relation: int, key: Any, before: Any, after: Any, names: tuple[str, str]) -> str:
+    first, second = names
+    if relation == WR:
+        return f"{first} wrote {before!r} to key {key!r}, which {second} read"
+    if before is None:
+        return f"{first} read key {key!r} as it was before any write, and {second} wrote {after!r}"
+    did = "read" if relation == RW else "wrote"
+    return (
+        f"{first} {did} {before!r} of key {key!r}, which {second} read and overwrote with {after!r}"
+    )
+
+
+def _successors(order: Iterable[tuple[Version, Version]]) -> Successors:
+    found: Successors = defaultdict(dict)
+    for before, after in order:
+        found[before][after] = None
+    return found
+
+
+def _cycles(successors: Successors) -> list[Case]:
+    """Versions of a key of which each would have to come after the others."""
+    groups = [nodes for nodes in cycles.strongly_connected(successors) if len(nodes) > 1]
+    if not groups:
+        return []
+    order = chain.from_iterable((before, *after) for before, after in successors.items())
+    position = {version: i for i, version in enumerate(dict.fromkeys(order))}
+    return [
+        {
+            "key": nodes[0][0],
+            "scc": [value for _, value in nodes],
+            "sources": [Keyword("initial-state"), Keyword("wfr-keys")],
+        }
+        for nodes in sorted((sorted(nodes, key=position.__getitem__) for nodes in groups),
+                            key=lambda nodes: position[nodes[0]])
+    ]  # fmt: skip
+
+
+# Beyond Maelstrom
+
+
+def warnings(history: History, options: Options) -> list[Case]:
+    """What the verdict lets pass: see txn_warnings.py and suspected_g0.py."""
+    found = txn_warnings.warnings(
+        history, options, lambda part: [] if part.value is None else [part.value]
+    )
+    if suspicions := suspected_g0.cases(Transactions(history), options):
+        found.append(warning("suspicious-G0", suspected_g0.TEXT, suspicions))
+    return found

@@ -1,0 +1,202 @@
+"""What Elle lets pass in a history of transactions, though no sensible node would do it.
+
+Elle asks whether *some* order of versions explains a history. A node that answers nil to every read
+gives it nothing to object to, and under read-committed even stale reads are legal. So beside the
+verdict there are warnings. Some are proofs of a mistake:
+
+    mismatch     an answer is not the request with its reads filled in
+    unwritten    a read shows a value that nobody wrote
+    future-read  a transaction read what it wrote only afterwards
+
+Others show that the run proved nothing:
+
+    silent    a node never showed a write, though it was asked for keys it had written before
+    isolated  a node never showed a write of another node, though it often had the occasion, at
+              times when there was no partition and no other fault began or ended
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from glomers.checkers.transactions import (
+    Case,
+    MicroOperation,
+    Transaction,
+    Transactions,
+    comparable,
+    writers,
+)
+from glomers.checkers.verdict import warning
+from glomers.history.operations import History, Operation, as_map
+from glomers.options import Options
+
+OCCASIONS = 20  # reads of a key that another node had written, after which a node should show one
+
+TEXTS = {
+    "mismatch": "an answer is not the request with its reads filled in",
+    "unwritten": "a read showed a value that nobody wrote",
+    "future-read": "a transaction read what it wrote only afterwards",
+    "silent": "a node never showed a write, not even one of its own: the run proves nothing",
+    "isolated": "a node never showed what another node had written",
+}
+
+Seen = Callable[[MicroOperation], Iterable[Any]]
+
+
+def warnings(history: History, options: Options, seen: Seen) -> list[dict[str, Any]]:
+    """Of each kind what it is, the number of cases, and the first.
+
+    `seen` are the values that a read shows, comparable; none for a key that was never written.
+    """
+    transactions = Transactions(history)
+    run = Run(transactions, options, seen)
+    cases: dict[str, list[Case]] = {
+        "mismatch": list(_mismatches(transactions)),
+        "unwritten": list(_unwritten(transactions, seen)),
+        "future-read": list(_future_reads(transactions, seen)),
+        "silent": list(run.silent()),
+        "isolated": list(run.isolated()),
+    }
+    return [warning(kind, TEXTS[kind], found) for kind, found in cases.items() if found]
+
+
+def node_of(operation: Operation, options: Options) -> str:
+    """The node that a client talks to: worker i (of the workers, by process) to node i mod n."""
+    worker = int(operation.process) % options.concurrency
+    return options.nodes[worker % len(options.nodes)]
+
+
+# Proofs
+
+
+def _mismatches(transactions: Transactions) -> Iterator[Case]:
+    for transaction in transactions.ok:
+        request = transactions.history.invocation(transaction.operation)
+        answer = transaction.operation
+        if request and [*map(_asked, request.value)] != [*map(_asked, answer.value or ())]:
+            yield {"request": request.value, "op": as_map(answer)}
+
+
+def _asked(part: list[Any]) -> tuple[Any, ...]:
+    """A micro-operation without what the node is to fill in."""
+    f, key, value = part
+    return f, comparable(key), None if f == "r" else comparable(value)
+
+
+def _unwritten(transactions: Transactions, seen: Seen) -> Iterator[Case]:
+    written = {
+        (comparable(key), comparable(value))
+        for invocation, _ in transactions.history.pairs()
+        if invocation.f == "txn"
+        for f, key, value in invocation.value
+        if f != "r"
+    }
+    for transaction in transactions.ok:
+        for part in transaction.parts:
+            if part.f == "r" and any((part.key, value) not in written for value in seen(part)):
+                yield {"op": as_map(transaction.operation), "mop": part.shown}
+
+
+def _future_reads(transactions: Transactions, seen: Seen) -> Iterator[Case]:
+    for transaction in transactions.ok:
+        later = Counter((part.key, part.value) for part in transaction.parts if part.f != "r")
+        for part in transaction.parts:
+            if part.f != "r":
+                later[part.key, part.value] -= 1
+            elif any(later[part.key, value] > 0 for value in seen(part)):
+                yield {"op": as_map(transaction.operation), "mop": part.shown}
+
+
+# What each node showed
+
+
+@dataclass(slots=True)
+class View:
+    """What the clients of one node saw; reads are those of keys not written in the transaction."""
+
+    reads: int = 0
+    own_occasions: int = 0  # reads of keys of which the node had acknowledged a write
+    other_occasions: int = 0  # … of which another node had, with no partition since
+    shown: int = 0  # reads that showed a write
+    others_shown: int = 0  # … of another node
+    echoes: bool = True  # every answer was the request itself
+
+
+class Run:
+    """What the clients of each node saw, in the course of a history."""
+
+    def __init__(self, transactions: Transactions, options: Options, seen: Seen) -> None:
+        self._transactions = transactions
+        self._options = options
+        self._seen = seen
+        self.views: dict[str, View] = {node: View() for node in options.nodes}
+        # Which node was asked to write that.
+        self._origin = {
+            version: node_of(transaction.operation, options)
+            for version, transaction in writers(transactions.all).items()
+        }
+        # Key -> the nodes that acknowledged a write of it; at all, and since the last fault.
+        self._acknowledged: dict[Any, set[str]] = defaultdict(set)
+        self._connected: dict[Any, set[str]] = defaultdict(set)
+        self._partitions: set[str] = set()
+        for operation in transactions.history:
+            if operation.is_client:
+                self._follow(operation)
+            else:
+                verb, _, partition = operation.f.partition("-")
+                if partition and verb == "start":
+                    self._partitions.add(partition)
+                else:
+                    self._partitions.discard(partition)
+                self._connected.clear()
+
+    def _follow(self, operation: Operation) -> None:
+        began = operation.type == "invoke"
+        history = self._transactions.history
+        completion = history.completion(operation) if began else operation
+        if completion is None or completion.type != "ok" or completion.f != "txn":
+            return
+        transaction = self._transactions.by_index[completion.index]
+        if began:
+            self._asked(transaction)
+            return
+        self._answered(transaction)
+        for key in transaction.external_writes():
+            self._acknowledged[key].add(node_of(operation, self._options))
+            if not self._partitions:
+                self._connected[key].add(node_of(operation, self._options))
+
+    def _asked(self, transaction: Transaction) -> None:
+        node = node_of(transaction.operation, self._options)
+        view = self.views[node]
+        for key in transaction.external_reads():
+            view.reads += 1
+            view.own_occasions += node in self._acknowledged[key]
+            view.other_occasions += bool(self._connected[key] - {node})
+
+    def _answered(self, transaction: Transaction) -> None:
+        node = node_of(transaction.operation, self._options)
+        view = self.views[node]
+        request = self._transactions.history.invocation(transaction.operation)
+        view.echoes &= request is not None and request.value == transaction.operation.value
+        for part in transaction.firsts():
+            if part.f == "r":
+                values = list(self._seen(part))
+                view.shown += bool(values)
+                view.others_shown += any(
+                    self._origin.get((part.key, value), node) != node for value in values
+                )
+
+    def silent(self) -> Iterator[Case]:
+        for node, view in self.views.items():
+            if view.own_occasions and not view.shown:
+                yield {"node": node, "reads": view.reads, "echoes-requests": view.echoes}
+
+    def isolated(self) -> Iterator[Case]:
+        for node, view in self.views.items():
+            if view.shown and view.other_occasions >= OCCASIONS and not view.others_shown:
+                yield {"node": node, "reads": view.reads, "occasions": view.other_occasions}

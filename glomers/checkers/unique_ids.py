@@ -1,0 +1,43 @@
+"""Unique ids: no id is given twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from glomers.history.edn import Record, hashable
+from glomers.history.operations import History
+from glomers.history.values import identity, order
+from glomers.options import Options
+
+DUPLICATES_SHOWN = 48  # as many as Jepsen's checker shows: those that occur most often
+
+
+def check(history: History, options: Options) -> dict[str, Any]:
+    """Jepsen's unique-ids checker. Ids may be any JSON values.
+
+    `duplicated` maps an id that was given more than once to how often; `range` is the lowest and
+    the highest id, in the order of `values.order`.
+    """
+    attempts, acknowledged = 0, []
+    for operation in history.client_operations():
+        if operation.f == "generate":
+            attempts += operation.type == "invoke"
+            if operation.type == "ok":
+                acknowledged.append(operation.value)
+    counts = Counter(map(identity, acknowledged))
+    ids = {identity(value): value for value in acknowledged}
+    in_order = sorted(ids, key=lambda key: order(ids[key]))
+    duplicates = [key for key in in_order if counts[key] > 1]
+    # Of ids that occur equally often, Jepsen shows the highest.
+    most_frequent = sorted(duplicates, key=counts.__getitem__)[::-1][:DUPLICATES_SHOWN]
+    shown = set(most_frequent)
+    present = [ids[key] for key in in_order if ids[key] is not None]
+    return {
+        "valid?": not duplicates,
+        "attempted-count": attempts,
+        "acknowledged-count": len(acknowledged),
+        "duplicated-count": len(duplicates),
+        "duplicated": Record((hashable(ids[k]), counts[k]) for k in duplicates if k in shown),
+        "range": [present[0], present[-1]] if present else [None, None],
+    }

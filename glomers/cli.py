@@ -1,0 +1,192 @@
+"""The command line: `python -m glomers test …` takes the command line of `maelstrom test …`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from glomers import exits
+from glomers.errors import UsageError, did_you_mean
+from glomers.exits import VALID
+from glomers.options import (
+    IGNORED,
+    TEST_USAGE,
+    Options,
+    Parser,
+    add_check_flags,
+    add_test_flags,
+    check_flags,
+    checked,
+    from_namespace,
+    parser_of_test,
+    split_node_arguments,
+)
+
+USAGE = """usage: python -m glomers COMMAND …
+
+  test        run a test, with the flags of `maelstrom test`
+  sweep       simulate a test with many seeds
+  check       judge a history that was recorded, by us or by Maelstrom
+  challenge   run a challenge of Gossip Glomers by its number (what ./run.sh does)
+  summary     show the summary of a test that was kept
+
+Add --help to a command for its flags.
+"""
+
+COMMANDS = ("test", "sweep", "check", "challenge", "summary")
+
+# Maelstrom's other commands, and what to do instead.
+ELSEWHERE = {
+    "serve": "there is no web server: a test's folder, store/latest, holds plain files, "
+    "and `python -m glomers summary` shows its summary again",
+    "demo": "the demos are this project's solutions of the challenges: "
+    "./run.sh alone lists them, and ./run.sh 1 runs the first",
+    "doc": "the documentation is in docs/, and Maelstrom's own at "
+    "https://github.com/jepsen-io/maelstrom/tree/main/doc",
+    "analyze": "`python -m glomers check FOLDER -w WORKLOAD` judges a recorded history again",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit status. Errors are told in a sentence, not a traceback."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return exits.run(lambda: _carry_out(*words))
+
+
+def _carry_out(command: str = "", *arguments: str) -> int:
+    if not command:
+        print(USAGE)
+        raise UsageError(f"expected a command: one of {', '.join(COMMANDS)}")
+    if command == "test":
+        return test(arguments)
+    if command == "sweep":
+        return sweep(arguments)
+    if command == "check":
+        return check(arguments)
+    if command in ("challenge", "summary"):
+        from glomers.launch import launcher
+
+        return launcher.main([command, *arguments])
+    if command in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return VALID
+    if command in ELSEWHERE:
+        raise UsageError(f"{command} is a command of Maelstrom's only: {ELSEWHERE[command]}")
+    check_flags([command])
+    hint = did_you_mean(command, COMMANDS)
+    raise UsageError(f"unknown command {command!r}; {hint}expected one of {', '.join(COMMANDS)}")
+
+
+def test(arguments: Sequence[str]) -> int:
+    """`test`: run a test, or several one after the other, and tell the verdict."""
+    from glomers import challenges
+    from glomers.workloads import WORKLOADS
+
+    options, parsed = _options(parser_of_test(sorted(WORKLOADS)), arguments)
+
+    from glomers.run.runner import run
+
+    if parsed.challenge:
+        challenges.find(parsed.challenge)
+    status = VALID
+    for number in range(parsed.test_count):
+        again = replace(options, seed=options.seed + number)
+        if parsed.test_count > 1:
+            which = f"Test {number + 1} of {parsed.test_count}"
+            print(f"\n{which}, with --seed {again.seed}", flush=True)
+        results = run(again, Path(parsed.store), parsed.challenge, parsed.simulate)
+        if results.get("error") == "interrupted":
+            raise KeyboardInterrupt
+        status = exits.of_verdict(results["valid?"])
+        if status != VALID:
+            break
+    return status
+
+
+def sweep(arguments: Sequence[str]) -> int:
+    """`sweep`: simulate the same test with many seeds."""
+    from glomers.checkers.verdict import merge_valid
+    from glomers.launch.program import check_script
+    from glomers.report.screen import Screen
+    from glomers.run import sweep
+    from glomers.workloads import WORKLOADS
+
+    parser = Parser(
+        prog="python -m glomers sweep",
+        usage=TEST_USAGE,
+        description="Simulate a test with many seeds.",
+    )
+    add_check_flags(parser, sorted(WORKLOADS), default=Options.workload)
+    add_test_flags(parser)
+    parser.add_argument(
+        "--seeds",
+        type=checked(sweep.seeds, bool, "seeds such as 0..999"),
+        default=range(100),
+        metavar="FIRST..LAST",
+        help="the seeds, both included (default: 0..99)",
+    )
+    parser.add_argument("--dask", metavar="ADDRESS", help="run on the Dask cluster at ADDRESS")
+    options, parsed = _options(parser, arguments)
+    check_script(Path(options.bin))
+    console = Screen()
+    with sweep.executor(parsed.dask) as pool:
+        outcomes, complete = sweep.sweep(options, parsed.seeds, pool, console)
+    sweep.show(outcomes, _without(arguments, "--seeds", "--dask"), console)
+    if not complete:
+        raise KeyboardInterrupt
+    return exits.of_verdict(merge_valid(outcome.valid for outcome in outcomes))
+
+
+def _options(parser: Parser, arguments: Sequence[str]) -> tuple[Options, argparse.Namespace]:
+    """A test's options, and whatever else its command line says."""
+    parsed, node_arguments = parser.parse(arguments)
+    options = from_namespace(parsed, node_arguments)
+    if options.consistency_models != Options.consistency_models:
+        from glomers.checkers import consistency_models  # late, since it is slow to import
+
+        consistency_models.forbidden_anomalies(options.consistency_models)
+    for flag in getattr(parsed, "ignored", ()):
+        print(f"note: {flag} is ignored: {IGNORED[flag][1]}", file=sys.stderr)
+    return options, parsed
+
+
+def _without(arguments: Sequence[str], *flags: str) -> list[str]:
+    """A command line without some flags and their values; the node's arguments stay."""
+    words, node_arguments = split_node_arguments(arguments)
+    kept: list[str] = []
+    rest = iter(words)
+    for argument in rest:
+        if argument in flags:
+            next(rest, None)
+        elif argument.partition("=")[0] not in flags:
+            kept.append(argument)
+    return [*kept, *(["--", *node_arguments] if node_arguments else [])]
+
+
+def check(arguments: Sequence[str]) -> int:
+    """`check`: judge a recorded history."""
+    from glomers.report.summary import render
+    from glomers.run.recorded import judge
+    from glomers.workloads import WORKLOADS
+
+    parser = Parser(
+        prog="python -m glomers check",
+        description="Judge a history: history.edn or history.jsonl, plain or gzipped.",
+    )
+    parser.add_argument("path", type=Path, metavar="PATH", help="a history, or a folder with one")
+    add_check_flags(parser, sorted(WORKLOADS))
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parsed = parser.parse_args(arguments)
+    options = from_namespace(parsed)
+    results = judge(parsed.path, options)
+    if parsed.json:
+        from glomers.history import edn
+
+        print(json.dumps(edn.to_json(results), indent=2))
+    else:
+        render(results, None, None)
+    return exits.of_verdict(results["valid?"])

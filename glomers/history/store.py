@@ -1,0 +1,101 @@
+"""Where a test is kept: `store/<workload>/<time>/`, and `store/latest`, a link to the last one."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from contextlib import ExitStack, suppress
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any, TextIO
+
+from glomers.errors import UsageError
+from glomers.history import edn
+
+
+class Store:
+    """One test's folder and the files that are being written in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._files: list[TextIO] = []
+        self._closing = ExitStack()  # of all files, even if one can't be written any more
+
+    @classmethod
+    def create(cls, root: Path, workload: str) -> Store:
+        """Make a new folder for a test, and let `latest` point to it.
+
+        Raises UsageError if the folder cannot be made.
+        """
+        stamp = datetime.now().astimezone().strftime("%Y%m%dT%H%M%S.%f")[:-3]
+        folder = root / workload
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for attempt in count():
+                path = folder / (f"{stamp}-{attempt}" if attempt else stamp)
+                with suppress(FileExistsError):
+                    path.mkdir()
+                    break
+            _link(root / "latest", path)
+            _link(folder / "latest", path)
+        except OSError as error:
+            raise UsageError(f"cannot keep the test in {root}: {_explain(error)}") from None
+        return cls(path)
+
+    def open(self, name: str) -> TextIO:
+        """A file of this folder to write to; `close` closes it."""
+        file = self._closing.enter_context(_create(self.path / name))
+        self._files.append(file)
+        return file
+
+    def write_results(self, results: dict[str, Any]) -> None:
+        """Keep the results as Maelstrom does (results.edn) and for programs (results.json)."""
+        with _create(self.path / "results.edn") as file:
+            file.write(edn.pretty(edn.keywordized(results)) + "\n")
+        with _create(self.path / "results.json") as file:
+            file.write(json.dumps(edn.to_json(results), indent=2) + "\n")
+
+    def flush(self) -> None:
+        for file in self._files:
+            file.flush()
+
+    def close(self) -> None:
+        self._closing.close()
+
+
+class _File(io.FileIO):
+    """A file that is named by the error if it can't be written, when the disk is full."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.name) from None
+
+
+def _create(path: Path) -> TextIO:
+    path.parent.mkdir(exist_ok=True)
+    file = io.BufferedWriter(_File(str(path), "w"))
+    return io.TextIOWrapper(file, encoding="utf-8", errors="surrogatepass", newline="\n")
+
+
+def _explain(error: OSError) -> str:
+    """What is in the way, by its name: often it is a link to a disk that isn't there."""
+    path = Path(error.filename2 or error.filename)
+    for folder in (path, *path.parents):
+        if folder.is_symlink() and not folder.exists():
+            return f"{folder} is a link to {folder.readlink()}, which does not exist"
+        if folder.is_file():
+            return f"{folder} is a file, not a folder"
+    return f"{path}: {error.strerror}"
+
+
+def _link(link: Path, target: Path) -> None:
+    """Point `link` to `target` in one step, so that two tests at once don't trip over it."""
+    temporary = link.with_name(f".{link.name}-{os.getpid()}")
+    with suppress(FileNotFoundError):
+        temporary.unlink()
+    temporary.symlink_to(os.path.relpath(target, link.parent))
+    temporary.replace(link)

@@ -1,0 +1,80 @@
+"""Runs a command as a shell does in the foreground: it gets the signals, we get its exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from glomers.interrupts import handled
+
+
+def run(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    output: IO[bytes] | None = None,
+    pass_fds: Collection[int] = (),
+) -> int:
+    """Run `command` to its end and return its exit status, or -n if signal n ended it or us.
+
+    A signal that would end this process goes to the command instead, which may tidy up; only when
+    it has ended does this return.
+
+    With `output` the command runs unseen: what it prints goes there, it is in a session of its own,
+    and whatever it has started ends with it when a signal comes.
+    Raises OSError if the command can't be started.
+    """
+    unseen = output is not None
+    child: subprocess.Popen[bytes] | None = None
+    received: list[int] = []
+
+    def receive(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        pass_on(number)
+
+    def pass_on(number: int) -> None:
+        if child is None:
+            return
+        if unseen:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
+        elif number != signal.SIGINT or not _in_foreground_of_terminal():
+            child.send_signal(number)
+
+    with handled(receive):
+        child = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=env,
+            stdout=output,
+            stderr=output,
+            pass_fds=pass_fds,
+            start_new_session=unseen,
+        )
+        for number in received:  # they came before there was a child
+            pass_on(number)
+        status = child.wait()
+        if received and unseen:
+            pass_on(signal.SIGKILL)
+    return -received[0] if received else status
+
+
+def _in_foreground_of_terminal() -> bool:
+    """Then a SIGINT is the terminal's Ctrl-C, and every process in the foreground has got it."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)

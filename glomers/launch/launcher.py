@@ -1,0 +1,306 @@
+"""What `./run.sh` does: sets up, finds an engine and runs a challenge's exact command on it.
+
+`run.sh` itself only finds a Python and comes here, before anything is installed: therefore nothing
+but the standard library is imported. Tests run in `.venv`, in processes of their own.
+
+Both engines run in the checkout, so that either keeps its tests in the same `store/`.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glomers import challenges
+from glomers.challenges import CHALLENGES, Challenge
+from glomers.errors import UsageError
+from glomers.exits import BROKEN, VALID, VERDICTS
+from glomers.launch import foreground, suite
+from glomers.launch.environment import DEVELOPMENT, REQUIREMENTS, Environment
+from glomers.launch.program import check_program
+from glomers.options import check_flags, parser_of_test, split_node_arguments
+
+ROOT = Path(__file__).resolve().parents[2]
+
+HELP = """\
+usage: ./run.sh CHALLENGE [--engine maelstrom|workbench] [FLAG ...] [-- ARGUMENT ...]
+       ./run.sh test [PYTEST ARGUMENT ...]
+
+Runs a challenge of Gossip Glomers, or this project's own checks and tests.
+
+{challenges}
+
+It runs on Maelstrom if $MAELSTROM names its executable or its folder, or if there is a
+./maelstrom/maelstrom or a maelstrom on the PATH; otherwise on the built-in workbench.
+--engine picks one; --simulate and --seed are the workbench's own and pick that.
+
+FLAGs are those of `maelstrom test`. They come after the challenge's own, and the later
+one wins: ./run.sh 3c --time-limit 5
+ARGUMENTs after -- are for the node. They come after the challenge's own as well; but a
+node of yours (--bin FILE) gets only yours.
+
+Exit status: 0 valid, 1 invalid, 2 unknown; 254 a mistake in the command; any other: something
+failed, and the last line says what.
+"""
+
+# Flags of the workbench that Maelstrom doesn't have.
+WORKBENCH_FLAGS = ("--simulate", "--seed", "--p-loss", "--p-duplicate", "--strict", "--store")
+
+# Flags whose values are paths, which are the user's, who may be in another folder.
+PATHS = ("--bin", "--store", "--nodes-file")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Carry out `challenge …` or `summary …`, and return the exit status."""
+    command, *rest = arguments
+    if command == "summary":
+        from glomers.report.summary import main as summary
+
+        return summary(rest)
+    start = Path.cwd()
+    if rest[:1] == ["--from"] and len(rest) > 1:
+        start, rest = Path(rest[1]), rest[2:]
+    return launch(rest, start)
+
+
+def launch(arguments: Sequence[str], start: Path) -> int:
+    """Do what `./run.sh` with these arguments does for somebody in the folder `start`.
+
+    Replaces this process by the workbench if that is all that is left to do.
+    """
+    if not arguments:
+        print(HELP.format(challenges=table()))
+        raise UsageError("expected a challenge, such as 3c, or test")
+    name, *rest = arguments
+    flags, node_arguments = split_node_arguments(rest)
+    if name == "test":
+        environment = Environment(ROOT)
+        environment.provide(DEVELOPMENT)
+        return suite.run(environment, rest)
+    if name == "help" or not {"-h", "--help"}.isdisjoint([name, *flags]):
+        print(HELP.format(challenges=table()), end="")
+        return VALID
+    check_flags([name, *flags])
+    challenge = find(name)
+    wanted, flags = take_engine(flags)
+    engine = choose_engine(wanted, flags, os.environ, start)
+    if engine.maelstrom is None:
+        check_flags(flags, [*parser_of_test().flags, "--engine"])
+    launcher = Launcher(challenge, engine, Environment(ROOT), os.environ)
+    runs = [command_line(run, flags, node_arguments, start) for run in challenge.commands]
+    return launcher.run(runs)
+
+
+def find(name: str) -> Challenge:
+    """The challenge of that name. Raises UsageError, with help for commands of other programs."""
+    from glomers.cli import COMMANDS, ELSEWHERE
+
+    if name in ELSEWHERE:
+        raise UsageError(f"{name} is a command of Maelstrom's only: {ELSEWHERE[name]}")
+    if name in COMMANDS:
+        raise UsageError(
+            f"{name} is no challenge but a command of the workbench: "
+            f"source .venv/bin/activate && python -m glomers {name}"
+        )
+    return challenges.find(name)
+
+
+def table() -> str:
+    """The challenges, one a line."""
+    width = max(len(challenge.title) for challenge in CHALLENGES)
+    return "\n".join(f"  {c.name:<3} {c.title:<{width}}  {c.asks}" for c in CHALLENGES)
+
+
+# The command line
+
+
+def command_line(
+    command: str, flags: Sequence[str], node_arguments: Sequence[str], start: Path
+) -> list[str]:
+    """What comes after `maelstrom test`: the challenge's own arguments, then the user's.
+
+    Paths are made absolute: a challenge's node is in the checkout, what the user names in `start`.
+    Raises UsageError if there is no such program.
+    """
+    own_flags, own_node_arguments = split_node_arguments(shlex.split(command))
+    programs, own_flags = absolute_paths(own_flags, ROOT)
+    own_programs, flags = absolute_paths(flags, start)
+    check_program((programs + own_programs)[-1])
+    if own_programs:
+        own_node_arguments = ()
+    node = [*own_node_arguments, *node_arguments]
+    return [*own_flags, *flags, *(["--", *node] if node else [])]
+
+
+def absolute_paths(words: Sequence[str], folder: Path) -> tuple[list[Path], list[str]]:
+    """The programs that `--bin` names, in order, and the command line with absolute paths."""
+    programs = []
+    result = []
+    rest = iter(words)
+    for word in rest:
+        flag, equals, value = word.partition("=")
+        path = value if equals else next(rest, None) if flag in PATHS else None
+        if flag not in PATHS or path is None:
+            result.append(word)
+            continue
+        result += [f"{flag}={folder / path}"] if equals else [flag, str(folder / path)]
+        if flag == "--bin":
+            programs.append(folder / path)
+    return programs, result
+
+
+# The engine
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What runs a test: Maelstrom's executable, or the workbench (None); and why it does."""
+
+    maelstrom: Path | None
+    reason: str
+
+    def __str__(self) -> str:
+        name = "the workbench" if self.maelstrom is None else f"Maelstrom at {self.maelstrom}"
+        return f"{name} ({self.reason})"
+
+
+def take_engine(flags: Sequence[str]) -> tuple[str | None, list[str]]:
+    """What `--engine` says, the last one if there are several, and the other flags."""
+    wanted = None
+    others = []
+    rest = iter(flags)
+    for flag in rest:
+        if flag == "--engine":
+            wanted = next(rest, "")
+        elif flag.startswith("--engine="):
+            wanted = flag.partition("=")[2]
+        else:
+            others.append(flag)
+    if wanted not in (None, "maelstrom", "workbench"):
+        raise UsageError(f"--engine is maelstrom or workbench, not {wanted!r}")
+    return wanted, others
+
+
+def choose_engine(
+    wanted: str | None, flags: Iterable[str], environ: Mapping[str, str], start: Path
+) -> Engine:
+    """The engine that `--engine` wants, that the flags need, or that is there."""
+    special = next((f for f in flags if f.partition("=")[0] in WORKBENCH_FLAGS), None)
+    if wanted == "maelstrom" and special:
+        raise UsageError(f"Maelstrom has no {special}: leave it out, or use --engine workbench")
+    if wanted == "workbench":
+        return Engine(None, "--engine")
+    if special:
+        return Engine(None, f"{special} is its own")
+    if found := find_maelstrom(environ, start):
+        return found
+    if wanted == "maelstrom":
+        raise UsageError(
+            "there is no Maelstrom in ./maelstrom or on the PATH: unpack its release there, "
+            "or name its folder: MAELSTROM=/path/to/maelstrom"
+        )
+    return Engine(None, "no Maelstrom found; MAELSTROM=/path/to/maelstrom names one")
+
+
+def find_maelstrom(environ: Mapping[str, str], start: Path) -> Engine | None:
+    """Maelstrom as $MAELSTROM names it, in ./maelstrom, or on the PATH."""
+    if named := environ.get("MAELSTROM"):
+        path = start / named
+        if path.is_dir():
+            path /= "maelstrom"
+        return Engine(_executable(path, "$MAELSTROM"), "$MAELSTROM")
+    path = ROOT / "maelstrom" / "maelstrom"
+    if path.is_file():
+        return Engine(_executable(path, "./maelstrom/maelstrom"), "./maelstrom")
+    if on_path := shutil.which("maelstrom", path=environ.get("PATH")):
+        return Engine(start / on_path, "on the PATH")
+    return None
+
+
+def _executable(path: Path, named: str) -> Path:
+    if not path.is_file():
+        raise UsageError(
+            f"{named} should be Maelstrom's executable or its folder, but there is no {path}"
+        )
+    if not os.access(path, os.X_OK):
+        raise UsageError(f"{named} can't be started: make it executable (chmod +x {path})")
+    return path
+
+
+# The runs
+
+
+@dataclass(frozen=True, slots=True)
+class Launcher:
+    """Runs one challenge's tests on one engine."""
+
+    challenge: Challenge
+    engine: Engine
+    environment: Environment
+    environ: Mapping[str, str]
+
+    def run(self, runs: Sequence[Sequence[str]]) -> int:
+        """Run all tests, unless one ends without a verdict; return the worst exit status."""
+        self.environment.provide(REQUIREMENTS)
+        statuses = []
+        for number, arguments in enumerate(runs, 1):
+            part = f", run {number} of {len(runs)}" if len(runs) > 1 else ""
+            print(f"Challenge {self.challenge.name}: {self.challenge.title}{part}")
+            print(f"on {self.engine}", flush=True)
+            if self.engine.maelstrom is not None:
+                statuses.append(self._run_maelstrom(self.engine.maelstrom, arguments))
+            else:
+                statuses.append(self._run_workbench(arguments, alone=len(runs) == 1))
+            if statuses[-1] not in VERDICTS:
+                return statuses[-1]
+        return max(statuses, key=VERDICTS.index)
+
+    def _run_workbench(self, arguments: Sequence[str], alone: bool) -> int:
+        command = self._workbench("test", "--challenge", self.challenge.name, *arguments)
+        if alone:
+            os.chdir(self.environment.root)
+            os.execve(command[0], command, self._node_environ())
+        return self._follow(command)
+
+    def _run_maelstrom(self, maelstrom: Path, arguments: Sequence[str]) -> int:
+        latest = self.environment.root / "store" / "latest"
+        before = latest.resolve()
+        try:
+            status = self._follow([str(maelstrom), "test", *arguments])
+        except OSError as error:
+            raise UsageError(
+                f"{maelstrom} can't be started: {error.strerror}. "
+                "--engine workbench runs the same test without it"
+            ) from None
+        kept = latest.resolve()
+        if kept != before and (kept / "results.edn").is_file():
+            shown = self._follow(
+                self._workbench("summary", str(kept), "--challenge", self.challenge.name)
+            )
+            return status or shown
+        print(
+            f"error: Maelstrom ended with exit status {status} and without results: "
+            "what it printed above may say why. --engine workbench runs the same test without it",
+            file=sys.stderr,
+        )
+        return status or BROKEN
+
+    def _workbench(self, *arguments: str) -> list[str]:
+        return [str(self.environment.python), "-m", "glomers", *arguments]
+
+    def _follow(self, command: Sequence[str]) -> int:
+        """Run a command to its end. A signal that ends it ends us too, with a shell's status."""
+        status = foreground.run(command, cwd=self.environment.root, env=self._node_environ())
+        if status < 0:
+            raise SystemExit(128 - status)
+        return status
+
+    def _node_environ(self) -> dict[str, str]:
+        """`.venv` comes first on the PATH: nodes start with `/usr/bin/env python3`."""
+        path = self.environ.get("PATH", os.defpath)
+        return {**self.environ, "PATH": f"{self.environment.bin}{os.pathsep}{path}"}

@@ -1,0 +1,76 @@
+"""The program that runs a node: what can be said against it before it is started."""
+
+from __future__ import annotations
+
+import os
+import stat
+import warnings
+from pathlib import Path
+
+from glomers.errors import UsageError, quote
+
+HEAD = 4096  # bytes in which a binary program shows itself
+
+
+def problem(path: Path) -> str:
+    """Why it can't be executed, as what is said of it ("does not exist"), or ""."""
+    if lacking := _is_no_file(path):
+        return lacking
+    return "" if os.access(path, os.X_OK) else "is not executable (chmod +x)"
+
+
+def check_program(path: Path) -> None:
+    """Raise UsageError unless it is a file that can be executed."""
+    if wrong := problem(path):
+        raise UsageError(f"the node's program {path} {wrong}")
+
+
+def check_script(path: Path) -> None:
+    """Raise UsageError unless it is a file that may be Python.
+
+    A syntax error in what says that it is Python is the node's mistake, which is told elsewhere.
+    """
+    if lacking := _is_no_file(path):
+        raise UsageError(f"cannot simulate {path}: it {lacking}")
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+            source = head if b"\0" in head else head + file.read()
+    except OSError as error:
+        raise UsageError(f"cannot simulate {path}: {error.strerror}") from None
+    if evidence := _is_no_python(path, source):
+        raise UsageError(
+            f"cannot simulate {path}: only Python can be simulated, and {evidence}; "
+            "without --simulate a node may be any program"
+        )
+
+
+def _is_no_file(path: Path) -> str:
+    """Why it is no file that could be read, or ""."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            return f"is a link to {path.readlink()}, which does not exist"
+        return "does not exist"
+    except OSError as error:
+        return f"can't be looked at: {error.strerror}"
+    if stat.S_ISREG(mode):
+        return ""
+    kinds = {stat.S_IFDIR: "directory", stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
+    return f"is a {kinds.get(stat.S_IFMT(mode), 'device')}, not a file"
+
+
+def _is_no_python(path: Path, source: bytes) -> str:
+    """What shows that a file isn't Python, or ""."""
+    if b"\0" in source:
+        return "this is a binary program"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(source, str(path), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        first = source.split(b"\n", 1)[0]
+        meant = b"python" in first if first.startswith(b"#!") else path.suffix == ".py"
+        return "" if meant else f"the first line of this is '{quote(first.strip(), 80)}'"
+    return ""

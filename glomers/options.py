@@ -1,0 +1,446 @@
+"""What a test is told to do: Maelstrom's flags as one frozen record."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+import shlex
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from glomers.errors import HelpShown, UsageError, did_you_mean, quote
+from glomers.world.faults import FAULTS
+from glomers.world.network import is_client
+from glomers.world.services import default_services
+
+TOPOLOGY_NAMES = ("line", "grid", "tree", "tree2", "tree3", "tree4", "total")
+LATENCY_DISTRIBUTIONS = ("constant", "uniform", "exponential")
+DEFAULT_NODES = ("n1", "n2", "n3", "n4", "n5")
+
+# Beyond these the memory, the open files or the system's clocks would give out before the test.
+MOST_NODES = 1_000
+MOST_WORKERS = 10_000
+MOST_KEYS = 100_000
+MOST_WRITES = 1_000_000_000  # to a key
+LONGEST_TRANSACTION = 10_000
+FASTEST, SLOWEST = 1_000_000, 0.001  # operations per second
+LONGEST, SHORTEST = 1_000_000, 0.001  # seconds
+LONGEST_NAME = 200  # bytes: it is part of a file's name
+NODES_FILE = 1 << 20  # bytes that are read of it
+
+TEST_USAGE = "%(prog)s --bin FILE [FLAG ...] [[--] ARGUMENT ...]"
+
+# What a web page or a word processor makes of two hyphens.
+DASHES = "‐‑‒–—―−﹣－"
+
+# Jepsen's flags that mean nothing here: what they take, and why they are ignored.
+_LOCAL = "nodes are processes of this machine: nobody logs in anywhere"
+IGNORED = {
+    "--username": ("USER", _LOCAL),
+    "--password": ("PASS", _LOCAL),
+    "--strict-host-key-checking": (None, _LOCAL),
+    "--no-ssh": (None, _LOCAL),
+    "--ssh-private-key": ("FILE", _LOCAL),
+    "--leave-db-running": (None, "nodes end with their test"),
+    "--logging-json": (None, "results.json and messages.jsonl are there for programs anyway"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """One test's options; the defaults are Maelstrom's.
+
+    `time_limit` and `nemesis_interval` are in seconds, `latency` (the mean) in milliseconds,
+    `rate` in operations per second for the whole cluster.
+    """
+
+    workload: str = "lin-kv"
+    bin: str = ""
+    args: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = DEFAULT_NODES
+    time_limit: float = 60
+    rate: float = 5
+    concurrency: int = 5
+    latency: int = 0
+    latency_dist: str = "constant"
+    topology: str = "grid"
+    nemesis: tuple[str, ...] = ()
+    nemesis_interval: float = 10
+    availability: str | float | None = None
+    consistency_models: tuple[str, ...] = ("strict-serializable",)
+    key_count: int | None = None
+    max_txn_length: int = 4
+    max_writes_per_key: int = 16
+    log_stderr: bool = False
+    log_net_send: bool = False
+    log_net_recv: bool = False
+    seed: int = 0
+    p_loss: float = 0.0
+    p_duplicate: float = 0.0
+    strict: bool = False
+
+
+# Parsing
+
+T = TypeVar("T")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are UsageErrors; after --help it raises HelpShown."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    @property
+    def flags(self) -> Collection[str]:
+        """Every flag that it knows."""
+        return self._option_string_actions
+
+    def parse(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, tuple[str, ...]]:
+        """The flags, and the arguments for the node.
+
+        As in Maelstrom (by tools.cli) these are whatever stands after `--`, and before it whatever
+        is no flag nor the value of one.
+        """
+        words, node_arguments = split_node_arguments(arguments)
+        parsed, others = self.parse_known_args(words)
+        if wrong := [word for word in others if word.startswith("-") and word != "-"]:
+            self.error(f"unknown flag {wrong[0]!r}")
+        return parsed, (*others, *node_arguments)
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        if args is not None:
+            try:
+                check_flags(split_node_arguments(args)[0], self.flags)
+            except UsageError as error:
+                self.error(str(error))
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see: {self.prog} --help)")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        raise HelpShown
+
+
+def check_flags(words: Iterable[str], known: Collection[str] | None = None) -> None:
+    """Raise UsageError for a word that is meant as a flag and isn't one.
+
+    Without the flags that are `known`, only dashes other than `-` are looked for.
+    """
+    for word in words:
+        bare = word.lstrip("-" + DASHES)
+        if dash := next((c for c in word[: len(word) - len(bare)] if c in DASHES), None):
+            name = unicodedata.name(dash).lower()
+            name = f"{'an' if name[0] in 'aeiou' else 'a'} {name} (U+{ord(dash):04X})"
+            raise UsageError(
+                f"{word!r} begins with {name}, as copies from web pages do, and is no flag; "
+                f"write --{bare}"
+            )
+        if known is None or not re.match(r"--?[A-Za-z]", word):
+            continue
+        flag = word.partition("=")[0]
+        if flag[1] != "-":
+            if "-" + flag in known:
+                raise UsageError(f"{word!r} has a single hyphen; write -{word}")
+            flag = flag[:2]
+        if flag not in known:
+            raise UsageError(f"unknown flag {flag!r}; {did_you_mean(flag, known)}".rstrip("; "))
+
+
+class _Ignore(argparse.Action):
+    """Notes in `ignored` that a flag was there which means nothing here."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        namespace.ignored = (*getattr(namespace, "ignored", ()), option_string)
+
+
+def checked(
+    convert: Callable[[str], T], test: Callable[[T], bool], expected: str
+) -> Callable[[str], T]:
+    """An argument type: `convert` the text, `test` the value, or say what was `expected`."""
+
+    def parse(text: str) -> T:
+        try:
+            value = convert(text)
+            good = test(value)
+        except ValueError:
+            good = False
+        if not good:
+            raise argparse.ArgumentTypeError(f"expected {expected}, not '{quote(text, 80)}'")
+        return value
+
+    return parse
+
+
+def limited(parse: Callable[[str], T], most: float, least: float = 0) -> Callable[[str], T]:
+    """An argument type for numbers: 0, where `parse` lets it pass, or from `least` to `most`."""
+
+    def within(text: str) -> T:
+        value: Any = parse(text)
+        if value and not least <= value <= most:
+            limit = f"at most {most:,}" if value > most else f"at least {least:g}"
+            raise argparse.ArgumentTypeError(f"expected {limit}, not '{quote(text, 80)}'")
+        return value  # type: ignore[no-any-return]
+
+    return within
+
+
+def one_of(known: Sequence[str], what: str) -> Callable[[str], str]:
+    """An argument type: one of the `known` words."""
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(
+                f"unknown {what} '{quote(text, 80)}'; {did_you_mean(text, known)}"
+                f"expected one of {', '.join(known)}"
+            )
+        return text
+
+    return parse
+
+
+positive = checked(int, lambda n: n > 0, "a positive integer")
+fraction = checked(float, lambda x: 0 <= x <= 1, "a number from 0 to 1")
+rate = limited(
+    checked(float, lambda x: 0 <= x < float("inf"), "a number >= 0"), FASTEST, least=SLOWEST
+)
+seconds = limited(
+    checked(float, lambda x: 0 < x < float("inf"), "a positive number of seconds"),
+    LONGEST,
+    least=SHORTEST,
+)
+latency = limited(checked(int, lambda n: n >= 0, "an integer >= 0"), LONGEST)
+
+
+def _availability(text: str) -> str | float:
+    return "total" if text == "total" else fraction(text)
+
+
+def _names(text: str, known: Sequence[str], what: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(known)}, not {text!r}")
+    for name in names:
+        if name not in known:
+            raise argparse.ArgumentTypeError(
+                f"unknown {what} {name!r}; {did_you_mean(name, known)}"
+                f"expected some of {', '.join(known)}"
+            )
+    return names
+
+
+def _concurrency(text: str) -> str:
+    number = re.fullmatch(r"0*([1-9][0-9]*)n?", text)
+    if not number:
+        raise argparse.ArgumentTypeError(
+            "expected a positive integer, optionally with n for 'times the nodes', "
+            f"not '{quote(text, 80)}'"
+        )
+    limited(positive, MOST_WORKERS)(number[1])
+    return text
+
+
+def check_nodes(names: Sequence[str]) -> None:
+    """Raise UsageError unless these names can be those of a test's nodes.
+
+    Any text will do (Maelstrom takes a host's name) that can name a file, and nobody else.
+    """
+    if len(names) > MOST_NODES:
+        raise UsageError(f"expected at most {MOST_NODES:,} nodes, not {len(names):,}")
+    if not all(names) or len(set(names)) < len(names):
+        raise UsageError(f"nodes: expected different names, not '{quote(','.join(names))}'")
+    services = default_services(random.Random())
+    for name in names:
+        if is_client(name):
+            problem = "names that begin with c are for clients"
+        elif name in services:
+            problem = f"that is a service; the services are {', '.join(services)}"
+        elif "/" in name or not name.isprintable():
+            problem = "a node's log is named after it, so it can't hold '/' or control characters"
+        elif len(name.encode()) > LONGEST_NAME:
+            problem = f"expected at most {LONGEST_NAME} bytes, not {len(name.encode()):,}"
+        else:
+            continue
+        raise UsageError(f"node '{quote(name, 80)}': {problem}")
+
+
+def _read_nodes(path: str) -> list[str]:
+    """The names in a file, one a line. Raises UsageError if it can't be read."""
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(NODES_FILE).decode()
+    except OSError as error:
+        raise UsageError(f"--nodes-file: can't read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"--nodes-file: {path} is not UTF-8 text") from None
+    if names := [line.strip() for line in text.splitlines() if line.strip()]:
+        return names
+    raise UsageError(f"--nodes-file: {path} holds no names: expected one a line")
+
+
+def add_check_flags(
+    parser: argparse.ArgumentParser, workloads: Sequence[str], default: str | None = None
+) -> None:
+    """The flags on which a verdict may depend. Without a `default`, a workload must be named."""
+    parser.add_argument(
+        "-w",
+        "--workload",
+        required=default is None,
+        default=default,
+        type=one_of(workloads, "workload"),
+        metavar="NAME",
+        help=f"what to run: {', '.join(workloads)}" + (f" (default: {default})" if default else ""),
+    )
+    parser.add_argument(
+        "--availability",
+        type=_availability,
+        metavar="EXPECTED",
+        help="what fraction of the operations must succeed: 'total', or a number from 0 to 1",
+    )
+    parser.add_argument(
+        "--consistency-models",
+        metavar="MODELS",
+        default=("strict-serializable",),
+        type=lambda text: tuple(name.strip() for name in text.split(",")),
+        help="comma-separated consistency models to check (default: strict-serializable)",
+    )
+    parser.add_argument(
+        "--key-count",
+        type=limited(positive, MOST_KEYS),
+        metavar="INT",
+        help="keys in use at a time",
+    )
+    parser.add_argument(
+        "--max-txn-length",
+        type=limited(positive, LONGEST_TRANSACTION),
+        default=4,
+        metavar="INT",
+        help="most operations in a transaction (default: 4)",
+    )
+    parser.add_argument(
+        "--max-writes-per-key",
+        type=limited(positive, MOST_WRITES),
+        default=16,
+        metavar="INT",
+        help="most writes to a key (default: 16)",
+    )
+    parser.add_argument("--strict", action="store_true", help="let warnings make a test invalid")
+
+
+def add_test_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of a test, beside those on which its verdict depends."""
+    add = parser.add_argument
+    add("--bin", required=True, type=checked(str, bool, "the path of a program"), metavar="FILE",
+        help="the program that runs a node; ARGUMENTs are passed to it")  # fmt: skip
+    add("--node-count", type=limited(positive, MOST_NODES), metavar="NUM",
+        help="how many nodes: n0, n1, …; overrides --nodes")  # fmt: skip
+    add("--nodes", type=lambda text: [name.strip() for name in text.split(",")], metavar="NAMES",
+        help=f"comma-separated names of nodes (default: {','.join(DEFAULT_NODES)})")  # fmt: skip
+    add("-n", "--node", action="append", metavar="NAME",
+        help="the name of a node, beside those of --nodes; may be repeated")  # fmt: skip
+    add("--nodes-file", metavar="FILE", help="a file with names of nodes, one a line")
+    add("--time-limit", type=seconds, default=60.0, metavar="SECONDS",
+        help="how long the load lasts (default: 60)")  # fmt: skip
+    add("--rate", type=rate, default=5.0,
+        metavar="RATE", help="operations per second of the whole cluster (default: 5)")  # fmt: skip
+    add("--concurrency", default="1n", metavar="NUMBER", type=_concurrency,
+        help="how many workers; 4n for four a node (default: 1n)")  # fmt: skip
+    add("--latency", type=latency, default=0,
+        metavar="MILLIS", help="mean latency between servers, in ms (default: 0)")  # fmt: skip
+    add("--latency-dist", type=one_of(LATENCY_DISTRIBUTIONS, "latency distribution"),
+        default="constant", metavar="TYPE",
+        help=f"{', '.join(LATENCY_DISTRIBUTIONS)} (default: constant)")  # fmt: skip
+    add("--topology", type=one_of(TOPOLOGY_NAMES, "topology"), default="grid", metavar="NAME",
+        help=f"offered in broadcast: {', '.join(TOPOLOGY_NAMES)} (default: grid)")  # fmt: skip
+    faults = "; ".join(f"{name} ({fault.help})" for name, fault in FAULTS.items())
+    add("--nemesis", type=lambda text: _names(text, list(FAULTS), "fault"), default=(),
+        metavar="FAULTS", help=f"comma-separated faults: {faults}")  # fmt: skip
+    add("--nemesis-interval", type=seconds, default=10.0, metavar="SECONDS",
+        help="mean time between the nemesis's actions (default: 10)")  # fmt: skip
+    add("--p-loss", type=fraction, default=0.0, metavar="P",
+        help="probability that a message between servers is lost (default: 0)")  # fmt: skip
+    add("--p-duplicate", type=fraction, default=0.0, metavar="P",
+        help="probability that one arrives twice (default: 0)")  # fmt: skip
+    add("--seed", type=int, metavar="INT", help="seed of all randomness (default: a random one)")
+    add("--log-stderr", action="store_true", help="show what the nodes print to standard error")
+    add("--log-net-send", action="store_true", help="show every message when it is sent")
+    add("--log-net-recv", action="store_true", help="show every message when it is received")
+    ignored = parser.add_argument_group("flags of Maelstrom's that are accepted and ignored")
+    for flag, (takes, why) in IGNORED.items():
+        ignored.add_argument(flag, action=_Ignore, nargs=None if takes else 0, metavar=takes,
+                             default=argparse.SUPPRESS, help=why)  # fmt: skip
+
+
+def parser_of_test(workloads: Sequence[str] = ()) -> Parser:
+    """The parser of `test`."""
+    parser = Parser(prog="python -m glomers test", usage=TEST_USAGE, description="Run a test.")
+    add_check_flags(parser, workloads, default=Options.workload)
+    add_test_flags(parser)
+    add = parser.add_argument
+    add("--store", type=checked(str, bool, "a folder"), metavar="FOLDER",
+        default="store", help="where tests are kept (default: store)")  # fmt: skip
+    add("--challenge", metavar="NAME", help="show this challenge's targets")
+    add("--simulate", action="store_true",
+        help="run the Python script --bin here, in virtual time")  # fmt: skip
+    add("--test-count", type=positive, default=1, metavar="NUM",
+        help="how many times to run it, each time with the next seed, until one is not valid "
+        "(default: 1)")  # fmt: skip
+    return parser
+
+
+def parse_test(command: str, workloads: Sequence[str]) -> Options:
+    """The options of a test from its command line, what comes after `test`. Raises UsageError."""
+    return from_namespace(*parser_of_test(workloads).parse(shlex.split(command)))
+
+
+def split_node_arguments(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """What is before the first `--`, and what is after it: the arguments for the node."""
+    if "--" not in arguments:
+        return list(arguments), ()
+    cut = list(arguments).index("--")
+    return list(arguments[:cut]), tuple(arguments[cut + 1 :])
+
+
+def from_namespace(parsed: argparse.Namespace, args: tuple[str, ...] = ()) -> Options:
+    """Options from parsed flags; `args` are the arguments for the node. Raises UsageError."""
+    values = {
+        field: value
+        for field, value in vars(parsed).items()
+        if field in Options.__dataclass_fields__ and value is not None
+    }
+    values["nodes"] = nodes = _all_nodes(parsed)
+    concurrency = values.get("concurrency", "1n")
+    workers = int(concurrency.rstrip("n")) * (len(nodes) if concurrency.endswith("n") else 1)
+    if workers > MOST_WORKERS:
+        raise UsageError(
+            f"--concurrency {concurrency} is {workers:,} workers; expected at most {MOST_WORKERS:,}"
+        )
+    values["concurrency"] = workers
+    values.setdefault("seed", random.SystemRandom().randrange(1_000_000))
+    return Options(**values, args=args)
+
+
+def _all_nodes(parsed: argparse.Namespace) -> tuple[str, ...]:
+    """All that are named, in Jepsen's order: by the file, by --nodes or --node-count, by --node."""
+    given = vars(parsed)
+    names = _read_nodes(given["nodes_file"]) if given.get("nodes_file") else []
+    if given.get("node_count"):
+        names += [f"n{number}" for number in range(given["node_count"])]
+    else:
+        names += given.get("nodes") or []
+    names += given.get("node") or []
+    check_nodes(names)
+    return tuple(names) or DEFAULT_NODES

@@ -1,0 +1,166 @@
+"""Records a test while it runs: every operation and every message, at once, in its store folder.
+
+Times are counted from `begin`, the moment at which the load starts; what comes before, the set-up,
+has negative times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from glomers.history.operations import Operation, to_edn_line, to_json_line
+from glomers.history.store import Store
+from glomers.workloads.base import Invocation
+from glomers.world.loop import Loop
+from glomers.world.network import Message, involves_client
+
+
+@dataclass
+class Traffic:
+    """Counts of one class of messages, by Maelstrom's names; `bytes` is our own.
+
+    A message is counted once in `messages`, however often it arrives. `bytes` is the length of
+    its JSON text.
+    """
+
+    sends: int = 0
+    receipts: int = 0
+    messages: int = 0
+    bytes: int = 0
+
+    def as_result(self) -> dict[str, Any]:
+        return {
+            "send-count": self.sends,
+            "recv-count": self.receipts,
+            "msg-count": self.messages,
+            "byte-count": self.bytes,
+        }
+
+
+@dataclass
+class MessageJournal:
+    """Counts messages and writes `messages.jsonl`: one event a line.
+
+    `send` has the whole message, `recv` and `drop` only its id.
+    """
+
+    out: TextIO | None
+    clients: Traffic = field(default_factory=Traffic)
+    servers: Traffic = field(default_factory=Traffic)
+    log_send: Callable[[str], object] | None = None
+    log_recv: Callable[[str], object] | None = None
+    _origin: int | None = None
+    _before: list[tuple[str, int, Message]] = field(default_factory=list)
+
+    def begin(self, origin: int) -> None:
+        """Time zero is known: write what was held back."""
+        self._origin = origin
+        for event in self._before:
+            self._write(*event)
+        self._before.clear()
+
+    def record(self, event: str, time: int, message: Message) -> None:
+        traffic = self.clients if involves_client(message) else self.servers
+        if event == "send":
+            traffic.sends += 1
+            traffic.messages += 1
+            traffic.bytes += len(message.line)
+            if self.log_send:
+                self.log_send(f"send {message.line.decode()}")
+        elif event == "recv":
+            traffic.receipts += 1
+            if self.log_recv:
+                self.log_recv(f"recv {message.line.decode()}")
+        if self.out is None:
+            return
+        if self._origin is None:
+            self._before.append((event, time, message))
+        else:
+            self._write(event, time, message)
+
+    def _write(self, event: str, time: int, message: Message) -> None:
+        assert self.out is not None
+        assert self._origin is not None
+        what = f'{{"time": {time - self._origin}, "event": "{event}", "id": {message.id}'
+        if event == "send":
+            # As the sender wrote it: nothing is lost, and nothing need be encoded again.
+            self.out.write(f'{what}, "message": {message.line.decode()}}}\n')
+        else:
+            self.out.write(f"{what}}}\n")
+
+    def totals(self, operations: int) -> dict[str, Any]:
+        """The `:net` part of the results; `operations` is the number of client invocations."""
+        everything = Traffic(
+            self.clients.sends + self.servers.sends,
+            self.clients.receipts + self.servers.receipts,
+            self.clients.messages + self.servers.messages,
+            self.clients.bytes + self.servers.bytes,
+        )
+        totals = {
+            "all": everything.as_result(),
+            "clients": self.clients.as_result(),
+            "servers": self.servers.as_result(),
+        }
+        if operations:
+            for name, traffic in (("all", everything), ("servers", self.servers)):
+                totals[name]["msgs-per-op"] = traffic.messages / operations
+                totals[name]["bytes-per-op"] = traffic.bytes / operations
+        return {**totals, "valid?": True}
+
+
+class Recorder:
+    """Keeps the history of a test and, if there is a store, writes it down as it grows."""
+
+    def __init__(self, loop: Loop, store: Store | None) -> None:
+        self.operations: list[Operation] = []
+        self.invocations = 0
+        self.journal = MessageJournal(store.open("messages.jsonl") if store else None)
+        self._loop = loop
+        self._store = store
+        self._begun = False
+        self._origin = 0
+        self._edn = store.open("history.edn") if store else None
+        self._jsonl = store.open("history.jsonl") if store else None
+
+    def begin(self) -> None:
+        """The load starts now."""
+        self._begun = True
+        self._origin = self._loop.now
+        self.journal.begin(self._origin)
+
+    def end(self) -> None:
+        """The test is over, perhaps before the load started."""
+        if not self._begun:
+            self.begin()
+        if self._store:
+            self._store.flush()
+
+    @property
+    def elapsed(self) -> int:
+        """Nanoseconds since the load started."""
+        return self._loop.now - self._origin
+
+    def record(
+        self, type: str, process: int | str, what: Invocation, error: Any = None
+    ) -> Operation:
+        """Write down one operation, at the present time."""
+        operation = Operation(
+            index=len(self.operations),
+            time=self.elapsed,
+            type=type,
+            process=process,
+            f=what.f,
+            value=what.value,
+            error=error,
+            final=what.final,
+            extra=what.extra,
+        )
+        self.operations.append(operation)
+        if type == "invoke":
+            self.invocations += 1
+        if self._edn and self._jsonl:
+            self._edn.write(to_edn_line(operation) + "\n")
+            self._jsonl.write(to_json_line(operation) + "\n")
+        return operation

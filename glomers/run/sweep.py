@@ -1,0 +1,219 @@
+"""A sweep: the same simulated test with many seeds, over all cores or a Dask cluster.
+
+Each seed is an independent, repeatable test, so they run on any `concurrent.futures.Executor`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import shlex
+import signal
+import threading
+from argparse import ArgumentTypeError
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from glomers.errors import UsageError
+from glomers.exits import ROOT
+from glomers.history.values import quantile
+from glomers.interrupts import handled
+from glomers.options import Options
+from glomers.report.summary import WRITTEN, figures, number, reasons
+from glomers.run.runner import simulate
+
+FAILING_SHOWN = 10
+MOST_SEEDS = 10_000_000
+AT_A_TIME = 256  # seeds that are handed out
+DASK_TIMEOUT = "10s"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one seed: the verdict, the figures, and why it isn't valid if it isn't."""
+
+    seed: int
+    valid: Any
+    figures: dict[str, float] = field(default_factory=dict)
+    reason: str = ""
+
+
+def run_seed(options: Options) -> Outcome:
+    """Simulate one test, and keep nothing of it but its outcome."""
+    results = simulate(options, None)
+    named = {f.name: f for f in figures(results)}
+    values = {name: f.value for name, f in named.items() if f.value is not None}
+    reason = str(results.get("error", "")).split("\n")[0]
+    if not reason and results["valid?"] == "unknown":
+        reason = "; ".join(reasons(results))
+    if not reason and results["valid?"] is not True:
+        reason = "; ".join(f"{f.name}: {f.remark}" for f in named.values() if f.value and f.remark)
+    return Outcome(options.seed, results["valid?"], values, reason)
+
+
+def seeds(text: str) -> range:
+    """`0..999`, both included, or a single seed. Raises ValueError for anything else."""
+    first, separator, last = text.partition("..")
+    low, high = int(first), int(last if separator else first)
+    if low > high:
+        raise ValueError(f"no seeds in {text!r}")
+    if high - low >= MOST_SEEDS:
+        raise ArgumentTypeError(f"expected at most {MOST_SEEDS:,} seeds, not {text!r}")
+    return range(low, high + 1)
+
+
+@contextmanager
+def executor(dask: str | None) -> Iterator[Executor]:
+    """Processes on this machine, or the workers of the Dask cluster at address `dask`.
+
+    Raises UsageError if there is no such cluster.
+    """
+    if dask is None:
+        workers = os.cpu_count() or 1
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
+        # Ctrl-C is not for the workers: they inherit that it is ignored.
+        with handled(signal.SIG_IGN, (signal.SIGINT,)):
+            wait([pool.submit(os.getpid) for _ in range(workers)])
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UsageError("--dask needs Dask; try: pip install distributed") from None
+    try:
+        client = Client(dask, timeout=DASK_TIMEOUT)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"no Dask scheduler answers at {dask}: {error}") from None
+    with client, client.get_executor() as remote:
+        _check_imports(client, dask)
+        yield remote
+
+
+def _check_imports(client: Any, dask: str) -> None:
+    """Raise UsageError unless scheduler and workers can import what runs a seed.
+
+    A worker that can't would not say so: it only takes the seed again, and again.
+    """
+    for who, ask in (("scheduler", client.run_on_scheduler), ("workers", client.run)):
+        try:
+            ask(exec, f"import {__name__}", {})
+        except Exception as error:
+            raise UsageError(
+                f"the {who} of the Dask cluster at {dask} can't import the workbench: {error}; "
+                f"start scheduler and workers with what requirements.txt names, "
+                f"and with PYTHONPATH={ROOT}"
+            ) from None
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the sweep does, even if that is killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def sweep(
+    options: Options, numbers: Sequence[int], pool: Executor, console: Console
+) -> tuple[list[Outcome], bool]:
+    """Run all seeds. Returns the outcomes by seed, and whether all came: Ctrl-C ends it early."""
+    # Raised anywhere, a KeyboardInterrupt could leave the executor in the middle of something.
+    interrupted: list[int] = []
+    with handled(lambda number, _: interrupted.append(number)):
+        outcomes = _run(options, numbers, pool, console, interrupted)
+    outcomes.sort(key=lambda outcome: outcome.seed)
+    return outcomes, len(outcomes) == len(numbers)
+
+
+def _run(
+    options: Options,
+    numbers: Sequence[int],
+    pool: Executor,
+    console: Console,
+    interrupted: Sequence[int],
+) -> list[Outcome]:
+    """Run seeds until all have come or `interrupted` holds something."""
+    outcomes: list[Outcome] = []
+    rest = iter(numbers)
+    running: set[Future[Outcome]] = set()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        bar = progress.add_task("seeds", total=len(numbers))
+        while len(outcomes) < len(numbers) and not interrupted:
+            for seed in islice(rest, AT_A_TIME - len(running)):
+                running.add(pool.submit(run_seed, replace(options, seed=seed)))
+            done, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+            try:
+                outcomes += [future.result() for future in done]
+            except BrokenExecutor as error:
+                raise ChildProcessError(
+                    "a process of the sweep ended while it ran a seed, perhaps because there was "
+                    f"not enough memory: {error}"
+                ) from None
+            failed = sum(outcome.valid is not True for outcome in outcomes)
+            what = f"seeds, {failed} not valid" if failed else "seeds"
+            progress.update(bar, completed=len(outcomes), description=what)
+        for future in running:
+            future.cancel()
+    return outcomes
+
+
+def show(outcomes: Sequence[Outcome], command: Sequence[str], console: Console) -> None:
+    """Print the verdicts, the spread of each figure, and how to bring failures back.
+
+    `command` is the command line of the test without its seed.
+    """
+    words = {True: "valid", False: "invalid", "unknown": "unknown"}
+    counts = Counter(words[outcome.valid] for outcome in outcomes)
+    console.print()
+    console.print(f"{len(outcomes):,} seeds: " + ", ".join(f"{n:,} {w}" for w, n in counts.items()))
+    table = Table("figure", box=None)
+    for heading in ("min", "median", "p99", "max"):
+        table.add_column(heading, justify="right")
+    names = dict.fromkeys(name for outcome in outcomes for name in outcome.figures)
+    for name in names:
+        values = sorted(o.figures[name] for o in outcomes if name in o.figures)
+        write = WRITTEN.get(name, number)
+        table.add_row(name, *(write(quantile(values, q)) for q in (0, 0.5, 0.99, 1)))
+    console.print(table)
+    failing = [outcome for outcome in outcomes if outcome.valid is not True]
+    if failing:
+        console.print(f"\nNot valid: {len(failing):,}. To bring one back:")
+    for outcome in failing[:FAILING_SHOWN]:
+        line = shlex.join(with_seed(command, outcome.seed))
+        console.print(f"  python -m glomers test {line}", soft_wrap=True, markup=False)
+        console.print(f"    {outcome.reason or 'nothing is known'}", soft_wrap=True, markup=False)
+    if len(failing) > FAILING_SHOWN:
+        rest = " ".join(str(outcome.seed) for outcome in failing[FAILING_SHOWN:])
+        console.print(f"  and with these seeds: {rest}", soft_wrap=True)
+
+
+def with_seed(command: Sequence[str], seed: int) -> list[str]:
+    """The command line of one seed's test."""
+    cut = command.index("--") if "--" in command else len(command)
+    return [*command[:cut], "--simulate", "--seed", str(seed), *command[cut:]]

@@ -1,0 +1,441 @@
+"""Simulated nodes: an unmodified Python script, run many times over in this process.
+
+Each node runs the script's source in a namespace of its own, as `__main__`, on a runtime that
+supplies virtual time, the simulated network and seeded randomness (`turns.py` tells how blocking
+code works in virtual time, `virtual.py` what becomes of the standard library). `node.run()`
+blocks on the simulated inbox; a message that arrives calls the node's code inline.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import os
+import signal
+import tempfile
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from random import Random
+from types import ModuleType
+from typing import Any, NoReturn, TextIO, cast
+
+import maelstrom_node
+from glomers.errors import NodeError, quote
+from glomers.launch.program import check_script
+from glomers.real.nodes import describe_status
+from glomers.simulated.borrowed import Belongings, lender
+from glomers.simulated.imports import Importer
+from glomers.simulated.turns import NodeStopped, Strand, TurnLoop, running
+from glomers.simulated.virtual import (
+    Environ,
+    Node,
+    virtual_atexit,
+    virtual_datetime,
+    virtual_io,
+    virtual_os,
+    virtual_random,
+    virtual_time,
+    virtual_uuid,
+)
+from glomers.simulated.virtual_threading import World, virtual_thread, virtual_threading
+from glomers.world.cluster import Cluster, NodeLog, full_logs, stream
+from glomers.world.loop import NANOS, nanos
+from glomers.world.network import Message, Network
+from glomers.world.protocol import MESSAGE, Sender
+
+LAST_LINES = 15
+
+
+class SimulatedWaiter(maelstrom_node.Waiter):
+    """What an RPC blocks on: parks its strand until it is set or the time is up."""
+
+    def __init__(self, loop: TurnLoop) -> None:
+        self._loop = loop
+        self._value: Any = None
+        self._done = False
+        self._strand: Strand | None = None
+
+    def set(self, value: Any) -> None:
+        if not self._done:
+            self._done = True
+            self._value = value
+            if self._strand is not None:
+                self._loop.call_at(self._loop.now, self._loop.resume, self._strand)
+
+    def wait(self, timeout: float) -> Any:
+        if not self._done:
+            strand = self._strand = self._loop.strand
+            assert strand is not None
+            self._loop.call_later(self._loop.span(timeout), self._expire, strand)
+            self._loop.park()
+            self._strand = None
+        if not self._done:
+            raise TimeoutError
+        return self._value
+
+    def _expire(self, strand: Strand) -> None:
+        # An expired timer must not end a later wait of the same strand.
+        if self._strand is strand and not self._done:
+            self._loop.resume(strand)
+
+
+class SimulatedRuntime(maelstrom_node.Runtime):
+    """The runtime of one simulated node."""
+
+    def __init__(self, host: Host, loop: TurnLoop, random: Random) -> None:
+        self.random = random
+        self._host = host
+        self._loop = loop
+
+    def serve(self, dispatcher: maelstrom_node.Dispatcher) -> None:
+        self._host.serve(dispatcher)
+
+    def write(self, line: str) -> None:
+        self._host.send(line)
+
+    def waiter(self) -> SimulatedWaiter:
+        return SimulatedWaiter(self._loop)
+
+    def spawn(self, function: Callable[..., object], *args: Any) -> None:
+        self._host.call_at(self._loop.now, "spawned", function, *args)
+
+    def every(self, seconds: float, function: Callable[[], object]) -> None:
+        def run(due: int) -> None:
+            self._host.run(function)
+            again = max(due + nanos(seconds), self._loop.now)
+            self._host.call_at(again, "every", run, again)
+
+        first = self._loop.now + nanos(seconds)
+        self._host.call_at(first, "every", run, first)
+
+    def sleep(self, seconds: float) -> None:
+        self._loop.sleep(seconds)
+
+    def now(self) -> float:
+        self._loop.check_stopped()
+        return self._loop.now / NANOS
+
+
+class Host:
+    """One node of the simulation: its script, its inbox, its log. It can be killed for good."""
+
+    def __init__(
+        self, id: str, cluster: SimulatedCluster, random: Random, incarnation: int
+    ) -> None:
+        self.id = id
+        self.alive = True
+        self.dispatcher: maelstrom_node.Dispatcher | None = None
+        self._cluster = cluster
+        self._loop = cluster.loop
+        self._sender = Sender(id, cluster.network)
+        self._early: deque[Message] = deque()
+        self._last_stderr: deque[str] = deque(maxlen=LAST_LINES)
+        self._partial = ""
+        self._unprinted = ""
+        self.runtime = SimulatedRuntime(self, self._loop, random)
+        argv = [str(cluster.script), *cluster.args]
+        # As the folder of a process that `process.py` starts.
+        self.belongings = Belongings(argv, Environ(cluster.environ), tempfile.gettempdir())
+        self.streams = Node(self.belongings, self.print, self.log)
+        self._importer = Importer(
+            cluster.script.parent, self.streams, self._virtual_modules(random, 1000 + incarnation)
+        )
+
+    def _virtual_modules(self, random: Random, pid: int) -> dict[str, Callable[[], ModuleType]]:
+        loop = self._loop
+        world = World(loop, self._spawn_thread, self._deadlock, self.log)
+
+        seed = random.getrandbits(64)
+
+        def load(name: str) -> ModuleType:
+            return self._importer.load(name)
+
+        return {
+            "_thread": lambda: virtual_thread(load("threading"), world),
+            "atexit": virtual_atexit,
+            "datetime": lambda: virtual_datetime(loop),
+            "io": lambda: virtual_io(self.streams),
+            "os": lambda: virtual_os(random, loop, pid, self.streams),
+            "random": lambda: virtual_random(random, seed),
+            "threading": lambda: virtual_threading(world, load),
+            "time": lambda: virtual_time(loop),
+            "uuid": lambda: virtual_uuid(random, loop),
+        }
+
+    # What the loop asks
+
+    def take_over(self) -> None:
+        lender.hand_over(self.belongings)
+
+    def owns(self, file: str) -> bool:
+        return file in self._importer.files
+
+    # Running its code
+
+    def call_at(self, when: int, name: str, function: Callable[..., object], *args: Any) -> None:
+        """Run `function` as a strand of this node at `when`, if it is alive then."""
+        self._loop.call_at(when, self._enter, name, function, *args)
+
+    def _enter(self, name: str, function: Callable[..., object], *args: Any) -> None:
+        if not self.alive:
+            return
+        if not self._loop.postpone(self, self._enter, name, function, *args):
+            self._loop.enter(self, name, self.run, function, *args)
+
+    def run(self, function: Callable[..., object], *args: Any) -> None:
+        """Call code of the node. Whatever it raises ends no more than this call.
+
+        SystemExit ends a thread in silence, as in a real process; the rest goes to the log.
+        """
+        try:
+            function(*args)
+        except (NodeStopped, SystemExit) as end:
+            if isinstance(end, NodeStopped):
+                raise
+        except BaseException as error:
+            self.log("".join(traceback.format_exception(*self._told(error))))
+
+    def _told(self, error: BaseException) -> tuple[type[BaseException], BaseException, Any]:
+        """An exception as its process would tell it: from the script's first line on."""
+        trace = error.__traceback__
+        while trace is not None and not self.owns(trace.tb_frame.f_code.co_filename):
+            trace = trace.tb_next
+        return type(error), error, trace
+
+    def _spawn_thread(self, name: str, function: Callable[[], object]) -> None:
+        self.call_at(self._loop.now, name, function)
+
+    def begin(self) -> None:
+        """Start the script."""
+        self.call_at(self._loop.now, "main", self._run_script)
+
+    def _run_script(self) -> None:
+        """Run the script to its end, which should not come, and what Python does then."""
+        status = self._status_of(lambda: self._importer.run_script(self._cluster.script))
+        load = self._importer.load
+        status = self._status_of(load("threading")._shutdown) or status
+        status = self._status_of(load("atexit")._run_exitfuncs) or status
+        self._flush()
+        self.fail(
+            f"ended during the test: {describe_status(status)}.",
+            evidence=self.last_words(),
+            expected="a script that calls node.run(), which answers until its input ends",
+        )
+
+    def _status_of(self, function: Callable[[], object]) -> int:
+        """The exit status of a Python whose main thread does this; what it complains is kept."""
+        try:
+            function()
+        except NodeStopped:
+            raise
+        except SystemExit as end:
+            if end.code is None or isinstance(end.code, int):
+                return (end.code or 0) & 0xFF
+            self.log(f"{end.code}\n")
+            return 1
+        except BaseException as error:
+            self.streams.sys.excepthook(*self._told(error))
+            return -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+        return 0
+
+    def serve(self, dispatcher: maelstrom_node.Dispatcher) -> None:
+        """`node.run()`: take messages until the end of the simulation."""
+        self.dispatcher = dispatcher
+        while self._early:
+            self.call_at(self._loop.now, "message", dispatcher.receive, self._early.popleft().line)
+        self._loop.park()
+
+    def deliver(self, message: Message) -> None:
+        """A message has arrived."""
+        if self.dispatcher is None:
+            self._early.append(message)
+        else:
+            self._enter("message", self.dispatcher.receive, message.line)
+
+    # What it does to the world
+
+    def send(self, line: str) -> None:
+        """Put a line that the node printed into the network."""
+        self._loop.check_stopped()
+        if not self.alive:
+            return
+        try:
+            with self._loop.outside():
+                self._sender.send(line.encode("utf-8", "surrogatepass"))
+        except NodeError as error:
+            self._end(error)
+
+    def fail(self, problem: str, *, evidence: Sequence[str], expected: str) -> NoReturn:
+        """This node misbehaved: the test is over."""
+        self._end(NodeError(self.id, problem, evidence=evidence, expected=expected))
+
+    def _end(self, error: NodeError) -> NoReturn:
+        self._loop.fail(error)
+        raise NodeStopped
+
+    def _deadlock(self, chain: str) -> None:
+        self.fail(
+            "is in a deadlock.",
+            evidence=(chain, *_script_lines(self._cluster.script)),
+            expected="locks that are always taken in the same order",
+        )
+
+    def log(self, text: str) -> None:
+        """Keep what the node printed to standard error."""
+        self._loop.check_stopped()
+        with self._loop.outside():
+            self._cluster.write_log(self.id, text)
+        *lines, self._partial = (self._partial + text).split("\n")
+        self._last_stderr.extend(quote(line) for line in lines)
+
+    def print(self, text: str) -> None:
+        """What the node printed to standard output, where only messages belong.
+
+        While it serves, the library sends such text to the log, as it does in a real process.
+        """
+        self._loop.check_stopped()
+        if self.dispatcher is not None:
+            self.log(text)
+            return
+        *lines, self._unprinted = (self._unprinted + text).split("\n")
+        for line in lines:
+            self._judge(line)
+
+    def _flush(self) -> None:
+        """Print the last line, which has no newline."""
+        line, self._unprinted = self._unprinted, ""
+        self._judge(line)
+
+    def _judge(self, line: str) -> None:
+        """Refuse a line: in a simulation messages come by `node.run()` alone."""
+        if not line.strip():
+            return
+        problem = "printed a line that is not JSON. Is it meant for standard error?"
+        with suppress(ValueError, RecursionError):
+            if isinstance(json.loads(line), dict):
+                problem = (
+                    "printed a message itself. Only a node that speaks by maelstrom_node can be"
+                    " simulated; without --simulate a node may be any program."
+                )
+        self.fail(
+            problem,
+            evidence=(quote(line),),
+            expected=MESSAGE,
+        )
+
+    def last_words(self) -> list[str]:
+        if not self._last_stderr:
+            return ["It printed nothing to standard error."]
+        return ["The last lines of its standard error:", *(f"  {x}" for x in self._last_stderr)]
+
+
+class SimulatedCluster(Cluster):
+    """The nodes of a test as simulated scripts.
+
+    `open_log` opens the log of a node, which is the store's to close; None keeps none.
+    `show_stderr` hears each node's standard error as well.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[str],
+        script: Path,
+        args: Sequence[str],
+        loop: TurnLoop,
+        network: Network,
+        seed: int,
+        open_log: Callable[[str], TextIO] | None = None,
+        show_stderr: Callable[[str], object] | None = None,
+    ) -> None:
+        self.script = script
+        self.loop = loop
+        self.network = network
+        self.args = args
+        self.environ = dict(os.environ)
+        self._ids = nodes
+        self._seed = seed
+        self._open_log = open_log
+        self._show_stderr = show_stderr
+        self._logs: dict[str, NodeLog] = {}
+        self._hosts: dict[str, Host] = {}
+        self._incarnations = 0
+        loop.borrow = self._borrow
+        loop.patience += 10 * len(nodes) ** 2
+
+    def start(self) -> None:
+        check_script(self.script)
+        for id in self._ids:
+            self.write_log(id, "")  # so that each has one, as in a real run
+            self.start_node(id)
+
+    def start_node(self, id: str) -> None:
+        self._incarnations += 1
+        random = stream(self._seed, f"node {id} {self._incarnations}")
+        host = self._hosts[id] = Host(id, self, random, self._incarnations)
+        self.network.join(id, host.deliver)
+        host.begin()
+
+    def is_running(self, id: str) -> bool:
+        return self._hosts[id].alive
+
+    def kill_nodes(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            self._hosts[id].alive = False
+            self.network.crash(id)
+            self.loop.end_strands(self._hosts[id])
+
+    def pause_node(self, id: str) -> None:
+        self.loop.pause(self._hosts[id])
+
+    def resume_node(self, id: str) -> None:
+        self.loop.unpause(self._hosts[id])
+
+    def write_log(self, id: str, text: str) -> None:
+        if self._open_log is not None:
+            if id not in self._logs:
+                self._logs[id] = NodeLog(self._open_log(id).buffer)
+            self._logs[id].write(text.encode("utf-8", "surrogatepass"))
+        if self._show_stderr is not None:
+            for line in text.splitlines():
+                self._show_stderr(f"{id} {line}")
+
+    def last_words(self, node: str) -> list[str]:
+        return self._hosts[node].last_words()
+
+    def stop(self) -> list[str]:
+        self.loop.shut_down()
+        warnings = full_logs(self._logs)
+        ours, copy = Path(maelstrom_node.__file__), self.script.parent / "maelstrom_node.py"
+        if copy.is_file() and not filecmp.cmp(copy, ours, shallow=False):
+            text = f"{copy} was not used: it differs from {ours}, with which nodes are simulated."
+            warnings.append(text)
+        return warnings
+
+    def _borrow(self) -> AbstractContextManager[None]:
+        """Lend nodes what is process-wide, while their code runs."""
+        return lender.lend(_own_stream, _own_runtime)
+
+
+def _own_stream(name: str) -> Any:
+    """The running node's `sys.stdout` (or another by its name), None if no node's code runs."""
+    strand = running()
+    return None if strand is None else getattr(cast(Host, strand.node).streams.sys, name)
+
+
+def _own_runtime() -> maelstrom_node.Runtime:
+    strand = running()
+    assert strand is not None, "a node is made by its script"
+    return cast(Host, strand.node).runtime
+
+
+def _script_lines(script: Path) -> list[str]:
+    """Where in the script the running code is."""
+    stack = traceback.extract_stack()
+    return [
+        f"{entry.filename}:{entry.lineno} in {entry.name}: {entry.line}"
+        for entry in stack
+        if entry.filename == str(script)
+    ]

@@ -1,0 +1,412 @@
+"""Threads that take turns: blocking code in virtual time.
+
+Theory of operation. Handlers block: in an RPC, in a sleep, on a lock. So each needs a stack of
+its own, and Python's stacks are threads. But exactly one thread runs at any time, and it is the
+program, not the operating system, that says which:
+
+- Whoever runs, runs the event loop. An event may run a node's code, inline; we call one such run
+  a *strand*. A strand that never blocks costs no thread switch.
+- A strand that blocks *parks*: its thread wakes an idle thread (or starts one) to carry on with
+  the loop, and waits.
+- A parked strand is resumed by an event. The thread that runs this event hands over, and is idle
+  until somebody needs it. When the resumed strand ends, its thread carries on with the loop.
+- At the end every parked strand is woken once more, and `NodeStopped` is raised where it parked.
+  That is a BaseException, so that `except Exception` doesn't swallow it, and the library's
+  `Stopped`, so that the library doesn't either. Code that swallows it all the same, again and
+  again, is left behind on its thread.
+
+Turns change only where a strand parks. So a run depends on its events alone, and can be repeated.
+
+A node's code can keep the test from going on in two ways, and both end it with the line:
+
+- The running thread doesn't come back to the loop for a while of real time: it is in a loop that
+  never yields, or in something that really blocks. The watchdog of `run` sees that.
+- It comes back, but lets virtual time stand still: a task without a period, a function that spawns
+  itself, a loop of `sleep(0)`, two nodes that answer each other's answers without latency. More
+  than `patience` turns within a virtual millisecond are such a case. One instant of an honest run
+  has a turn for each message, and if n nodes tell all others something without latency that is n
+  squared; 100,000 is far more than a handful of nodes do in a row. Turns are counted, not
+  seconds, so that the same run ends at the same turn everywhere.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from math import ulp
+from types import FrameType
+from typing import Any, Protocol
+
+from glomers.errors import NodeError
+from glomers.world.loop import MILLIS, NANOS, Loop, nanos
+from maelstrom_node import Stopped
+
+WATCHDOG = 10.0  # seconds of real time that a strand may run without coming back
+PATIENCE = 100_000  # turns that may pass within a virtual millisecond
+GRACE = 1.0  # seconds of real time within which everything is to end at the end
+STUBBORN = 100  # times that a strand may swallow NodeStopped
+STACK_SIZE = 512 * 1024  # bytes; a thousand nodes have a thousand stacks
+
+
+class NodeStopped(Stopped):
+    """The simulation is over: raised in a node's code where it waits."""
+
+
+class Owner(Protocol):
+    """A node whose code runs in strands."""
+
+    id: str
+
+    def take_over(self) -> None:
+        """Its code is about to run, after another node's."""
+
+    def owns(self, file: str) -> bool:
+        """Is this file its code, rather than a library's?"""
+
+
+class Strand:
+    """One run of a node's code, from the event that began it to its end."""
+
+    __slots__ = ("baton", "name", "node", "number", "stopped", "stops", "thread", "waits_for")
+
+    def __init__(self, node: Owner, name: str, number: int) -> None:
+        self.node = node
+        self.name = name
+        self.number = number  # from 1 on, in the order in which strands begin
+        self.baton: threading.Lock | None = None
+        self.stopped = False
+        self.stops = 0  # how often it has been told to end
+        self.waits_for: Any = None  # the lock on which it is parked, to find deadlocks
+        self.thread: Any = None  # what `threading.current_thread()` says in it
+
+
+_here = threading.local()
+
+
+def running() -> Strand | None:
+    """The strand whose code the present thread runs; None in the workbench's own code."""
+    loop: TurnLoop | None = getattr(_here, "loop", None)
+    return None if loop is None else loop.strand
+
+
+class TurnLoop(Loop):
+    """A virtual loop whose events may run code that blocks."""
+
+    def __init__(self, watchdog: float = WATCHDOG) -> None:
+        super().__init__()
+        self.strand: Strand | None = None
+        self.watchdog = watchdog
+        self.patience = PATIENCE
+        self.borrow: Callable[[], AbstractContextManager[None]] = nullcontext  # around all strands
+        self._last: Owner | None = None  # whose code ran last
+        self._strands = 0
+        self._turns = 0  # within the present millisecond
+        self._next_count = 0  # when that is over
+        self._parked: dict[Strand, None] = {}
+        self._paused: dict[Owner, list[tuple[Callable[..., object], tuple[Any, ...]]]] = {}
+        self._idle: list[threading.Lock] = []
+        self._threads: list[threading.Thread] = []
+        self._over = threading.Lock()
+        self._failure: BaseException | None = None
+        self._running_thread = 0
+
+    # What the main thread does
+
+    def run(self) -> None:
+        """Run events until `stop` is called or none is left. Raises what an event raised."""
+        with self._borrowed():
+            self._stopped = False
+            self._over = threading.Lock()
+            self._over.acquire()
+            self._pass_on()
+            self._watch()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def _watch(self) -> None:
+        """Wait for the end of the run; raise NodeError if a strand doesn't come back."""
+        events = -1
+        try:
+            while not self._over.acquire(timeout=self.watchdog):
+                if self.events == events:
+                    raise self._stuck()
+                events = self.events
+        except KeyboardInterrupt:
+            self._stopped = True
+            self._over.acquire(timeout=GRACE)  # until the present event is over
+            raise
+
+    def _stuck(self) -> NodeError:
+        """Say where the running strand is, and try to stop it."""
+        self._stopped = True
+        strand = self.strand
+        frame = sys._current_frames().get(self._running_thread)
+        error = NodeError(
+            strand.node.id if strand else "?",
+            f"has been running for {self.watchdog:g} s of real time without coming back.",
+            evidence=_where(frame, strand.node if strand else None),
+            expected="code that waits only by the node's own calls (rpc, sleep, …) or Python's "
+            "threading, time and queue",
+        )
+        if strand:
+            strand.stopped = True
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(self._running_thread), ctypes.py_object(NodeStopped)
+        )
+        return error
+
+    def shut_down(self) -> None:
+        """End every strand and every thread, or give up on them after GRACE seconds.
+
+        The loop can't be used afterwards.
+        """
+        self._stopped = True
+        with self._borrowed():
+            self._end_all(time.monotonic() + GRACE)
+
+    def _borrowed(self) -> AbstractContextManager[None]:
+        if running() is not None:
+            raise RuntimeError("a simulated node can't run a simulation")
+        self._last = None
+        return self.borrow()
+
+    def _end_all(self, deadline: float) -> None:
+        while self._parked:
+            strand, _ = self._parked.popitem()
+            strand.stopped = True
+            assert strand.baton is not None
+            self.strand = strand
+            self._over = threading.Lock()
+            self._over.acquire()
+            strand.baton.release()
+            # Its thread unwinds and comes back to the loop, which is over.
+            self._over.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        for baton in self._idle:
+            baton.release()
+        self._idle.clear()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._threads.clear()
+
+    # What the running thread does
+
+    def _work(self) -> None:
+        """Run events until the end."""
+        _here.loop = self
+        self._running_thread = threading.get_ident()
+        try:
+            while self._heap and not self._stopped:
+                self.step()
+        except NodeStopped:
+            pass
+        except BaseException as error:
+            self._failure = error
+        self._stopped = True
+        if self._over.locked():
+            self._over.release()
+
+    def _pass_on(self) -> None:
+        """Let another thread carry on with the loop."""
+        if self._idle:
+            self._idle.pop().release()
+            return
+        before = threading.stack_size(STACK_SIZE)
+        try:
+            thread = threading.Thread(target=self._work, name="turn", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        finally:
+            threading.stack_size(before)
+
+    def enter(self, node: Owner, name: str, function: Callable[..., object], *args: Any) -> None:
+        """Run `function` as a strand of `node`'s code."""
+        before = self.strand
+        self._strands += 1
+        self._take_turn(Strand(node, name, self._strands))
+        try:
+            if self._turns > self.patience:
+                self._observe(function, *args)
+            else:
+                function(*args)
+        except NodeStopped:
+            pass
+        finally:
+            self.strand = before
+
+    def _take_turn(self, strand: Strand) -> None:
+        """From now on it is this strand that runs."""
+        self.strand = strand
+        if strand.node is not self._last:
+            self._last = strand.node
+            strand.node.take_over()
+        if self.now >= self._next_count:
+            self._next_count = self.now + MILLIS
+            self._turns = 0
+        self._turns += 1
+
+    def park(self) -> None:
+        """Block the running strand until `resume`. Raises NodeStopped at the end of the run."""
+        strand = self.strand
+        assert strand is not None, "only a node's code can block"
+        self.check_stopped()
+        if self._turns > self.patience:
+            self._stands_still(_where(sys._getframe(), strand.node))
+        if strand.baton is None:
+            strand.baton = threading.Lock()
+            strand.baton.acquire()
+        self._parked[strand] = None
+        self.strand = None
+        self._pass_on()
+        strand.baton.acquire()
+        self._running_thread = threading.get_ident()
+        self._take_turn(strand)
+        if strand.stopped:
+            raise NodeStopped
+
+    def resume(self, strand: Strand) -> None:
+        """Hand over to a parked strand; to be called by an event. No harm if it has been ended."""
+        if strand not in self._parked or self.postpone(strand.node, self.resume, strand):
+            return
+        del self._parked[strand]
+        me = threading.Lock()
+        me.acquire()
+        self._idle.append(me)
+        assert strand.baton is not None
+        strand.baton.release()
+        me.acquire()
+        self._running_thread = threading.get_ident()
+
+    def fail(self, error: BaseException) -> None:
+        """End the run: `run` raises `error`."""
+        if self._failure is None:
+            self._failure = error
+        self._stopped = True
+
+    def _stands_still(self, lines: list[str]) -> None:
+        """End the run: the running strand keeps time from passing, in these lines."""
+        assert self.strand is not None
+        self.fail(
+            NodeError(
+                self.strand.node.id,
+                f"lets time stand still: it goes on and on at {self.now / NANOS:g} s.",
+                evidence=lines,
+                expected="code in which time passes: a period above 0, a sleep before the next "
+                f"look, or --latency; these were {self.patience:,} turns within a millisecond",
+            )
+        )
+        raise NodeStopped
+
+    def _observe(self, function: Callable[..., object], *args: Any) -> None:
+        """Run one of too many strands, to see in what lines of the node's code it is."""
+        assert self.strand is not None
+        node = self.strand.node
+        lines: deque[str] = deque(maxlen=3)
+
+        def trace(frame: FrameType, event: str, _: Any) -> Any:
+            if event == "line" and node.owns(frame.f_code.co_filename):
+                lines.extend(_where(frame, node)[-1:])
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            function(*args)
+        finally:
+            sys.settrace(before)
+            self._stands_still(list(lines))
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """The workbench's own code, called by a node's: what it prints isn't the node's."""
+        strand, self.strand = self.strand, None
+        try:
+            yield
+        finally:
+            self.strand = strand
+
+    def pause(self, node: Owner) -> None:
+        """Let a node's code stand still until `unpause`."""
+        self._paused.setdefault(node, [])
+
+    def unpause(self, node: Owner) -> None:
+        """Let a node's code go on with what it has missed."""
+        for function, args in self._paused.pop(node, []):
+            self.call_at(self.now, function, *args)
+
+    def postpone(self, node: Owner, function: Callable[..., object], *args: Any) -> bool:
+        """If `node` is paused, keep a call for later and return True."""
+        if node not in self._paused:
+            return False
+        self._paused[node].append((function, args))
+        return True
+
+    def end_strands(self, node: Owner) -> None:
+        """Raise NodeStopped in every parked strand of a node, which has died."""
+        self._paused.pop(node, None)
+        for strand in list(self._parked):
+            if strand.node is node:
+                strand.stopped = True
+                self.call_at(self.now, self.resume, strand)
+
+    def check_stopped(self) -> None:
+        """Raise NodeStopped if the run is over, so that no node code can go on for ever."""
+        strand = self.strand
+        if strand is not None and (self._stopped or strand.stopped):
+            strand.stops += 1
+            if strand.stops > STUBBORN:
+                self._leave_behind()
+            raise NodeStopped
+
+    def _leave_behind(self) -> None:
+        """Let the present thread stand still for good, and others go on without it."""
+        self.strand = None
+        self._threads.remove(threading.current_thread())
+        self._pass_on()
+        never = threading.Lock()
+        never.acquire()
+        never.acquire()
+
+    # Blocking, for a node's code
+
+    def span(self, seconds: float) -> int:
+        """How many nanoseconds a wait of `seconds` takes.
+
+        A node's clock shows floats, which are rounded, and a real wait never ends before its time.
+        So this is as long as it takes until the clock shows that `seconds` have passed, be it by
+        the difference or by the sum; and more than nothing if it is more than nothing.
+        """
+        if seconds <= 0:
+            return 0
+        began = self.now / NANOS
+        taken = max(1, nanos(seconds))
+        least = began + seconds
+        while (ends := (self.now + taken) / NANOS) < least or ends - began < seconds:
+            # One nanosecond, or from 52 days on what the clock can tell apart.
+            taken += max(1, nanos(ulp(ends) / 2))
+        return taken
+
+    def sleep(self, seconds: float) -> None:
+        """Block the running strand for `seconds` of virtual time."""
+        strand = self.strand
+        assert strand is not None
+        self.call_later(self.span(seconds), self.resume, strand)
+        self.park()
+
+
+def _where(frame: FrameType | None, node: Owner | None) -> list[str]:
+    """The innermost lines of a stack, the innermost last; the node's own, if it has any."""
+    if frame is None:
+        return []
+    stack = traceback.extract_stack(frame)
+    own = [entry for entry in stack if node is not None and node.owns(entry.filename)]
+    lines = [
+        f"{entry.filename}:{entry.lineno} in {entry.name}: {entry.line}" for entry in own or stack
+    ]
+    return lines[-3:]

@@ -1,0 +1,531 @@
+"""The standard library as a simulated script sees it: nothing in it is silently real.
+
+A script and the modules beside it are run with an `import` of their own (`imports.py`). What would
+bring in real time, real randomness, real threads, or what belongs to the workbench's process, is
+replaced by a virtual version: the modules that are made here and in `virtual_threading.py`.
+RUN_ANEW are modules of the standard library that a node runs for itself, on virtual ones. What
+can't be made virtual is refused, with an error that says why. Everything else is the real thing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import datetime as real_datetime
+import io
+import os as real_os
+import random as real_random
+import sys
+import time as real_time
+import traceback
+import types
+import uuid as real_uuid
+from collections import ChainMap, UserDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from glomers.simulated.borrowed import Belongings, lender
+from glomers.simulated.turns import TurnLoop
+from glomers.world.loop import NANOS
+
+# The moment at which virtual time begins, in Unix seconds: 2025-01-01T00:00:00Z.
+EPOCH = 1_735_689_600
+
+BACKGROUND = "use node.spawn for background work"
+MESSAGES = "a node talks by its messages only"
+NO_PROCESS = "a simulated node has no process"
+NO_INPUT = "a node's input is its messages, which node.run() reads"
+NO_TERMINAL = "a node has no terminal"
+USE_QUEUE = "use queue"
+
+# Modules that can't be imported, and why.
+REFUSED = {
+    "asyncio": "handlers are synchronous and may block; use node.spawn for background work",
+    "concurrent": BACKGROUND,
+    "multiprocessing": BACKGROUND,
+    "secrets": "use node.random",
+    **dict.fromkeys(("select", "selectors", "socket", "socketserver", "ssl"), MESSAGES),
+    **dict.fromkeys(("http.client", "http.server", "urllib.request", "xmlrpc"), MESSAGES),
+    **dict.fromkeys(("ftplib", "imaplib", "poplib", "smtplib"), MESSAGES),
+    **dict.fromkeys(("signal", "subprocess", "pty", "resource", "faulthandler"), NO_PROCESS),
+    **dict.fromkeys(("curses", "getpass", "pdb", "readline", "termios", "tty"), NO_TERMINAL),
+    "runpy": "import the module instead",
+    "_queue": USE_QUEUE,
+    "_socket": MESSAGES,
+}
+
+# Modules of the standard library that each node runs anew, so that they see virtual ones.
+RUN_ANEW = frozenset(
+    ("_threading_local", "contextlib", "logging", "queue", "sched", "tempfile", "timeit")
+)
+
+# Functions of `os` that are refused, and why.
+PROCESS_FUNCTIONS = """
+    _exit abort chroot execl execle execlp execlpe execv execve execvp execvpe fork forkpty
+    initgroups kill killpg login_tty nice openpty pidfd_open popen posix_openpt posix_spawn
+    posix_spawnp ptsname grantpt unlockpt sched_setaffinity sched_setparam sched_setscheduler
+    setegid seteuid setgid setgroups setns setpgid setpgrp setpriority setregid setresgid
+    setresuid setreuid setsid setuid spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp
+    spawnvpe startfile system tcsetpgrp umask unshare wait wait3 wait4 waitid waitpid
+"""
+PIPES = ("eventfd", "eventfd_read", "eventfd_write", "pipe", "pipe2", "splice")
+OS_REFUSED = {
+    **dict.fromkeys(PROCESS_FUNCTIONS.split(), NO_PROCESS),
+    **dict.fromkeys(PIPES, USE_QUEUE),
+    "closerange": "other file descriptors are the workbench's",
+}
+
+# Functions of `os` whose first argument is a file descriptor, but no standard stream's.
+DESCRIPTOR_FUNCTIONS = """
+    close dup dup2 fchmod fchown fdatasync fsync ftruncate get_blocking get_inheritable lockf
+    lseek posix_fadvise posix_fallocate pread preadv pwrite pwritev read readv sendfile
+    set_blocking set_inheritable tcgetpgrp ttyname write writev
+"""
+STREAMS = (0, 1, 2)
+DEVICES = (
+    *("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/console"),
+    *(f"{folder}/{number}" for folder in ("/dev/fd", "/proc/self/fd") for number in STREAMS),
+)
+
+# Functions of `sys` that are refused, and why.
+SYS_REFUSED = {
+    "addaudithook": "it could not be taken away from the workbench again",
+    "breakpointhook": NO_TERMINAL,
+    "setdlopenflags": NO_PROCESS,
+    **dict.fromkeys(("setprofile", "settrace"), "it would follow the workbench, too"),
+}
+
+# Functions of `time` that are refused, and why.
+TIME_REFUSED = {
+    **dict.fromkeys(("clock_settime", "clock_settime_ns"), "a node can't set the clock"),
+    "pthread_getcpuclockid": "threads are virtual",
+}
+
+
+class Environ(UserDict[str, str]):
+    """A node's own `os.environ`, which no other process or node sees: at first, `content`."""
+
+    def __init__(self, content: Mapping[str, str]) -> None:
+        self.data = dict(content)
+
+    def __setitem__(self, key: str, value: str) -> None:
+        for text in (key, value):
+            if not isinstance(text, str):
+                raise TypeError(f"str expected, not {type(text).__name__}")
+        super().__setitem__(key, value)
+
+
+def _copy(module: types.ModuleType, **replaced: Any) -> types.ModuleType:
+    """A module with the content of another, some of it replaced."""
+    copy = types.ModuleType(module.__name__, module.__doc__)
+    copy.__dict__.update(module.__dict__)
+    copy.__dict__.update(replaced)
+    return copy
+
+
+def _refuse(what: str, reason: str) -> Callable[..., Any]:
+    def refused(*_: Any, **__: Any) -> Any:
+        raise OSError(f"{what} can't be simulated: {reason}")
+
+    return refused
+
+
+def _refuse_all(module: types.ModuleType, reasons: dict[str, str]) -> dict[str, Any]:
+    """What stands in for those functions of a module that are refused, as far as it has them."""
+    name = module.__name__
+    return {f: _refuse(f"{name}.{f}", why) for f, why in reasons.items() if hasattr(module, f)}
+
+
+def _spare_streams(name: str) -> Callable[..., Any]:
+    """A function of `os` that takes file descriptors, but not those that are the workbench's."""
+    real = getattr(real_os, name)
+    refused = _refuse(f"os.{name} of a standard stream", "use print, node.log or node.send")
+
+    def spared(fd: int, *args: Any, **kwargs: Any) -> Any:
+        if fd in STREAMS or (name in ("dup2", "sendfile") and args[:1] in zip(STREAMS)):
+            return refused()
+        return real(fd, *args, **kwargs)
+
+    return spared
+
+
+TIME_STANDINS = _refuse_all(real_time, TIME_REFUSED)
+SYS_STANDINS = _refuse_all(sys, SYS_REFUSED)
+OS_STANDINS = {
+    **_refuse_all(real_os, OS_REFUSED),
+    **{f: _spare_streams(f) for f in DESCRIPTOR_FUNCTIONS.split() if hasattr(real_os, f)},
+}
+
+
+# time and datetime
+
+
+def virtual_time(loop: TurnLoop) -> types.ModuleType:
+    """`time` on the virtual clock."""
+
+    def now() -> float:
+        return EPOCH + loop.now / NANOS
+
+    def monotonic() -> float:
+        return loop.now / NANOS
+
+    def monotonic_ns() -> int:
+        return loop.now
+
+    def at(convert: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda seconds=None: convert(now() if seconds is None else seconds)
+
+    def strftime(format: str, when: Any = None) -> str:
+        return real_time.strftime(format, real_time.localtime(now()) if when is None else when)
+
+    def asctime(when: Any = None) -> str:
+        return real_time.asctime(real_time.localtime(now()) if when is None else when)
+
+    def clock_gettime_ns(clock: int) -> int:
+        return loop.now + (EPOCH * NANOS if clock == real_time.CLOCK_REALTIME else 0)
+
+    def sleep(seconds: float) -> None:
+        if seconds < 0:
+            raise ValueError("sleep length must be non-negative")
+        loop.sleep(seconds)
+
+    return _copy(
+        real_time,
+        **TIME_STANDINS,
+        clock_gettime=lambda clock: clock_gettime_ns(clock) / NANOS,
+        clock_gettime_ns=clock_gettime_ns,
+        tzset=lambda: None,  # the time zone is the machine's
+        time=now,
+        time_ns=lambda: EPOCH * NANOS + loop.now,
+        monotonic=monotonic,
+        monotonic_ns=monotonic_ns,
+        perf_counter=monotonic,
+        perf_counter_ns=monotonic_ns,
+        process_time=monotonic,
+        process_time_ns=monotonic_ns,
+        thread_time=monotonic,
+        thread_time_ns=monotonic_ns,
+        sleep=sleep,
+        localtime=at(real_time.localtime),
+        gmtime=at(real_time.gmtime),
+        ctime=at(real_time.ctime),
+        asctime=asctime,
+        strftime=strftime,
+    )
+
+
+def virtual_datetime(loop: TurnLoop) -> types.ModuleType:
+    """`datetime` on the virtual clock."""
+
+    class datetime(real_datetime.datetime):
+        @classmethod
+        def now(cls, tz: real_datetime.tzinfo | None = None) -> datetime:
+            return cls.fromtimestamp(EPOCH + loop.now / NANOS, tz)
+
+        @classmethod
+        def utcnow(cls) -> datetime:
+            utc = cls.fromtimestamp(EPOCH + loop.now / NANOS, real_datetime.timezone.utc)
+            return utc.replace(tzinfo=None)
+
+        @classmethod
+        def today(cls) -> datetime:
+            return cls.now()
+
+    class date(real_datetime.date):
+        @classmethod
+        def today(cls) -> date:
+            return cls.fromtimestamp(EPOCH + loop.now / NANOS)
+
+    return _copy(real_datetime, datetime=datetime, date=date)
+
+
+# random, uuid and os
+
+
+def virtual_random(source: real_random.Random, seed: int) -> types.ModuleType:
+    """`random` whose every generator comes from a node's own stream.
+
+    `seed` is that of the module's own functions: what they draw doesn't depend on when the module
+    was imported.
+    """
+
+    class Random(real_random.Random):
+        def seed(self, a: Any = None, version: int = 2) -> None:
+            super().seed(source.getrandbits(64) if a is None else a, version)
+
+    module = Random(seed)
+    names = [name for name in real_random.__all__ if not name.endswith("Random")]
+    functions = {name: getattr(module, name) for name in names}
+    return _copy(real_random, Random=Random, SystemRandom=Random, **functions)
+
+
+def virtual_uuid(source: real_random.Random, loop: TurnLoop) -> types.ModuleType:
+    """`uuid` from a node's own stream."""
+
+    def uuid1(node: int | None = None, clock_seq: int | None = None) -> real_uuid.UUID:
+        node = source.getrandbits(48) if node is None else node
+        clock_seq = source.getrandbits(14) if clock_seq is None else clock_seq
+        # RFC 4122: hundreds of nanoseconds since 1582-10-15.
+        stamp = (EPOCH * NANOS + loop.now) // 100 + 0x01B21DD213814000
+        fields = (
+            stamp & 0xFFFFFFFF,
+            stamp >> 32 & 0xFFFF,
+            stamp >> 48 & 0x0FFF,
+            clock_seq >> 8 & 0x3F,
+            clock_seq & 0xFF,
+            node,
+        )
+        return real_uuid.UUID(fields=fields, version=1)
+
+    def uuid4() -> real_uuid.UUID:
+        return real_uuid.UUID(int=source.getrandbits(128), version=4)
+
+    return _copy(real_uuid, uuid1=uuid1, uuid4=uuid4, getnode=lambda: source.getrandbits(48))
+
+
+def virtual_os(
+    source: real_random.Random, loop: TurnLoop, pid: int, node: Node
+) -> types.ModuleType:
+    """`os` with the node's own environment and folder, and without a way out of the simulation."""
+
+    def write(fd: int, data: bytes) -> int:
+        if fd == 2:
+            node.stderr.buffer.write(data)
+            return len(data)
+        return OS_STANDINS["write"](fd, data)  # type: ignore[no-any-return]
+
+    def moving(change: Callable[..., None]) -> Callable[..., None]:
+        def move(where: Any) -> None:
+            change(where)
+            lender.moved(node.belongings)
+
+        return move
+
+    def open(path: Any, *args: Any, **kwargs: Any) -> int:
+        check_file(path)
+        return real_os.open(path, *args, **kwargs)
+
+    environ = node.belongings.environ
+
+    def getenvb(key: bytes, default: Any = None) -> Any:
+        value = environ.get(real_os.fsdecode(key))
+        return default if value is None else real_os.fsencode(value)
+
+    def putenv(key: Any, value: Any) -> None:
+        environ[real_os.fsdecode(key)] = real_os.fsdecode(value)
+
+    def unsetenv(key: Any) -> None:
+        environ.pop(real_os.fsdecode(key), None)
+
+    replaced = {
+        "urandom": source.randbytes,
+        "getrandom": lambda size, flags=0: source.randbytes(size),
+        "getpid": lambda: pid,
+        "getppid": lambda: 1,
+        "getloadavg": lambda: (0.0, 0.0, 0.0),
+        "times": lambda: real_os.times_result((loop.now / NANOS, 0.0, 0.0, 0.0, loop.now / NANOS)),
+        "environ": environ,
+        "getenv": environ.get,
+        "getenvb": getenvb,
+        "putenv": putenv,
+        "unsetenv": unsetenv,
+        "chdir": moving(real_os.chdir),
+        "fchdir": moving(real_os.fchdir),
+        "open": open,
+        "fdopen": node.open,
+        "isatty": lambda fd: fd not in STREAMS and real_os.isatty(fd),
+        "register_at_fork": lambda **_: None,  # nothing forks
+        "write": write,
+    }
+    module = _copy(real_os, **{**OS_STANDINS, **replaced})
+    del module.environb  # a view that would have to be kept in step with environ
+
+    def __getattr__(name: str) -> Any:
+        why = "; use os.environ" if name == "environb" else ""
+        raise AttributeError(f"module 'os' has no attribute {name!r} in a simulation{why}")
+
+    module.__getattr__ = __getattr__  # type: ignore[method-assign]
+    return module
+
+
+# sys, builtins and io
+
+
+class Output(io.TextIOBase):
+    """A node's standard output or error: `write` hears what the script prints."""
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, name: str, number: int, write: Callable[[str], object]) -> None:
+        self.name = name
+        self.mode = "w"
+        self._number = number
+        self._write = write
+        self.buffer = OutputBytes(self)
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._write(text)
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        return self._number
+
+    def close(self) -> None:
+        """Nothing: there is more to come."""
+
+    def reconfigure(self, **_: Any) -> None:
+        """Nothing: a line is kept as soon as it is printed."""
+
+
+class OutputBytes(io.RawIOBase):
+    """`sys.stdout.buffer`, for scripts that print bytes."""
+
+    def __init__(self, text: Output) -> None:
+        self._text = text
+
+    def write(self, data: Any) -> int:
+        self._text.write(bytes(data).decode("utf-8", "backslashreplace"))
+        return len(data)
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._text.fileno()
+
+    def close(self) -> None:
+        """Nothing, as above."""
+
+
+class NoInput:
+    """A node's standard input, whose messages `node.run()` reads: whoever else reads is refused."""
+
+    name = "<stdin>"
+    mode = "r"
+    encoding = "utf-8"
+    closed = False
+
+    def isatty(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        """Nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise OSError(f"sys.stdin.{name} can't be simulated: {NO_INPUT}")
+
+    def __iter__(self) -> Any:
+        raise OSError(f"sys.stdin can't be simulated: {NO_INPUT}")
+
+
+def check_file(file: Any) -> None:
+    """Raise OSError for what is no file but the workbench's terminal or one of its streams."""
+    if isinstance(file, int):
+        if file in STREAMS:
+            raise OSError(f"file descriptor {file} is the workbench's: {NO_INPUT}")
+    elif real_os.fspath(file) in DEVICES:
+        raise OSError(f"{file} can't be simulated: {NO_INPUT}")
+
+
+class Node:
+    """What of one node the virtual modules need: what belongs to it, and its standard streams."""
+
+    def __init__(
+        self,
+        belongings: Belongings,
+        print_out: Callable[[str], object],
+        print_error: Callable[[str], object],
+    ) -> None:
+        self.belongings = belongings
+        self.stdin = NoInput()
+        self.stdout = Output("<stdout>", 1, print_out)
+        self.stderr = Output("<stderr>", 2, print_error)
+        self.sys = virtual_sys(self)
+
+    def open(self, file: Any, *args: Any, **kwargs: Any) -> Any:
+        """`open`, which also finds the node's own standard output and error."""
+        if file in (1, 2) and not isinstance(file, str):
+            return self.stdout if file == 1 else self.stderr
+        check_file(file)
+        return builtins.open(file, *args, **kwargs)  # noqa: PTH123
+
+
+def virtual_sys(node: Node) -> types.ModuleType:
+    """`sys` with the node's own streams, arguments and modules."""
+
+    def excepthook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        node.sys.stderr.write("".join(traceback.format_exception(kind, error, trace)))
+
+    streams = {"stdin": node.stdin, "stdout": node.stdout, "stderr": node.stderr}
+    return _copy(
+        sys,
+        **streams,
+        **{f"__{name}__": stream for name, stream in streams.items()},
+        argv=node.belongings.argv,
+        path=list(sys.path),
+        modules=ChainMap(node.belongings.modules, sys.modules),
+        excepthook=excepthook,
+        __excepthook__=excepthook,
+        setswitchinterval=lambda seconds: None,  # there is nothing to switch
+        **SYS_STANDINS,
+    )
+
+
+def virtual_builtins(node: Node, import_: Callable[..., Any]) -> types.ModuleType:
+    """`builtins` that print to the node's log, and read nobody's terminal."""
+
+    def print(*values: Any, file: Any = None, **kwargs: Any) -> None:
+        builtins.print(*values, file=node.sys.stdout if file is None else file, **kwargs)
+
+    return _copy(
+        builtins,
+        __import__=import_,
+        print=print,
+        open=node.open,
+        input=_refuse("input()", NO_INPUT),
+        breakpoint=_refuse("breakpoint()", NO_TERMINAL),
+        help=_refuse("help()", NO_TERMINAL),
+    )
+
+
+def virtual_io(node: Node) -> types.ModuleType:
+    """`io` whose `open` is the node's."""
+    return _copy(io, open=node.open)
+
+
+def virtual_atexit() -> types.ModuleType:
+    """`atexit` whose functions run when the script ends, not the workbench."""
+    functions: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
+
+    def register(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        functions.append((function, args, kwargs))
+        return function
+
+    def unregister(function: Callable[..., Any]) -> None:
+        functions[:] = [entry for entry in functions if entry[0] != function]
+
+    def run() -> None:
+        while functions:
+            function, args, kwargs = functions.pop()
+            function(*args, **kwargs)
+
+    return _copy(
+        atexit,
+        register=register,
+        unregister=unregister,
+        _run_exitfuncs=run,
+        _clear=functions.clear,
+        _ncallbacks=lambda: len(functions),
+    )

@@ -1,0 +1,42 @@
+"""Echo: a node answers with what it was sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from glomers.checkers import echo
+from glomers.history.edn import Keyword
+from glomers.history.operations import History
+from glomers.options import Options
+from glomers.workloads.base import (
+    ClientSession,
+    Conversation,
+    Forever,
+    Invocation,
+    OperationGenerator,
+    Values,
+    Workload,
+)
+
+
+class Session(ClientSession):
+    def invoke(self, invocation: Invocation) -> Conversation:
+        answer = yield {"type": "echo", "echo": invocation.value}
+        # Maelstrom's history shows the whole answer, its own field names as keywords.
+        return {Keyword(field): value for field, value in answer.items()}
+
+
+class EchoWorkload(Workload):
+    name = "echo"
+    operations = {"echo": Values(asked=Any, answered={str: Any})}
+    answers = {"echo": ("echo_ok", {"echo": Any})}
+
+    def generator(self) -> OperationGenerator:
+        return Forever(lambda: Invocation("echo", f"Please echo {self.random.randrange(128)}"))
+
+    def session(self, node: str) -> ClientSession:
+        return Session()
+
+    @staticmethod
+    def check(history: History, options: Options) -> dict[str, Any]:
+        return echo.check(history, options)

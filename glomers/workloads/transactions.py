@@ -1,0 +1,95 @@
+"""The load of the transactional workloads: random transactions over a pool of keys.
+
+The generator is Elle's (`elle.txn/wr-txns`), as recorded runs of Maelstrom show it. A few keys are
+in use at a time, the last twice as often as the one before it, and so on. When a key has been
+written `--max-writes-per-key` times, a new one takes its place. The values written to a key are
+1, 2, 3, …, so no two are the same.
+"""
+
+from __future__ import annotations
+
+import math
+from random import Random
+from typing import Any, ClassVar
+
+from glomers.history.edn import Keyword
+from glomers.options import Options
+from glomers.workloads.base import (
+    ClientSession,
+    Conversation,
+    Invocation,
+    OperationGenerator,
+    Workload,
+)
+
+KEY_COUNT = 10
+MIN_LENGTH = 1
+READ = Keyword("r")
+
+
+class TransactionGenerator(OperationGenerator):
+    """Transactions without end. `write` is what a write is called."""
+
+    def __init__(self, options: Options, random: Random, write: str) -> None:
+        self._options = options
+        self._random = random
+        self._write = Keyword(write)
+        self._keys = list(range(options.key_count or KEY_COUNT))
+        self._next_key = len(self._keys)
+        self._writes: dict[int, int] = {}
+
+    def next(self, process: int, worker: int) -> Invocation:
+        # randint takes both ends.
+        longest = max(MIN_LENGTH, self._options.max_txn_length)
+        length = self._random.randint(MIN_LENGTH, longest)
+        transaction: list[Any] = []
+        while len(transaction) < length:
+            is_write = self._random.random() < 0.5
+            place = self._place()
+            key = self._keys[place]
+            written = self._writes.get(key, 0)
+            if not is_write:
+                transaction.append([READ, key, None])
+            elif written < self._options.max_writes_per_key:
+                self._writes[key] = written + 1
+                transaction.append([self._write, key, written + 1])
+            else:
+                del self._writes[key]
+                self._keys[place] = self._next_key
+                self._next_key += 1
+        return Invocation("txn", transaction)
+
+    def _place(self) -> int:
+        """A random place among the keys, each twice as likely as the one before."""
+        doublings = min(len(self._keys), 1000)  # what a float can hold
+        from_the_first = math.log2(1 + self._random.random() * (2**doublings - 1))
+        return len(self._keys) - doublings + int(from_the_first)
+
+
+class Session(ClientSession):
+    def invoke(self, invocation: Invocation) -> Conversation:
+        request = [[str(f), key, value] for f, key, value in invocation.value]
+        answer = yield {"type": "txn", "txn": request}
+        return [[Keyword(f), key, value] for f, key, value in answer["txn"] or ()]
+
+
+class TransactionWorkload(Workload):
+    """A workload whose only request is `txn`. Raises UsageError if a consistency model is unknown.
+
+    The checkers are imported late, because networkx takes a quarter of a second.
+    """
+
+    write: ClassVar[str]  # what a write is called
+    reusable_clients = True
+
+    def __init__(self, options: Options, random: Random) -> None:
+        from glomers.checkers import consistency_models
+
+        super().__init__(options, random)
+        consistency_models.forbidden_anomalies(options.consistency_models)
+
+    def generator(self) -> OperationGenerator:
+        return TransactionGenerator(self.options, self.random, self.write)
+
+    def session(self, node: str) -> ClientSession:
+        return Session()

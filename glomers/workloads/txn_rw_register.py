@@ -1,0 +1,34 @@
+"""Transactions over registers: a transaction reads some keys and writes others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from glomers.history.operations import History
+from glomers.options import Options
+from glomers.workloads.base import Values
+from glomers.workloads.shapes import OneOf
+from glomers.workloads.transactions import TransactionWorkload
+
+# Micro-operations, as they are asked for and as they are done.
+ASKED = OneOf(("r", Any, None), ("w", Any, Any))
+DONE = OneOf(("r", Any, Any), ("w", Any, Any))
+
+
+class TxnRwRegisterWorkload(TransactionWorkload):
+    name = "txn-rw-register"
+    operations = {"txn": Values(asked=[ASKED], answered=OneOf([DONE], None))}
+    answers = {"txn": ("txn_ok", {"txn": [DONE]})}
+    write = "w"
+
+    @staticmethod
+    def check(history: History, options: Options) -> dict[str, Any]:
+        from glomers.checkers import txn_rw_register
+
+        return txn_rw_register.check(history, options)
+
+    @staticmethod
+    def warnings(history: History, options: Options) -> list[dict[str, Any]]:
+        from glomers.checkers import txn_rw_register
+
+        return txn_rw_register.warnings(history, options)

@@ -1,0 +1,41 @@
+"""Unique ids: every answer is an id that no other answer has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from glomers.checkers import unique_ids
+from glomers.history.operations import History
+from glomers.options import Options
+from glomers.workloads.base import (
+    ClientSession,
+    Conversation,
+    Forever,
+    Invocation,
+    OperationGenerator,
+    Values,
+    Workload,
+)
+
+
+class Session(ClientSession):
+    def invoke(self, invocation: Invocation) -> Conversation:
+        answer = yield {"type": "generate"}
+        return answer["id"]
+
+
+class UniqueIdsWorkload(Workload):
+    name = "unique-ids"
+    operations = {"generate": Values(answered=Any)}
+    answers = {"generate": ("generate_ok", {"id": Any})}
+    reusable_clients = True
+
+    def generator(self) -> OperationGenerator:
+        return Forever(lambda: Invocation("generate"))
+
+    def session(self, node: str) -> ClientSession:
+        return Session()
+
+    @staticmethod
+    def check(history: History, options: Options) -> dict[str, Any]:
+        return unique_ids.check(history, options)

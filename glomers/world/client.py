@@ -1,0 +1,222 @@
+"""A client: sends a request to a node, waits for the answer, and says how the operation went.
+
+The rules are Maelstrom's (`maelstrom.client`). A client does one thing at a time. It waits
+a few seconds for an answer; a time-out makes the operation `info`, because nobody knows whether
+it happened, but `fail` if it is safe to repeat. An `error` answer is a `fail` if its code is
+definite (or the operation safe to repeat), otherwise an `info`. An answer of the wrong shape is
+the node's mistake. What answers no request of the client is passed over, and noted as an oddity;
+an answer that only comes late is neither.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from glomers.errors import NodeError, quote
+from glomers.history.edn import Keyword
+from glomers.workloads.base import Conversation, SessionCrash
+from glomers.workloads.shapes import describe, mismatch
+from glomers.world.loop import Loop, nanos
+from glomers.world.network import Body, Message, Network
+from glomers.world.oddities import TEXTS, Oddities
+
+
+@dataclass(frozen=True)
+class ErrorCode:
+    """One row of Maelstrom's error table (its doc/protocol.md)."""
+
+    name: str
+    definite: bool
+
+
+ERROR_CODES: Mapping[int | None, ErrorCode] = {
+    0: ErrorCode("timeout", definite=False),
+    1: ErrorCode("node-not-found", definite=True),
+    10: ErrorCode("not-supported", definite=True),
+    11: ErrorCode("temporarily-unavailable", definite=True),
+    12: ErrorCode("malformed-request", definite=True),
+    13: ErrorCode("crash", definite=False),
+    14: ErrorCode("abort", definite=True),
+    20: ErrorCode("key-does-not-exist", definite=True),
+    21: ErrorCode("key-already-exists", definite=True),
+    22: ErrorCode("precondition-failed", definite=True),
+    30: ErrorCode("txn-conflict", definite=True),
+}
+UNKNOWN_CODE = ErrorCode("unknown", definite=False)
+
+
+class RequestFailed(Exception):
+    """A request had no success: `error` as the history shows it, `definite` if it cannot have
+    happened."""
+
+    def __init__(self, error: Any, *, definite: bool) -> None:
+        super().__init__(error)
+        self.error = error
+        self.definite = definite
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an operation ended: `type` is "ok", "fail" or "info"; `value` counts for "ok" only."""
+
+    type: str
+    value: Any = None
+    error: Any = None
+
+
+Answers = Mapping[str, tuple[str, Mapping[Any, Any]]]
+
+
+class Client:
+    """One endpoint that holds conversations with nodes, one at a time.
+
+    `stray` tells of the first message that came and answered nothing; "" if there was none.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        network: Network,
+        name: str,
+        answers: Answers,
+        oddities: Oddities | None = None,
+    ) -> None:
+        self.name = name
+        self.stray = ""
+        self._oddities = oddities or Oddities()
+        self._loop = loop
+        self._network = network
+        self._answers = answers
+        self._last_id = 0
+        self._awaited: int | None = None
+        self._unanswered: set[int] = set()  # for which nobody waits any more
+        self._receive: Callable[[Body], object] = lambda body: None
+        network.join(name, self._on_message)
+
+    def close(self) -> None:
+        """Leave the network; late answers vanish."""
+        if self._awaited is not None:
+            self._unanswered.add(self._awaited)
+        self._awaited = None
+        self._network.leave(self.name, self._pass_over)
+
+    def converse(
+        self,
+        node: str,
+        conversation: Conversation,
+        timeout: float,
+        done: Callable[[Outcome], object],
+        *,
+        idempotent: bool = False,
+    ) -> None:
+        """Hold a conversation with `node`; call `done` with its outcome.
+
+        `timeout` is in seconds, for each request.
+        """
+
+        def proceed(step: Callable[[], Body]) -> None:
+            try:
+                body = step()
+            except StopIteration as end:
+                done(Outcome("ok", end.value))
+            except SessionCrash as crash:
+                done(Outcome("info", error=str(crash) or None))
+            except RequestFailed as failure:
+                certain = failure.definite or idempotent
+                done(Outcome("fail" if certain else "info", error=failure.error))
+            else:
+                self._request(node, body, timeout, answered)
+
+        def answered(request: Body, answer: Body | None) -> None:
+            try:
+                answer = self._checked(node, request, answer)
+            except RequestFailed as failure:
+                proceed(partial(conversation.throw, failure))
+            else:
+                proceed(partial(conversation.send, answer))
+
+        proceed(partial(next, conversation))
+
+    def _request(
+        self,
+        node: str,
+        body: Body,
+        timeout: float,
+        answered: Callable[[Body, Body | None], object],
+    ) -> None:
+        """Send one request; call `answered` with it and its answer, or None after `timeout` s."""
+        self._last_id += 1
+        id = self._last_id
+        request = {**body, "msg_id": id}
+
+        def receive(answer: Body | None) -> None:
+            if self._awaited == id:
+                self._awaited = None
+                if answer is None:
+                    self._unanswered.add(id)
+                answered(request, answer)
+
+        self._awaited = id
+        self._receive = receive
+        self._loop.call_later(nanos(timeout), receive, None)
+        message = {"src": self.name, "dest": node, "body": request}
+        self._network.send(self.name, node, request, json.dumps(message).encode())
+
+    def _on_message(self, message: Message) -> None:
+        reply_to = message.body.get("in_reply_to")
+        if self._awaited is not None and type(reply_to) is int and reply_to == self._awaited:
+            self._receive(message.body)
+        else:
+            self._pass_over(message.body, message.line)
+
+    def _pass_over(self, body: Body, line: bytes) -> None:
+        """Note what answers nothing, unless it is late: the request timed out."""
+        reply_to = body.get("in_reply_to")
+        remark = ""
+        if "in_reply_to" not in body:
+            kind = "no-in-reply-to"
+        elif type(reply_to) is not int:
+            kind = "in-reply-to-no-integer"
+        elif not 1 <= reply_to <= self._last_id:
+            kind, remark = "answer-to-nothing", f"{self.name} made no request {reply_to}"
+        elif reply_to not in self._unanswered:
+            kind, remark = "answered-before", f"request {reply_to} of {self.name}"
+        else:
+            return
+        self._oddities.note(kind, line, remark)
+        self.stray = self.stray or f"{TEXTS[kind]}: {quote(line)}"
+
+    def _checked(self, node: str, request: Body, answer: Body | None) -> Body:
+        """The answer, if it is one. Raises RequestFailed for errors, NodeError for nonsense."""
+        if answer is None:
+            raise RequestFailed(Keyword("net-timeout"), definite=False)
+        if answer.get("type") == "error":
+            code = answer.get("code")
+            if not isinstance(code, int) or isinstance(code, bool):
+                self._oddities.note("code-no-integer", json.dumps(answer))
+                code = None
+            known = ERROR_CODES.get(code, UNKNOWN_CODE)
+            raise RequestFailed([Keyword(known.name), answer.get("text")], definite=known.definite)
+        type, fields = self._answers[request["type"]]
+        shape = {"type": type, "in_reply_to": int, **fields}
+        problem = mismatch(answer, shape, optional={"msg_id": int})
+        if problem:
+            raise self._wrong_shape(node, request, answer, problem)
+        return answer
+
+    def _wrong_shape(self, node: str, request: Body, answer: Body, problem: str) -> NodeError:
+        type, fields = self._answers[request["type"]]
+        shape = {"type": type, "in_reply_to": request["msg_id"], **fields}
+        return NodeError(
+            node,
+            f"gave an answer of the wrong shape: {problem}.",
+            evidence=(
+                f"request: {quote(json.dumps(request))}",
+                f"answer:  {quote(json.dumps(answer))}",
+            ),
+            expected=describe(shape),
+        )

@@ -1,0 +1,331 @@
+"""Faults: what the nemesis can do to a cluster, each as a class, all of them in one table.
+
+`partition`, `pause` and `kill` are Maelstrom's, which has them from Jepsen
+(`jepsen.nemesis.combined`), down to what they write into the history. `one-way` and `slow` are
+ours, in the same form.
+
+A fault is invoked with its *kind*: how the network is cut (PARTITIONS, ONE_WAY), or which nodes
+are hit (TARGETS). It completes with what happened: who drops whose messages, or what became of
+each node.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, ClassVar
+
+from glomers.history.edn import Keyword
+from glomers.world.cluster import Cluster
+from glomers.world.network import Network
+
+SLOWNESS = 10
+
+Grudge = dict[str, frozenset[str]]
+
+
+def shuffled(nodes: Sequence[str], random: Random) -> list[str]:
+    return random.sample(nodes, len(nodes))
+
+
+# Partitions, as in `jepsen.nemesis`
+
+
+def components(*groups: Sequence[str]) -> Grudge:
+    """Nobody hears anybody outside the own group."""
+    everybody = frozenset(node for group in groups for node in group)
+    return {node: everybody - frozenset(group) for group in groups for node in group}
+
+
+def one(nodes: Sequence[str], random: Random) -> Grudge:
+    """A single node alone."""
+    loner = random.choice(nodes)
+    return components([loner], [node for node in nodes if node != loner])
+
+
+def minority_third(nodes: Sequence[str], random: Random) -> Grudge:
+    """Fewer than a third of the nodes, split away."""
+    order = shuffled(nodes, random)
+    size = (len(nodes) - 1) // 3
+    return components(order[:size], order[size:])
+
+
+def majority(nodes: Sequence[str], random: Random) -> Grudge:
+    """Two halves; an odd node goes to the second."""
+    return components(*_halves(nodes, random))
+
+
+def _halves(nodes: Sequence[str], random: Random) -> tuple[list[str], list[str]]:
+    order = shuffled(nodes, random)
+    half = len(nodes) // 2
+    return order[:half], order[half:]
+
+
+def majorities_ring(nodes: Sequence[str], random: Random) -> Grudge:
+    """Every node sees a majority, but no two nodes the same one."""
+    if len(nodes) <= 5:
+        return _perfect_ring(nodes, random)
+    return _grown_ring(nodes, random)
+
+
+def _perfect_ring(nodes: Sequence[str], random: Random) -> Grudge:
+    order = shuffled(nodes, random)
+    size = len(nodes) // 2 + 1
+    grudge: Grudge = {}
+    for start in range(len(order)):
+        seen = [order[(start + step) % len(order)] for step in range(size)]
+        grudge[seen[size // 2]] = frozenset(nodes) - frozenset(seen)
+    return grudge
+
+
+def _grown_ring(nodes: Sequence[str], random: Random) -> Grudge:
+    """Link the least connected nodes until each sees a majority, itself included."""
+    sees = {node: {node} for node in nodes}
+    size = len(nodes) // 2 + 1
+    while True:
+        order = sorted(shuffled(nodes, random), key=lambda node: len(sees[node]))
+        least = order[0]
+        if len(sees[least]) >= size:
+            return {node: frozenset(nodes) - frozenset(sees[node]) for node in nodes}
+        partner = next(node for node in order if node not in sees[least])
+        sees[least].add(partner)
+        sees[partner].add(least)
+
+
+PARTITIONS: dict[str, Callable[[Sequence[str], Random], Grudge]] = {
+    "one": one,
+    "minority-third": minority_third,
+    "majority": majority,
+    "majorities-ring": majorities_ring,
+}
+
+
+# One-way partitions: a node drops another's messages, but its own arrive there
+
+
+def deaf(nodes: Sequence[str], others: Sequence[str]) -> Grudge:
+    """`nodes` don't hear `others`, who hear them."""
+    return {node: frozenset(others) for node in nodes if others}
+
+
+def one_deaf(nodes: Sequence[str], random: Random) -> Grudge:
+    """A single node hears nobody; everybody hears it."""
+    loner = random.choice(nodes)
+    return deaf([loner], [node for node in nodes if node != loner])
+
+
+def one_mute(nodes: Sequence[str], random: Random) -> Grudge:
+    """Nobody hears a single node; it hears everybody."""
+    loner = random.choice(nodes)
+    return deaf([node for node in nodes if node != loner], [loner])
+
+
+def one_link(nodes: Sequence[str], random: Random) -> Grudge:
+    """A single node doesn't hear a single other one."""
+    listener, *others = shuffled(nodes, random)
+    return deaf([listener], others[:1])
+
+
+def minority_deaf(nodes: Sequence[str], random: Random) -> Grudge:
+    """Of two halves, the smaller one doesn't hear the other; an odd node goes to the second."""
+    return deaf(*_halves(nodes, random))
+
+
+def majority_deaf(nodes: Sequence[str], random: Random) -> Grudge:
+    """Of two halves, the larger one doesn't hear the other; an odd node goes to the first."""
+    small, large = _halves(nodes, random)
+    return deaf(large, small)
+
+
+ONE_WAY: dict[str, Callable[[Sequence[str], Random], Grudge]] = {
+    "one-deaf": one_deaf,
+    "one-mute": one_mute,
+    "one-link": one_link,
+    "minority-deaf": minority_deaf,
+    "majority-deaf": majority_deaf,
+}
+
+
+# Which nodes are hit, as `jepsen.nemesis.combined/db-nodes` has it. Small clusters have an empty
+# minority; "nobody" is then what is hit, there as here.
+
+
+def _some(count: Callable[[int], int]) -> Callable[[Sequence[str], Random], list[str]]:
+    return lambda nodes, random: shuffled(nodes, random)[: count(len(nodes))]
+
+
+TARGETS: dict[str | None, Callable[[Sequence[str], Random], list[str]]] = {
+    None: lambda nodes, random: random.sample(nodes, random.randint(1, len(nodes))),
+    "one": _some(lambda n: 1),
+    "minority-third": _some(lambda n: (n - 1) // 3),
+    "minority": _some(lambda n: n // 2),  # half of an even number is one to Jepsen
+    "majority": _some(lambda n: n // 2 + 1),
+    "all": lambda nodes, random: list(nodes),
+}
+
+
+# The faults
+
+
+@dataclass
+class Fault(ABC):
+    """A fault that can be started and stopped.
+
+    `random` is the nemesis's own stream. `initialise` sends `init` to a node, and calls the
+    function that it is given with the node once that has answered.
+    """
+
+    nodes: Sequence[str]
+    random: Random
+    network: Network
+    cluster: Cluster
+    initialise: Callable[[str, Callable[[str], object]], object]
+    on: bool = False
+
+    name: ClassVar[str]
+    help: ClassVar[str]  # for the flag and the documentation
+    f: ClassVar[tuple[str, str]]  # what starts it and what stops it, in the history
+    kinds: ClassVar[Mapping[Any, Callable[[Sequence[str], Random], Any]]]
+    stop_value: ClassVar[Any] = None  # what the history says is to be stopped
+    # Faults of the same package share a schedule; by default, each has its own.
+    package: ClassVar[str] = ""
+
+    def plan(self) -> Keyword | None:
+        """The kind of the next fault."""
+        kind = self.random.choice(list(self.kinds))
+        return None if kind is None else Keyword(kind)
+
+    @abstractmethod
+    def start(self, kind: Keyword | None, done: Callable[[Any], object]) -> None:
+        """Start a fault of this kind; when that is done, call `done` with what happened."""
+
+    @abstractmethod
+    def stop(self, done: Callable[[Any], object]) -> None:
+        """Stop the fault, or make sure that it has; then call `done` with what happened."""
+
+
+class Partition(Fault):
+    name = "partition"
+    help = "the network is cut: one node alone, a third, two halves, or overlapping majorities"
+    f = ("start-partition", "stop-partition")
+    kinds: ClassVar[Mapping[Any, Callable[[Sequence[str], Random], Grudge]]] = PARTITIONS
+
+    def start(self, kind: Keyword | None, done: Callable[[Any], object]) -> None:
+        grudge = self.kinds[kind](self.nodes, self.random)
+        self.network.partition(grudge, self.name)
+        done([Keyword("isolated"), grudge])
+
+    def stop(self, done: Callable[[Any], object]) -> None:
+        self.network.heal(self.name)
+        done(Keyword("network-healed"))
+
+
+class OneWay(Partition):
+    name = "one-way"
+    help = "messages are cut off in one direction only: to or from one node, a half, or on a link"
+    f = ("start-one-way", "stop-one-way")
+    kinds = ONE_WAY
+
+
+class NodeFault(Fault):
+    """A fault that hits nodes; it is over when it is over for all of them."""
+
+    kinds = TARGETS
+    stop_value = Keyword("all")
+
+    def start(self, kind: Keyword | None, done: Callable[[Any], object]) -> None:
+        done(self.begin(self.kinds[kind](self.nodes, self.random)))
+
+    def stop(self, done: Callable[[Any], object]) -> None:
+        done(self.end(self.nodes))
+
+    @abstractmethod
+    def begin(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        """Let nodes suffer it. Returns what became of each."""
+
+    @abstractmethod
+    def end(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        """Let nodes suffer it no more, those that do. Returns what became of each."""
+
+
+class Pause(NodeFault):
+    name = "pause"
+    help = "nodes stand still (SIGSTOP), and go on later; their messages wait"
+    f = ("pause", "resume")
+    package = "nodes"
+
+    def begin(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        return self._let_running(nodes, self.cluster.pause_node, "paused")
+
+    def end(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        return self._let_running(nodes, self.cluster.resume_node, "resumed")
+
+    def _let_running(
+        self, nodes: Sequence[str], change: Callable[[str], object], became: str
+    ) -> dict[str, Keyword]:
+        running = [node for node in nodes if self.cluster.is_running(node)]
+        for node in running:
+            change(node)
+        return {node: Keyword(became if node in running else "not-running") for node in nodes}
+
+
+class Kill(NodeFault):
+    """Nodes die. They stay known to the network, but what they are sent vanishes.
+
+    As in Maelstrom, a node that is started anew gets `init` again, but no other request of the
+    set-up, such as broadcast's `topology`.
+    """
+
+    name = "kill"
+    help = "nodes die (SIGKILL), and start anew later, with nothing but a new init"
+    f = ("kill", "start")
+    package = "nodes"
+
+    def begin(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        running = [node for node in nodes if self.cluster.is_running(node)]
+        self.cluster.kill_nodes(running)
+        return {node: Keyword("killed" if node in running else "not-running") for node in nodes}
+
+    def end(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        dead = [node for node in nodes if not self.cluster.is_running(node)]
+        for node in dead:
+            self.cluster.start_node(node)
+        return {node: Keyword("started" if node in dead else "already-running") for node in nodes}
+
+    def stop(self, done: Callable[[Any], object]) -> None:
+        """Start the dead; it is done when all of them have answered `init`."""
+        result = self.end(self.nodes)
+        started = [node for node, became in result.items() if became == "started"]
+        waiting = set(started)
+
+        def initialised(node: str) -> None:
+            waiting.remove(node)
+            if not waiting:
+                done(result)
+
+        for node in started:
+            self.initialise(node, initialised)
+        if not started:
+            done(result)
+
+
+class Slow(NodeFault):
+    name = "slow"
+    help = f"messages to and from some nodes take {SLOWNESS} times as long"
+    f = ("slow", "fast")
+
+    def begin(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        self.network.slowness.update(dict.fromkeys(nodes, SLOWNESS))
+        return dict.fromkeys(nodes, Keyword("slowed"))
+
+    def end(self, nodes: Sequence[str]) -> dict[str, Keyword]:
+        self.network.slowness.clear()
+        return dict.fromkeys(nodes, Keyword("fast"))
+
+
+# In the order in which they are stopped for good: Jepsen's.
+FAULTS: dict[str, type[Fault]] = {
+    fault.name: fault for fault in (Partition, OneWay, Pause, Kill, Slow)
+}

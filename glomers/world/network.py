@@ -1,0 +1,224 @@
+"""The network between nodes, clients and services: latency, loss, partitions, and a journal.
+
+Theory of operation. It works as Maelstrom's does (`maelstrom.net`), down to its order of things,
+because latencies are measured through it:
+
+- Every endpoint has an inbox, ordered by the time at which each message is due. A message is due
+  when it is sent if a client sends or receives it, otherwise after a latency drawn for it.
+- The receiver *takes* the message that is due first, as soon as it has delivered the one before.
+  If at that moment a partition cuts off the sender, the message is dropped. Otherwise the
+  receiver holds it until it is due, and delivers it. Whatever arrives meanwhile waits, even a
+  client's request that is due at once.
+
+A partition is a *grudge*: for each node, the nodes whose messages it drops. Clients and services
+hold no grudges and are the object of none. A node that has crashed stays known: it can be sent
+messages, but they vanish, and so do those that waited for it.
+
+Faults beyond Maelstrom's: a message can be lost when it is sent (`p_loss`), or arrive twice
+(`p_duplicate`); and a node can be slow (its messages take `slowness` times as long).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+
+from glomers.world.loop import MILLIS, Loop
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message under way: `line` is the JSON text that carries it, without the newline."""
+
+    id: int
+    src: str
+    dest: str
+    body: Body
+    line: bytes
+
+
+class UnknownEndpoint(Exception):
+    """A message was sent to, or by, somebody who is not there."""
+
+
+class Journal(Protocol):
+    """Hears of every message that is sent, received or dropped."""
+
+    def record(self, event: str, time: int, message: Message) -> None: ...
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long a message between servers is under way: `mean` milliseconds, by distribution.
+
+    As in Maelstrom: `constant`; `uniform` from 0 to twice the mean; `exponential`; whole
+    milliseconds.
+    """
+
+    mean: int = 0
+    distribution: str = "constant"
+
+    def draw(self, random: Random) -> int:
+        """A latency in milliseconds."""
+        if self.mean == 0 or self.distribution == "constant":
+            return self.mean
+        if self.distribution == "uniform":
+            return random.randrange(2 * self.mean)
+        return int(random.expovariate(1 / self.mean))
+
+
+def is_client(endpoint: str) -> bool:
+    """Maelstrom's rule: a client's name begins with c."""
+    return endpoint.startswith("c")
+
+
+def involves_client(message: Message) -> bool:
+    return message.src[0] == "c" or message.dest[0] == "c"
+
+
+# Hears of a message that came too late: its body, and its line.
+Late = Callable[[Body, bytes], object]
+
+# When it is due (nanoseconds), a tie-breaker, and the message.
+Entry = tuple[int, int, Message]
+
+
+@dataclass(slots=True)
+class Inbox:
+    """What waits for one endpoint, and how it takes delivery; one that has crashed does not."""
+
+    deliver: Callable[[Message], object] | None
+    waiting: list[Entry] = field(default_factory=list)
+    holds: bool = False
+
+
+class Network:
+    """Carries messages between endpoints on a loop. `random` is the network's own stream."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        random: Random,
+        journal: Journal,
+        latency: Latency | None = None,
+        p_loss: float = 0.0,
+        p_duplicate: float = 0.0,
+    ) -> None:
+        self.loop = loop
+        self.random = random
+        self.latency = latency or Latency()
+        self.p_loss = p_loss
+        self.p_duplicate = p_duplicate
+        self.slowness: dict[str, int] = {}
+        self.filter: Callable[[Message], bool] = lambda message: False  # True: lose it
+        self._grudges: dict[str, Mapping[str, frozenset[str]]] = {}
+        self._journal = journal
+        self._inboxes: dict[str, Inbox] = {}
+        self._former: dict[str, Late] = {}
+        self._sent = 0
+        self._arrivals = 0
+
+    # Endpoints
+
+    def join(self, endpoint: str, deliver: Callable[[Message], object]) -> None:
+        """From now on, messages to `endpoint` are handed to `deliver`."""
+        self._inboxes[endpoint] = Inbox(deliver)
+        self._former.pop(endpoint, None)
+
+    def leave(self, endpoint: str, late: Late = lambda body, line: None) -> None:
+        """Forget `endpoint` and what waits for it. Late messages to it vanish, as `late` hears."""
+        del self._inboxes[endpoint]
+        self._former[endpoint] = late
+
+    def knows(self, endpoint: str) -> bool:
+        """Is `endpoint` on the network, or was it once?"""
+        return endpoint in self._inboxes or endpoint in self._former
+
+    def crash(self, endpoint: str) -> None:
+        """Drop what waits for `endpoint`, and all that it is sent until it joins again."""
+        for _, _, message in self._inboxes[endpoint].waiting:
+            self._journal.record("drop", self.loop.now, message)
+        self._inboxes[endpoint] = Inbox(None)
+
+    # Partitions
+
+    def partition(self, grudge: Mapping[str, frozenset[str]], name: str = "") -> None:
+        """Each node of `grudge` drops the messages of the nodes that it names.
+
+        A partition takes the place of the one of the same name; others last beside it.
+        """
+        self._grudges[name] = grudge
+
+    def heal(self, name: str = "") -> None:
+        """End the partition of that name, if there is one."""
+        self._grudges.pop(name, None)
+
+    # Messages
+
+    def send(self, src: str, dest: str, body: Body, line: bytes) -> None:
+        """Send a message. Raises UnknownEndpoint if `dest` never joined."""
+        inbox = self._inboxes.get(dest)
+        if inbox is None:
+            if dest in self._former:
+                self._former[dest](body, line)
+                return
+            raise UnknownEndpoint(dest)
+        now = self.loop.now
+        message = Message(self._sent, src, dest, body, line)
+        self._sent += 1
+        self._journal.record("send", now, message)
+        dead = inbox.deliver is None
+        if dead or self.filter(message) or self._happens(self.p_loss, message):
+            self._journal.record("drop", now, message)
+            return
+        self._enqueue(inbox, message)
+        if self._happens(self.p_duplicate, message):
+            self._enqueue(inbox, message)
+
+    def _happens(self, probability: float, message: Message) -> bool:
+        """Does a random fault befall this message? Clients are spared: they count as local."""
+        if not probability or involves_client(message):
+            return False
+        return self.random.random() < probability
+
+    def _enqueue(self, inbox: Inbox, message: Message) -> None:
+        due = self.loop.now
+        if not involves_client(message):
+            latency = self.latency.draw(self.random)
+            if self.slowness:
+                latency *= max(
+                    self.slowness.get(message.src, 1), self.slowness.get(message.dest, 1)
+                )
+            due += latency * MILLIS
+        self._arrivals += 1
+        heapq.heappush(inbox.waiting, (due, self._arrivals, message))
+        if not inbox.holds:
+            self._take(message.dest, inbox)
+
+    def _take(self, endpoint: str, inbox: Inbox) -> None:
+        """Take the message that is due first and hold it until then."""
+        grudges = self._grudges.values()
+        while inbox.waiting:
+            due, _, message = heapq.heappop(inbox.waiting)
+            if any(message.src in grudge.get(endpoint, ()) for grudge in grudges):
+                self._journal.record("drop", self.loop.now, message)
+                continue
+            inbox.holds = True
+            self.loop.call_at(due, self._deliver, endpoint, inbox, message)
+            return
+
+    def _deliver(self, endpoint: str, inbox: Inbox, message: Message) -> None:
+        inbox.holds = False
+        if self._inboxes.get(endpoint) is not inbox:
+            # It left or crashed while the message was held.
+            self._journal.record("drop", self.loop.now, message)
+            return
+        assert inbox.deliver is not None, "what has crashed takes no messages"
+        self._journal.record("recv", self.loop.now, message)
+        self._take(endpoint, inbox)
+        inbox.deliver(message)

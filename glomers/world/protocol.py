@@ -1,0 +1,141 @@
+"""What a node may print: messages, one a line. Real and simulated nodes are held to the same rules.
+
+The rules are Maelstrom's (`parse-msg` in `maelstrom.process`; `Message` and `validate-msg` in
+`maelstrom.net`): a message has a `src`, a `dest`, a `body`, perhaps an integer `id`, and nothing
+else; `src` and `dest` are names of the network. A node may send with another's name, as one does
+that passes a client's request on as it came. Where ours are stricter, docs/workbench.md says why.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import Any, NoReturn
+
+from glomers.errors import PROTOCOL, NodeError, quote
+from glomers.history.values import depth
+from glomers.world.network import Network
+
+MESSAGE = '{"src": "n1", "dest": "c1", "body": {"type": "…", …}}, one JSON object on a line'
+ENVELOPE = ("src", "dest", "body")
+
+# Lists and objects within each other. What handles values calls itself up to three times a level.
+DEEPEST = 500
+CALLS = 4 * DEEPEST
+SHALLOW = 100  # levels for which Python's own limit of 1,000 calls is enough
+
+
+class Sender:
+    """Puts what one node prints into the network, line by line."""
+
+    def __init__(self, node: str, network: Network) -> None:
+        self._node = node
+        self._network = network
+        self._initialised = False
+
+    def send(self, line: bytes) -> None:
+        """Send the message of a line; an empty line is none. Raises NodeError if it's no message.
+
+        The line comes without its newline.
+        """
+        if not line.strip():
+            return
+        message: Any = None
+        try:
+            message = _parsed(line)
+            src, dest, body = self._checked(message)
+        except _BadLine as problem:
+            words = str(problem)
+            if not self._initialised and isinstance(message, dict) and not _is_init_ok(message):
+                words += (
+                    " It had not been initialised yet: `init` tells a node its id, and until it"
+                    " has answered that, it should be silent."
+                )
+            expected = f"{MESSAGE} (see {PROTOCOL})"
+            raise NodeError(self._node, words, evidence=(quote(line),), expected=expected) from None
+        if not self._initialised:
+            self._initialised = _is_init_ok(message)
+        self._network.send(src, dest, body, line)
+
+    def _checked(self, message: Any) -> tuple[str, str, dict[str, Any]]:
+        """The parts of a message. Raises _BadLine."""
+        if not isinstance(message, dict):
+            raise _BadLine("printed JSON that is not an object.")
+        for field, type, name in (("src", str, "string"), ("dest", str, "string"),
+                                  ("body", dict, "object")):  # fmt: skip
+            if field not in message:
+                raise _BadLine(f"sent a message without `{field}`.")
+            if not isinstance(message[field], type):
+                shown = quote(json.dumps(message[field]), 40)
+                raise _BadLine(f"sent a message whose `{field}` is {shown}, which is no {name}.")
+        if len(message) > len(ENVELOPE):
+            _check_rest(message)
+        src, dest = message["src"], message["dest"]
+        if not self._network.knows(src):
+            raise _BadLine(f"sent a message from {src!r}, which does not exist.")
+        if not self._network.knows(dest):
+            raise _BadLine(f"sent a message to {dest!r}, which does not exist.")
+        return src, dest, message["body"]
+
+
+class _BadLine(Exception):
+    """What is wrong with a line, as it goes on from "Node n0 …"."""
+
+
+def _check_rest(message: dict[str, Any]) -> None:
+    """Beside the envelope's three fields there may be an integer `id`. Raises _BadLine."""
+    if "id" in message and type(message["id"]) is not int:
+        shown = quote(json.dumps(message["id"]), 40)
+        raise _BadLine(
+            f"sent a message whose `id` is {shown}, which is no integer."
+            " Leave it out: the network numbers messages itself."
+        )
+    if extra := [f"`{quote(key, 40)}`" for key in message if key not in (*ENVELOPE, "id")]:
+        raise _BadLine(
+            f"sent a message with {' and '.join(extra)} beside `src`, `dest` and `body`."
+            " Whatever a message is to carry belongs into its body."
+        )
+
+
+def _is_init_ok(message: dict[str, Any]) -> bool:
+    body = message.get("body")
+    return isinstance(body, dict) and body.get("type") == "init_ok"
+
+
+def _parsed(line: bytes) -> Any:
+    """The JSON of a line. Raises _BadLine."""
+    try:
+        value = _DECODER.decode(line.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise _BadLine("printed a line that is not UTF-8.") from None
+    except RecursionError:
+        raise _BadLine(_TOO_DEEP) from None
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data":
+            raise _BadLine("printed more than one message on a line.") from None
+        hint = " Is it meant for standard error?" if line[:1] != b"{" else ""
+        raise _BadLine(f"printed a line that is not JSON.{hint}") from None
+    except ValueError:  # what Python says of integers that take long to read
+        most = sys.get_int_max_str_digits()
+        raise _BadLine(f"printed a number of more than {most:,} digits.") from None
+    if line.count(b"[") + line.count(b"{") > SHALLOW and (levels := depth(value)) > SHALLOW:
+        if levels > DEEPEST:
+            raise _BadLine(_TOO_DEEP)
+        sys.setrecursionlimit(max(CALLS, sys.getrecursionlimit()))
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _BadLine(f"printed a line that is not JSON: JSON has no {name}; null is usual instead.")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _BadLine(f"printed a number that is too large for a float: {quote(text, 40)}.")
+    return number
+
+
+_TOO_DEEP = f"printed a line that is nested too deeply: more than {DEEPEST} levels."
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

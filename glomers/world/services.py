@@ -1,0 +1,234 @@
+"""The services that Maelstrom offers to nodes: lin-kv, seq-kv, lww-kv and lin-tso.
+
+Semantics are those of `maelstrom.service`; each service is an endpoint of the network that
+answers at once. What makes them differ is which state an operation sees:
+
+- `lin-kv` is linearizable: every operation sees the newest state.
+- `seq-kv` is sequential: an operation that changes nothing (a read, a failed cas, a write of the
+  value that is there) may see any of the last 32 states, if it is not older than one that the
+  same caller has seen. An operation that changes something sees the newest.
+- `lww-kv` is eventual: two replicas, each with a Lamport clock; an operation sees either of them,
+  and from time to time one learns from the other. The last write wins.
+- `lin-tso` hands out the integers 0, 1, 2, …
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from glomers.errors import quote
+from glomers.world.network import Body, Message, Network
+from glomers.world.oddities import Oddities
+
+STATES_KEPT = 32
+NOT_SUPPORTED = 10  # of Maelstrom's error codes
+
+KEY_MISSING = {"type": "error", "code": 20, "text": "key does not exist"}
+
+
+def canonical(value: Any) -> str:
+    """Equal for equal JSON values and for no others (1, 1.0 and true are three values)."""
+    return json.dumps(value, sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A change that a request asks for."""
+
+    key: str
+    value: Any
+
+
+def execute(
+    body: Body, read: Callable[[str], Any], *, may_create: bool
+) -> tuple[Body, Write | None]:
+    """What a key-value store answers to `body`, and what it changes, given a state to read.
+
+    `read(key)` returns the value in a list, or an empty list if there is none.
+    """
+    key = canonical(body.get("key"))
+    found = read(key)
+    if body["type"] == "read":
+        return ({"type": "read_ok", "value": found[0]} if found else KEY_MISSING), None
+    if body["type"] == "write":
+        return {"type": "write_ok"}, Write(key, body.get("value"))
+    if not found and not (may_create and _holds(body.get("create_if_not_exists"))):
+        return KEY_MISSING, None
+    if found and canonical(found[0]) != (expected := canonical(body.get("from"))):
+        text = f"current value {canonical(found[0])} is not {expected}"
+        return {"type": "error", "code": 22, "text": text}, None
+    return {"type": "cas_ok"}, Write(key, body.get("to"))
+
+
+def _holds(value: Any) -> bool:
+    """Clojure's truth: everything but null and false, also 0 and ""."""
+    return value is not None and value is not False
+
+
+class Service(ABC):
+    """A service: answers requests. `requests` are their types, with the fields that each needs."""
+
+    requests: Mapping[str, tuple[str, ...]] = {
+        "read": ("key",),
+        "write": ("key", "value"),
+        "cas": ("key", "from", "to"),
+    }
+
+    @abstractmethod
+    def handle(self, caller: str, body: Body) -> Body:
+        """The body of the answer."""
+
+    def answer(self, caller: str, body: Body) -> Body:
+        """The answer; an error if there is no such request.
+
+        As in Maelstrom nothing else is checked: what a request lacks is null, what it has besides
+        is ignored.
+        """
+        type = body.get("type")
+        if not isinstance(type, str) or type not in self.requests:
+            known = ", ".join(self.requests)
+            text = f"request type {quote(json.dumps(type))} is not supported; try one of {known}"
+            return {"type": "error", "code": NOT_SUPPORTED, "text": text}
+        return self.handle(caller, body)
+
+    def missing(self, body: Body) -> list[str]:
+        """The fields that a request lacks, of those that its type needs."""
+        return [field for field in self.requests.get(body["type"], ()) if field not in body]
+
+
+class LinearizableKV(Service):
+    def __init__(self) -> None:
+        self._values: dict[str, list[Any]] = {}
+
+    def handle(self, caller: str, body: Body) -> Body:
+        answer, write = execute(body, lambda key: self._values.get(key, []), may_create=True)
+        if write:
+            self._values[write.key] = [write.value]
+        return answer
+
+
+class SequentialKV(Service):
+    """Keeps every key's versions, numbered by the state in which they appeared."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._newest = 0
+        self._seen: dict[str, int] = {}  # caller -> the state it saw last
+        self._versions: dict[str, tuple[list[int], list[Any]]] = {}
+
+    def handle(self, caller: str, body: Body) -> Body:
+        oldest = max(self._seen.get(caller, 0), self._newest - STATES_KEPT + 1)
+        state = self._random.randint(oldest, self._newest)
+        answer, write = self._execute(body, state)
+        if write is None:
+            self._seen[caller] = state
+            return answer
+        answer, write = self._execute(body, self._newest)
+        if write is not None:
+            self._newest += 1
+            numbers, values = self._versions.setdefault(write.key, ([], []))
+            numbers.append(self._newest)
+            values.append(write.value)
+        self._seen[caller] = self._newest
+        return answer
+
+    def _execute(self, body: Body, state: int) -> tuple[Body, Write | None]:
+        """The answer in `state`, and what it would change there."""
+        answer, write = execute(body, lambda key: self._read(key, state), may_create=True)
+        if write:
+            present = self._read(write.key, state)
+            if present and canonical(present[0]) == canonical(write.value):
+                write = None
+        return answer, write
+
+    def _read(self, key: str, state: int) -> list[Any]:
+        numbers, values = self._versions.get(key, ((), ()))
+        index = bisect_right(numbers, state)
+        return [values[index - 1]] if index else []
+
+
+@dataclass
+class Replica:
+    """One copy of lww-kv: a Lamport clock, and for each key its value and when it was written."""
+
+    clock: int = 0
+    values: dict[str, tuple[int, Any]] = field(default_factory=dict)
+
+    def learn(self, other: Replica) -> None:
+        """Take over what is newer in `other`, or as new: then either may win, but only one."""
+        self.clock = max(self.clock, other.clock)
+        for key, (time, value) in other.values.items():
+            if key not in self.values or self.values[key][0] <= time:
+                self.values[key] = (time, value)
+
+
+class LastWriteWinsKV(Service):
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._replicas = (Replica(), Replica())
+
+    def handle(self, caller: str, body: Body) -> Body:
+        source, learner = (self._random.choice(self._replicas) for _ in range(2))
+        learner.learn(source)
+        replica = self._random.choice(self._replicas)
+        # As in Maelstrom, lww-kv ignores create_if_not_exists.
+        answer, write = execute(
+            body, lambda key: list(replica.values.get(key, ())[1:]), may_create=False
+        )
+        if write:
+            replica.values[write.key] = (replica.clock, write.value)
+            replica.clock += 1
+        return answer
+
+
+class TimestampOracle(Service):
+    requests = {"ts": ()}
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def handle(self, caller: str, body: Body) -> Body:
+        self._next += 1
+        return {"type": "ts_ok", "ts": self._next - 1}
+
+
+def default_services(random: Random) -> dict[str, Service]:
+    """The services that every test has."""
+    return {
+        "lin-kv": LinearizableKV(),
+        "seq-kv": SequentialKV(random),
+        "lww-kv": LastWriteWinsKV(random),
+        "lin-tso": TimestampOracle(),
+    }
+
+
+def start_all(network: Network, random: Random, oddities: Oddities | None = None) -> None:
+    """Let all services answer on the network."""
+    for name, service in default_services(random).items():
+        start(name, service, network, oddities or Oddities())
+
+
+def start(name: str, service: Service, network: Network, oddities: Oddities) -> None:
+    """Let `service` answer on the network as `name`."""
+
+    def on_message(message: Message) -> None:
+        answer = service.answer(message.src, message.body)
+        msg_id = message.body.get("msg_id")
+        if answer.get("code") == NOT_SUPPORTED:
+            oddities.note("service-refused", message.line, f"{name}: {answer['text']}")
+            if msg_id is None:
+                return  # nobody waits for it, and two that refuse might never come to an end
+        elif missing := service.missing(message.body):
+            fields = " and ".join(f"`{field}`" for field in missing)
+            oddities.note("field-left-out", message.line, f"{fields} of {name}")
+        body = {**answer, "in_reply_to": msg_id}
+        reply = {"src": name, "dest": message.src, "body": body}
+        network.send(name, message.src, body, json.dumps(reply).encode())
+
+    network.join(name, on_message)

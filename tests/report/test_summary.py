@@ -1,0 +1,365 @@
+"""The summary: which figures it takes from the results, beside which targets, in which words."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from glomers.challenges import CHALLENGES, Challenge, Target, find
+from glomers.errors import UsageError
+from glomers.history import edn
+from glomers.report.summary import Row, main, render, rows
+
+HISTORIES = Path(__file__).parents[1] / "histories"
+
+
+def recorded(case):
+    """The results of a run of real Maelstrom."""
+    return edn.loads((HISTORIES / case / "results.edn").read_text("utf-8"))
+
+
+def figures(results):
+    """The figures in words: name -> value, and what is remarked."""
+    return {row.figure: f"{row.value} {row.remark}".strip() for row in rows(results)}
+
+
+def printed(results, path=None, challenge=None, **settings):
+    out = io.StringIO()
+    settings.setdefault("force_terminal", False)
+    render(results, path, challenge, Console(file=out, highlight=False, **settings))
+    return out.getvalue()
+
+
+# The figures of each workload, as Maelstrom found them
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        (
+            "bcast-lossy-part",
+            {
+                "operations": "198 198 ok, 0 fail, 0 info",
+                "availability": "100 %",
+                "server messages per operation": "1.92",
+                "values": "95",
+                "values lost": "24 4 6 9 13 15 21 26 28 30 33 35 40 71 72 75 78 79 81 82 84 "
+                "and 4 more",
+                "stable latency median": "12,457 ms",
+                "stable latency 95 %": "29,293 ms",
+                "stable latency max": "29,834 ms",
+            },
+        ),
+        (
+            "gc-race",
+            {
+                "operations": "256 256 ok, 0 fail, 0 info",
+                "availability": "100 %",
+                "server messages per operation": "2.58",
+                "final reads that are wrong": "3",
+                "final reads": "100 108 108",
+                "acceptable": "142",
+            },
+        ),
+        (
+            "kafka-skip",
+            {
+                "operations": "1,541 1,536 ok, 0 fail, 5 info",
+                "availability": "99.67 %",
+                "server messages per operation": "1.90",
+                "kinds of log errors": "1 poll-skip×1",
+                "worst lag of a poll": "21 ms of key 25",
+            },
+        ),
+        (
+            "txn-g1b-rc",
+            {
+                "operations": "1,688 1,688 ok, 0 fail, 0 info",
+                "availability": "100 %",
+                "server messages per operation": "0.75",
+                "kinds of anomalies": "1 G1b×24",
+                "models that do not hold": "read-committed",
+            },
+        ),
+        (
+            "lin-lww",
+            {
+                "operations": "328 196 ok, 132 fail, 0 info",
+                "availability": "59.75 %",
+                "server messages per operation": "2.00",
+                "keys that are not linearizable": "2 0 1",
+            },
+        ),
+        (
+            "echo-wrong",
+            {
+                "operations": "108 108 ok, 0 fail, 0 info",
+                "availability": "100 %",
+                "server messages per operation": "0.00",
+                "wrong answers": '31 ["Expected a message with :echo", "Please echo 14", '
+                '"But received", {"type": "echo_ok", "echo": "Please echo 14!", '
+                '"in_reply_to": 97}]',
+            },
+        ),
+    ],
+)
+def test_figures(case, expected):
+    assert figures(recorded(case)) == expected
+
+
+def test_figures_of_unique_ids():
+    found = figures(recorded("uid-dup"))
+    assert found["ids given"] == "1,533"
+    assert found["ids given twice"].startswith("68 7252×2 8363×2 ")
+    assert found["ids given twice"].endswith(" and 28 more")
+
+
+def test_figures_of_what_went_wrong_beside_lost_values():
+    found = figures(
+        {
+            "workload": {
+                "attempt-count": 3,
+                "lost-count": 0,
+                "lost": (),
+                "never-read-count": 2,
+                "never-read": (1, 2),
+                "duplicated-count": 1,
+                "duplicated": {3: 4},
+            }
+        }
+    )
+    assert found["values lost"] == "0"
+    assert found["values never read"] == "2 1 2"
+    assert found["values read twice"] == "1 3×4"
+
+
+def test_kinds_of_anomalies_are_counted_where_the_checker_counts_them():
+    anomalies = {"G0": [{}, {}], "empty-transaction-graph": True, "cyclic": []}
+    workload = {"anomaly-types": list(anomalies), "anomalies": anomalies}
+    found = figures({"workload": workload})
+    assert found == {"kinds of anomalies": "3 G0×2, empty-transaction-graph, cyclic"}
+
+
+def test_bytes_if_the_engine_counts_them():
+    servers = {"msgs-per-op": 1.5, "bytes-per-op": 1234.5}
+    assert figures({"net": {"servers": servers}}) == {
+        "server messages per operation": "1.50",
+        "server bytes per operation": "1,234.50",
+    }
+
+
+def test_several_acceptable_counts():
+    workload = {"errors": None, "final-reads": (4,), "acceptable": ([1, 3], [5, 5])}
+    assert figures({"workload": workload})["acceptable"] == "1 to 3 or 5"
+
+
+def test_results_that_hold_nothing():
+    assert rows({"valid?": "unknown", "workload": {"valid?": "unknown"}}) == []
+
+
+@pytest.mark.parametrize(
+    ("fraction", "words"),
+    [(1.0, "100 %"), (0.99999, "99.99 %"), (0.57, "57 %"), (0.97, "97 %"), (0, "0 %")],
+)
+def test_availability_is_never_rounded_up(fraction, words):
+    assert figures({"availability": {"ok-fraction": fraction}}) == {"availability": words}
+
+
+# Targets
+
+
+def test_targets_stand_beside_their_figures():
+    results = {
+        "availability": {"ok-fraction": 0.5},
+        "net": {"servers": {"msgs-per-op": 30.0}},
+        "workload": {
+            "attempt-count": 9,
+            "lost-count": 0,
+            "lost": (),
+            "never-read-count": 0,
+            "duplicated-count": 0,
+            "stable-latencies": {0: 0, 0.5: 399, 0.95: 599, 0.99: 600, 1: 600},
+        },
+    }
+    assert rows(results, find("3d")) == [
+        Row("availability", "50 %", ""),
+        Row("server messages per operation", "30.00", "", "< 30", False),
+        Row("values", "9", ""),
+        Row("values lost", "0", "", "= 0", True),
+        Row("stable latency median", "399 ms", "", "< 400 ms", True),
+        Row("stable latency 95 %", "599 ms", ""),
+        Row("stable latency max", "600 ms", "", "< 600 ms", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("challenge", "case"),
+    [
+        ("2", "uid-dup"),
+        ("3c", "bcast-lossy-part"),
+        ("3e", "bcast-lossy-part"),
+        ("4", "gc-race"),
+        ("5c", "kafka-skip"),
+        ("6c", "txn-g1b-rc"),
+    ],
+)
+def test_every_target_of_a_challenge_finds_its_figure(challenge, case):
+    found = [row.figure for row in rows(recorded(case), find(challenge)) if row.target]
+    assert sorted(found) == sorted(target.figure for target in find(challenge).targets)
+
+
+def test_a_target_without_its_figure_is_not_reached_by_silence():
+    assert rows({}, find("3d")) == []
+    assert "Targets missed" not in printed({"valid?": True}, None, "3d")
+
+
+def test_challenges_have_names_of_their_own_and_are_found_in_any_case():
+    assert len({challenge.name for challenge in CHALLENGES}) == len(CHALLENGES)
+    assert find("3C") is find("3c")
+    with pytest.raises(UsageError, match="there is no challenge '7'"):
+        find("7")
+
+
+def test_a_challenge_can_not_ask_for_what_it_does_not_run():
+    for challenge in CHALLENGES:
+        total = Target("availability", "=", 1) in challenge.targets
+        assert total == all("--availability total" in c for c in challenge.commands)
+    assert isinstance(find("1"), Challenge)
+
+
+# As it is printed
+
+
+def test_verdict_first_then_the_figures_then_where_it_is_kept():
+    assert (
+        printed(recorded("bcast-lossy-part"), Path("store/x"), "3d")
+        == """
+Analysis invalid! (ﾉಥ益ಥ）ﾉ ┻━┻
+Not valid: workload
+Targets missed: values lost, stable latency median, stable latency max
+
+  operations                           198  198 ok, 0 fail, 0 info
+  availability                       100 %
+  server messages per operation       1.92  target < 30: reached
+  values                                95
+  values lost                           24  target = 0: missed
+                                            4 6 9 13 15 21 26 28 30 33 35 40 71 72 75 78 79 81 82 \
+84 and 4 more
+  stable latency median          12,457 ms  target < 400 ms: missed
+  stable latency 95 %            29,293 ms
+  stable latency max             29,834 ms  target < 600 ms: missed
+
+Kept in store/x
+"""
+    )
+
+
+def test_a_narrow_terminal_wraps_within_the_column():
+    text = printed(recorded("bcast-lossy-part"), width=64, force_terminal=True, color_system=None)
+    column = text.index("198 ok") - text.rindex("\n", 0, text.index("198 ok"))
+    assert "\n" + " " * (column - 1) + "30 33 35" in text
+    assert max(map(len, text.splitlines())) <= 64
+
+
+def test_a_terminal_gets_colours_and_a_file_does_not():
+    results = {"valid?": False}
+    assert "\x1b[1;31mAnalysis" in printed(results, force_terminal=True, color_system="standard")
+    assert "\x1b" not in printed(results)
+
+
+@pytest.mark.parametrize(
+    ("valid", "verdict"),
+    [
+        (True, "Everything looks good! ヽ(‘ー`)ノ"),
+        (False, "Analysis invalid! (ﾉಥ益ಥ）ﾉ ┻━┻"),
+        ("unknown", "Errors occurred during analysis, but no anomalies found. ಠ~ಠ"),
+    ],
+)
+def test_the_verdict_is_maelstroms(valid, verdict):
+    assert printed({"valid?": valid}).strip() == verdict
+
+
+def test_what_was_not_found_valid_and_why():
+    kinds = {
+        "read": {"count": 3, "ok-count": 0},
+        "write": {"count": 3, "ok-count": 1},
+        "cas": {"count": 3, "ok-count": 0},
+    }
+    counts = {"count": 9, "ok-count": 1, "fail-count": 8, "info-count": 0}
+    results = {
+        "stats": {"valid?": False, "by-f": kinds, **counts},
+        "availability": {"valid?": False, "ok-fraction": 0.1},
+        "perf": {"valid?": True},
+        "workload": {"valid?": "unknown"},
+        "valid?": False,
+    }
+    assert "\nNot valid: stats (no read and no cas succeeded), availability, workload\n" in printed(
+        results
+    )
+
+
+def test_an_error_that_ended_the_test_is_told():
+    results = {"valid?": False, "error": "Node n1 died\n    [bold]its last words[/]"}
+    assert "\nNode n1 died\n    [bold]its last words[/]\n" in printed(results)
+
+
+def test_what_ended_before_its_time_has_missed_no_target_yet():
+    workload = {"valid?": False, "attempt-count": 9, "lost-count": 3, "lost": [1, 2, 3]}
+    workload |= {"never-read-count": 0, "duplicated-count": 0}
+    whole = {"valid?": False, "workload": workload}
+    assert "target = 0: missed" in printed(whole, challenge="3c")
+    ended = printed({**whole, "valid?": "unknown", "error": "interrupted"}, challenge="3c")
+    assert "interrupted" in ended
+    assert "values lost" in ended
+    assert "target" not in ended.lower()
+    assert "Not valid" not in ended
+
+
+def test_values_of_a_node_can_not_disturb_the_screen():
+    workload = {
+        "acknowledged-count": 2,
+        "duplicated-count": 1,
+        "duplicated": {"[red]\x1b[2J" + "x" * 99: 2},
+    }
+    text = printed({"valid?": False, "workload": workload})
+    assert "\x1b" not in text
+    assert "[red]" in text
+    assert "x" * 50 not in text
+
+
+# The command
+
+
+def test_the_summary_of_a_test_that_was_kept(capsys):
+    folder = HISTORIES / "kafka-skip"
+    assert main([str(folder), "--challenge", "5a"]) == 1
+    text = capsys.readouterr().out
+    assert "target = 0: missed" in text
+    assert f"Kept in {folder.resolve()}" in text
+
+
+@pytest.mark.parametrize(("valid", "status"), [("true", 0), ("false", 1), (":unknown", 2)])
+def test_the_summary_ends_with_the_verdicts_status(tmp_path, valid, status):
+    (tmp_path / "results.edn").write_text(f"{{:valid? {valid}}}")
+    assert main([str(tmp_path)]) == status
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "can't read .*results.edn: No such file"),
+        ("{:valid? ", "results.edn holds no resul"),
+        ("7", "results.edn holds no results: expected a map"),
+        ("{}", "expected a map with a verdict as its :valid?"),
+        ("{:valid? {}}", "expected a map with a verdict as its :valid?"),
+        ("{:valid? true, :stats 7}", "results.edn holds no results of a test"),
+    ],
+)
+def test_no_results_is_one_sentence(tmp_path, text, sentence):
+    if text is not None:
+        (tmp_path / "results.edn").write_text(text)
+    with pytest.raises(UsageError, match=sentence):
+        main([str(tmp_path)])

@@ -1,0 +1,66 @@
+"""What a person sees while a test runs."""
+
+from __future__ import annotations
+
+from io import StringIO
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from glomers.run.progress import Progress
+from glomers.world.loop import NANOS, Loop, nanos
+
+PHASES = [(0, "initialising"), (1, "running"), (21, "waiting for recovery"), (31, "done")]
+
+
+def shown(*, terminal: bool) -> str:
+    """What is shown of a test with these phases, whose network is cut from 8 s on."""
+    out, loop = StringIO(), Loop()
+    traffic = SimpleNamespace(messages=1000)
+    test = SimpleNamespace(
+        loop=loop,
+        phase="starting",
+        options=SimpleNamespace(workload="echo", time_limit=20),
+        recorder=SimpleNamespace(
+            journal=SimpleNamespace(servers=traffic, clients=traffic), invocations=5000, elapsed=0
+        ),
+        nemesis=SimpleNamespace(active={}),
+    )
+
+    def enter(phase: str) -> None:
+        test.phase = phase
+
+    for second, phase in PHASES:
+        loop.call_at(nanos(second), enter, phase)
+    for second in range(1, 32):
+        loop.call_at(nanos(second), setattr, test.recorder, "elapsed", nanos(second) - NANOS)
+    loop.call_at(nanos(8), test.nemesis.active.update, {"partition": "one"})
+    loop.call_at(nanos(31.5), loop.stop)
+    console = Console(file=out, force_terminal=terminal, width=200, color_system=None)
+    with Progress(test, console):
+        loop.run()
+    return out.getvalue()
+
+
+def test_in_a_log_there_is_a_line_every_five_seconds_while_the_load_runs():
+    assert shown(terminal=False).splitlines() == [
+        "echo:  4.0 s of 20 s · 5,000 operations · 2,000 messages",
+        "echo:  9.0 s of 20 s · 5,000 operations · 2,000 messages · partition: one",
+        "echo: 14.0 s of 20 s · 5,000 operations · 2,000 messages · partition: one",
+        "echo: 19.0 s of 20 s · 5,000 operations · 2,000 messages · partition: one",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "echo: starting",
+        "echo: initialising",
+        "echo:  4.0 s of 20 s · 5,000 operations · 2,000 messages",
+        "echo:  9.0 s of 20 s · 5,000 operations · 2,000 messages · partition: one",
+        "echo: 22.0 s, waiting for recovery · 5,000 operations",
+    ],
+)
+def test_in_a_terminal_one_line_keeps_up(line):
+    assert line in shown(terminal=True)

@@ -1,0 +1,169 @@
+"""Sweeps: many seeds, their verdicts and figures, and how to bring a failure back."""
+
+from __future__ import annotations
+
+import signal
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from glomers.cli import main
+from glomers.errors import UsageError
+from glomers.history.values import quantile
+from glomers.interrupts import INTERRUPTS
+from glomers.options import Options
+from glomers.run import sweep
+
+ROOT = Path(__file__).parents[2]
+FLAGS = ["-w", "echo", "--bin", str(ROOT / "echo.py"), "--node-count", "1", "--time-limit", "1"]
+
+
+class Immediately(Executor):
+    """Runs everything at once, here."""
+
+    def submit(self, function, /, *args, **kwargs):
+        future = Future()
+        future.set_result(function(*args, **kwargs))
+        return future
+
+
+def test_seeds_are_a_range_with_both_ends():
+    assert sweep.seeds("3..5") == range(3, 6)
+    assert sweep.seeds("7") == range(7, 8)
+    for wrong in ("5..3", "a..b", "", "1..2..3"):
+        with pytest.raises(ValueError):
+            sweep.seeds(wrong)
+
+
+def test_the_figures_spread_from_min_to_max():
+    values = list(range(1, 101))
+    assert [quantile(values, q) for q in (0, 0.5, 0.99, 1)] == [1, 51, 100, 100]
+
+
+def test_a_failure_comes_with_the_command_that_brings_it_back(script, capsys):
+    wrong = script("""
+from maelstrom_node import Node
+node = Node()
+@node.on("echo")
+def echo(message):
+    wrong = node.random.random() < 0.02
+    return {"type": "echo_ok", "echo": "?" if wrong else message.body["echo"]}
+node.run()
+""")
+    command = ["-w", "echo", "--bin", str(wrong), "--node-count", "1", "--time-limit", "2"]
+    options = Options("echo", str(wrong), nodes=("n0",), concurrency=1, time_limit=2)
+    outcomes, complete = sweep.sweep(options, range(20), Immediately(), Console())
+    assert complete
+    assert [outcome.seed for outcome in outcomes] == list(range(20))
+    verdicts = {outcome.valid for outcome in outcomes}
+    assert verdicts == {True, False}
+    sweep.show(outcomes, [*command, "--", "an argument"], Console(width=200))
+    output = capsys.readouterr().out
+    failing = next(outcome.seed for outcome in outcomes if not outcome.valid)
+    again = [*command, "--simulate", "--seed", str(failing)]
+    assert f"test {' '.join(again)} -- 'an argument'" in output
+    assert main(["test", *again, "--store", str(wrong.parent / "store")]) == 1
+
+
+def test_the_command_line_sweeps_over_processes(capsys):
+    assert main(["sweep", *FLAGS, "--seeds", "0..3"]) == 0
+    output = capsys.readouterr().out
+    assert "4 seeds: 4 valid" in output
+    rows = [line.split() for line in output.splitlines()]
+    assert ["figure", "min", "median", "p99", "max"] in rows
+    (operations,) = [row[1:] for row in rows if row[:1] == ["operations"]]
+    assert sorted(map(int, operations)) == list(map(int, operations))
+    assert len(operations) == 4
+
+
+def test_bad_seeds_are_refused_in_a_sentence(capsys):
+    assert main(["sweep", *FLAGS, "--seeds", "9..3"]) == 254
+    assert "expected seeds such as 0..999, not '9..3'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", INTERRUPTS, ids=lambda number: number.name)
+def test_an_interrupt_stops_with_what_there_is(monkeypatch, capsys, number):
+    class InterruptedOnTheThird(Immediately):
+        def submit(self, function, /, *args, **kwargs):
+            if args[0].seed == 2:
+                signal.raise_signal(number)
+            return super().submit(function, *args, **kwargs)
+
+    monkeypatch.setattr(sweep, "executor", lambda dask: nullcontext(InterruptedOnTheThird()))
+    monkeypatch.setattr(sweep, "AT_A_TIME", 1)
+    assert main(["sweep", *FLAGS, "--seeds", "0..1000000"]) == 130
+    assert "3 seeds: 3 valid" in capsys.readouterr().out
+
+
+def test_workers_do_not_hear_ctrl_c():
+    with sweep.executor(None) as pool:
+        handlers = {pool.submit(signal.getsignal, signal.SIGINT).result() for _ in range(8)}
+    assert handlers == {signal.SIG_IGN}
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_dask_cluster_can_do_it(capsys):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        assert main(["sweep", *FLAGS, "--seeds", "0..3", "--dask", cluster.scheduler_address]) == 0
+    assert "4 seeds: 4 valid" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("who", ["scheduler", "workers"])
+def test_a_dask_cluster_that_cannot_import_the_workbench_is_told(who):
+    class Client:
+        """Stands in for a client of a cluster of which a part lacks the workbench."""
+
+        def run_on_scheduler(self, function, *args):
+            self.ask("scheduler", function, *args)
+
+        def run(self, function, *args):
+            self.ask("workers", function, *args)
+
+        def ask(self, whom, function, *args):
+            function(*args)
+            if whom == who:
+                raise ModuleNotFoundError("No module named 'workbench'")
+
+    with pytest.raises(UsageError) as raised:
+        sweep._check_imports(Client(), "tcp://there:8786")
+    assert str(raised.value) == (
+        f"the {who} of the Dask cluster at tcp://there:8786 can't import the workbench: No module "
+        "named 'workbench'; start scheduler and workers with what requirements.txt names, and with "
+        f"PYTHONPATH={ROOT}"
+    )
+
+
+def test_a_worker_that_dies_is_told(monkeypatch, capsys):
+    class Dies(Immediately):
+        def submit(self, function, /, *args, **kwargs):
+            future = Future()
+            future.set_exception(BrokenProcessPool("a process terminated abruptly"))
+            return future
+
+    monkeypatch.setattr(sweep, "executor", lambda dask: nullcontext(Dies()))
+    assert main(["sweep", *FLAGS, "--seeds", "0..3"]) == 255
+    assert "error: a process of the sweep ended while it ran a seed" in capsys.readouterr().err
+
+
+def test_the_command_of_a_failure_keeps_the_nodes_arguments(monkeypatch, capsys):
+    class Invalid(Immediately):
+        def submit(self, function, /, *args, **kwargs):
+            return super().submit(lambda options: sweep.Outcome(options.seed, False), *args)
+
+    monkeypatch.setattr(sweep, "executor", lambda dask: nullcontext(Invalid()))
+    assert main(["sweep", *FLAGS, "--seeds", "5", "--", "--seeds", "9"]) == 1
+    assert "--simulate --seed 5 -- --seeds 9" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_missing_dask_cluster_is_told_in_a_sentence(capsys, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(sweep, "DASK_TIMEOUT", "1s")
+    assert main(["sweep", *FLAGS, "--seeds", "0..3", "--dask", "tcp://127.0.0.1:1"]) == 254
+    assert "no Dask scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err

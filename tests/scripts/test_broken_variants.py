@@ -1,0 +1,167 @@
+"""Simulation finds bugs: each broken variant of a script fails with some seed, the real ones never.
+
+A variant is the script itself with a few lines changed, so it stays broken in just one way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from inspect import getsource
+from pathlib import Path
+
+import pytest
+from challenge_runs import first_failure
+
+from glomers.options import Options
+from glomers.run.runner import simulate
+from maelstrom_node import Replication
+
+ROOT = Path(__file__).parents[2]
+FIVE = ("n0", "n1", "n2", "n3", "n4")
+CHALLENGE_3C = Options(
+    workload="broadcast", nodes=FIVE, time_limit=20, rate=10, nemesis=("partition",)
+)
+WITH_HUB = replace(CHALLENGE_3C, latency=100, args=("--max-latency", "600ms"))
+UNIQUE_IDS = Options(
+    workload="unique-ids",
+    nodes=("n0", "n1", "n2"),
+    concurrency=6,
+    time_limit=3,
+    rate=300,
+    latency=20,
+)
+SEEDS = 200  # within which a failure must show
+
+
+def is_found(options: Options, script: Path) -> bool:
+    """Does the script fail with some seed?"""
+    return first_failure(replace(options, bin=str(script)), range(SEEDS)) is not None
+
+
+IMPORT = "from maelstrom_node import Node, Replication\n"
+WITH_ITS_CLASS = f"""import maelstrom_node
+globals().update({{n: v for n, v in vars(maelstrom_node).items() if not n.startswith("__")}})
+{getsource(Replication)}"""
+
+
+def broadcast_but(*changes: tuple[str, str]) -> str:
+    """broadcast.py and the class it is based on, with some passages changed, all of them there."""
+    source = (ROOT / "broadcast.py").read_text()
+    for old, new in ((IMPORT, WITH_ITS_CLASS), *changes):
+        assert source.count(old) == 1, f"it has changed: {old!r}"
+        source = source.replace(old, new)
+    return source
+
+
+NO_QUESTIONS = ("        for peer in late:\n", "        for peer in []:\n")
+NO_RETRIES = ("        if peer is not None:\n            self.ask(peer)\n", "")
+NOTHING_AGAIN = ("    AGAIN = 16 ", "    AGAIN = 0 ")
+NO_PUSHES = ("for peer, news in due.items():\n", "for peer, news in ():\n")
+
+BROKEN = {
+    "no repair": (CHALLENGE_3C, [NO_QUESTIONS, NO_RETRIES, NOTHING_AGAIN]),
+    "a repair that only comes with news": (CHALLENGE_3C, [NO_QUESTIONS, NO_RETRIES]),
+    "a retry that gives up": (CHALLENGE_3C, [NO_RETRIES]),
+    "a repair that forgets one link": (
+        replace(CHALLENGE_3C, nodes=FIVE[:3], concurrency=3),
+        [
+            NO_PUSHES,
+            (
+                "            if peer in self._asked:\n",
+                "            if peer in self._asked or {peer, self.node.id} == {'n1', 'n2'}:\n",
+            ),
+        ],
+    ),
+    "what was sent is believed to have come": (
+        CHALLENGE_3C,
+        [NOTHING_AGAIN, ("number < had", "max(number, self._sent[peer][id]) < had")],
+    ),
+    "what came before its turn is acknowledged like all": (
+        replace(CHALLENGE_3C, nemesis=(), p_loss=0.1),
+        [NOTHING_AGAIN, ("early[number] = entry", "early[len(log) + len(early)] = entry")],
+    ),
+    "a hub that passes on its own values only": (
+        WITH_HUB,
+        [("return {peer: self.acked[peer] for peer in node.peers}", "return owed")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_broadcast_is_found(name, script):
+    options, changes = BROKEN[name]
+    assert is_found(options, script(broadcast_but(*changes)))
+
+
+@pytest.mark.parametrize("options", [CHALLENGE_3C, WITH_HUB])
+def test_without_a_change_a_variant_is_as_good_as_the_original(options, script):
+    variant = replace(options, bin=str(script(broadcast_but())))
+    original = replace(options, bin=str(ROOT / "broadcast.py"))
+    for seed in range(3):
+        one, other = (simulate(replace(o, seed=seed), None) for o in (variant, original))
+        assert one == other
+
+
+def test_without_repair_most_seeds_lose_values_and_name_them(script):
+    options, changes = BROKEN["no repair"]
+    options = replace(options, bin=str(script(broadcast_but(*changes))))
+    results = [simulate(replace(options, seed=seed), None) for seed in range(10)]
+    losses = [result["workload"]["lost"] for result in results if result["valid?"] is False]
+    assert len(losses) > 5
+    assert all(losses)
+
+
+SEQUENCE = """
+import threading
+from maelstrom_node import Node
+node = Node()
+lock = threading.Lock()
+next_id = 0
+
+@node.on("generate")
+def generate(message):
+    global next_id
+    with lock:
+        id = next_id
+        node.lin_kv.write(node.id, id + 1)  # so that it survives a restart
+        next_id = id + 1
+    return {"type": "generate_ok", "id": f"{node.id}-{id}"}
+
+node.run()
+"""
+CLOCK = """
+import time
+from maelstrom_node import Node
+node = Node()
+
+@node.on("generate")
+def generate(message):
+    return {"type": "generate_ok", "id": time.time_ns() // 1_000_000}
+
+node.run()
+"""
+
+
+def test_a_lock_that_is_left_out_around_a_blocking_call_is_found(script):
+    right = replace(UNIQUE_IDS, bin=str(script(SEQUENCE)))
+    assert all(simulate(replace(right, seed=seed), None)["valid?"] for seed in range(5))
+    without = SEQUENCE.replace("    with lock:\n", "    if True:\n")
+    assert is_found(UNIQUE_IDS, script(without))
+
+
+def test_ids_from_a_clock_only_are_found(script):
+    assert is_found(UNIQUE_IDS, script(CLOCK))
+
+
+@pytest.mark.parametrize(
+    ("script_name", "options"),
+    [
+        ("broadcast.py", CHALLENGE_3C),
+        ("broadcast.py", WITH_HUB),
+        ("unique_ids.py", replace(UNIQUE_IDS, nemesis=("partition",), availability="total")),
+    ],
+)
+def test_the_real_scripts_raise_no_alarm(script_name, options):
+    options = replace(options, bin=str(ROOT / script_name))
+    for seed in range(10):
+        assert simulate(replace(options, seed=seed), None)["valid?"] is True
