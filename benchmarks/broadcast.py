@@ -37,6 +37,7 @@ from rich.progress import track
 from rich.table import Table
 
 from glomers import challenges
+from glomers.history.times import NANOS, nanos
 from glomers.options import Options, parse_test, split_node_arguments
 from glomers.real.nodes import ProcessCluster
 from glomers.run.drive import Test
@@ -45,7 +46,7 @@ from glomers.run.sweep import executor, seeds
 from glomers.workloads.base import Conversation
 from glomers.workloads.broadcast import BroadcastWorkload
 from glomers.world.client import Client, Outcome
-from glomers.world.loop import NANOS, RealLoop, nanos
+from glomers.world.loop import RealLoop
 from glomers.world.network import Network
 
 ROOT = Path(__file__).parents[1]

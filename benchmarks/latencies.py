@@ -12,8 +12,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from glomers.history.operations import read_history
+from glomers.history.times import MILLIS
 from glomers.history.values import quantile
-from glomers.world.loop import MILLIS
 
 
 def main() -> None:

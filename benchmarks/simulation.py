@@ -19,9 +19,9 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from glomers.history.times import NANOS
 from glomers.options import Options
 from glomers.run.runner import simulation
-from glomers.world.loop import NANOS
 
 ROOT = Path(__file__).parent.parent
 RUNS = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,17 +37,18 @@ USAGE = """usage: python -m glomers COMMAND …
 Add --help to a command for its flags.
 """
 
-COMMANDS = ("test", "sweep", "check", "challenge", "summary")
-
 # Maelstrom's other commands, and what to do instead.
 ELSEWHERE = {
-    "serve": "there is no web server: a test's folder, store/latest, holds plain files, "
-    "and `python -m glomers summary` shows its summary again",
-    "demo": "the demos are this project's solutions of the challenges: "
-    "./run.sh alone lists them, and ./run.sh 1 runs the first",
-    "doc": "the documentation is in docs/, and Maelstrom's own at "
-    "https://github.com/jepsen-io/maelstrom/tree/main/doc",
-    "analyze": "`python -m glomers check FOLDER -w WORKLOAD` judges a recorded history again",
+    name: f"{name} is a command of Maelstrom's only: {instead}"
+    for name, instead in {
+        "serve": "there is no web server: a test's folder, store/latest, holds plain files, "
+        "and `python -m glomers summary` shows its summary again",
+        "demo": "the demos are this project's solutions of the challenges: "
+        "./run.sh alone lists them, and ./run.sh 1 runs the first",
+        "doc": "the documentation is in docs/, and Maelstrom's own at "
+        "https://github.com/jepsen-io/maelstrom/tree/main/doc",
+        "analyze": "`python -m glomers check FOLDER -w WORKLOAD` judges a recorded history again",
+    }.items()
 }
 
 
@@ -58,35 +59,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _carry_out(command: str = "", *arguments: str) -> int:
-    if not command:
-        print(USAGE)
-        raise UsageError(f"expected a command: one of {', '.join(COMMANDS)}")
-    if command == "test":
-        return test(arguments)
-    if command == "sweep":
-        return sweep(arguments)
-    if command == "check":
-        return check(arguments)
-    if command in ("challenge", "summary"):
-        from glomers.launch import launcher
-
-        return launcher.main([command, *arguments])
+    if command in COMMANDS:
+        return COMMANDS[command](arguments)
     if command in ("-h", "--help", "help"):
         print(USAGE, end="")
         return VALID
+    names = ", ".join(COMMANDS)
+    if not command:
+        print(USAGE)
+        raise UsageError(f"expected a command: one of {names}")
     if command in ELSEWHERE:
-        raise UsageError(f"{command} is a command of Maelstrom's only: {ELSEWHERE[command]}")
+        raise UsageError(ELSEWHERE[command])
     check_flags([command])
     hint = did_you_mean(command, COMMANDS)
-    raise UsageError(f"unknown command {command!r}; {hint}expected one of {', '.join(COMMANDS)}")
+    raise UsageError(f"unknown command {command!r}; {hint}expected one of {names}")
 
 
 def test(arguments: Sequence[str]) -> int:
     """`test`: run a test, or several one after the other, and tell the verdict."""
     from glomers import challenges
     from glomers.workloads import WORKLOADS
+    from glomers.world.faults import HELP_OF_FAULTS
 
-    options, parsed = _options(parser_of_test(sorted(WORKLOADS)), arguments)
+    options, parsed = _options(parser_of_test(sorted(WORKLOADS), HELP_OF_FAULTS), arguments)
 
     from glomers.run.runner import run
 
@@ -114,6 +109,7 @@ def sweep(arguments: Sequence[str]) -> int:
     from glomers.report.screen import Screen
     from glomers.run import sweep
     from glomers.workloads import WORKLOADS
+    from glomers.world.faults import HELP_OF_FAULTS
 
     parser = Parser(
         prog="python -m glomers sweep",
@@ -121,7 +117,7 @@ def sweep(arguments: Sequence[str]) -> int:
         description="Simulate a test with many seeds.",
     )
     add_check_flags(parser, sorted(WORKLOADS), default=Options.workload)
-    add_test_flags(parser)
+    add_test_flags(parser, HELP_OF_FAULTS)
     parser.add_argument(
         "--seeds",
         type=checked(sweep.seeds, bool, "seeds such as 0..999"),
@@ -190,3 +186,35 @@ def check(arguments: Sequence[str]) -> int:
     else:
         render(results, None, None)
     return exits.of_verdict(results["valid?"])
+
+
+def challenge(arguments: Sequence[str]) -> int:
+    """`challenge`: what `./run.sh` does, for somebody in the folder that `--from` names."""
+    from glomers.launch.launcher import launch
+
+    start, rest = Path.cwd(), list(arguments)
+    if rest[:1] == ["--from"] and len(rest) > 1:
+        start, rest = Path(rest[1]), rest[2:]
+    ours = {
+        name: f"{name} is no challenge but a command of the workbench: "
+        f"source .venv/bin/activate && python -m glomers {name}"
+        for name in COMMANDS
+        if name != "test"
+    }
+    return launch(rest, start, {**ELSEWHERE, **ours})
+
+
+def summary(arguments: Sequence[str]) -> int:
+    """`summary`: show the summary of a test that was kept, by either engine."""
+    from glomers.report.summary import main
+
+    return main(arguments)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "test": test,
+    "sweep": sweep,
+    "check": check,
+    "challenge": challenge,
+    "summary": summary,
+}

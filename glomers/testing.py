@@ -26,12 +26,12 @@ from typing import Any
 
 import pytest
 
+from glomers.history.times import NANOS, nanos
 from glomers.simulated.nodes import SimulatedCluster
 from glomers.simulated.turns import TurnLoop
 from glomers.world import services
 from glomers.world.client import ERROR_CODES
 from glomers.world.cluster import stream
-from glomers.world.loop import NANOS, nanos
 from glomers.world.network import Body, Latency, Message, Network
 
 

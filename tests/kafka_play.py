@@ -14,11 +14,12 @@ from random import Random
 from typing import Any
 
 from glomers.history.operations import History, Operation
+from glomers.history.times import MILLIS, NANOS
 from glomers.options import Options
 from glomers.workloads.base import Conversation, Invocation, OperationGenerator, SessionCrash
 from glomers.workloads.kafka import KafkaWorkload
 from glomers.workloads.shapes import mismatch
-from glomers.world.loop import MILLIS, NANOS, Loop
+from glomers.world.loop import Loop
 
 LATENCY = MILLIS  # mean time from a request to its effect, and from there to the answer
 

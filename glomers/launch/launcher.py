@@ -55,22 +55,10 @@ WORKBENCH_FLAGS = ("--simulate", "--seed", "--p-loss", "--p-duplicate", "--stric
 PATHS = ("--bin", "--store", "--nodes-file")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Carry out `challenge …` or `summary …`, and return the exit status."""
-    command, *rest = arguments
-    if command == "summary":
-        from glomers.report.summary import main as summary
-
-        return summary(rest)
-    start = Path.cwd()
-    if rest[:1] == ["--from"] and len(rest) > 1:
-        start, rest = Path(rest[1]), rest[2:]
-    return launch(rest, start)
-
-
-def launch(arguments: Sequence[str], start: Path) -> int:
+def launch(arguments: Sequence[str], start: Path, elsewhere: Mapping[str, str]) -> int:
     """Do what `./run.sh` with these arguments does for somebody in the folder `start`.
 
+    `elsewhere` says what to do about names that are no challenges but commands of other programs.
     Replaces this process by the workbench if that is all that is left to do.
     """
     if not arguments:
@@ -86,7 +74,9 @@ def launch(arguments: Sequence[str], start: Path) -> int:
         print(HELP.format(challenges=table()), end="")
         return VALID
     check_flags([name, *flags])
-    challenge = find(name)
+    if name in elsewhere:
+        raise UsageError(elsewhere[name])
+    challenge = challenges.find(name)
     wanted, flags = take_engine(flags)
     engine = choose_engine(wanted, flags, os.environ, start)
     if engine.maelstrom is None:
@@ -94,20 +84,6 @@ def launch(arguments: Sequence[str], start: Path) -> int:
     launcher = Launcher(challenge, engine, Environment(ROOT), os.environ)
     runs = [command_line(run, flags, node_arguments, start) for run in challenge.commands]
     return launcher.run(runs)
-
-
-def find(name: str) -> Challenge:
-    """The challenge of that name. Raises UsageError, with help for commands of other programs."""
-    from glomers.cli import COMMANDS, ELSEWHERE
-
-    if name in ELSEWHERE:
-        raise UsageError(f"{name} is a command of Maelstrom's only: {ELSEWHERE[name]}")
-    if name in COMMANDS:
-        raise UsageError(
-            f"{name} is no challenge but a command of the workbench: "
-            f"source .venv/bin/activate && python -m glomers {name}"
-        )
-    return challenges.find(name)
 
 
 def table() -> str:

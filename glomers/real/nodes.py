@@ -26,11 +26,12 @@ from itertools import count
 from pathlib import Path
 
 from glomers.errors import NodeError, UsageError, quote
+from glomers.history.times import MILLIS
 from glomers.interrupts import uninterrupted
 from glomers.launch.program import problem as program_problem
 from glomers.real import descendants
-from glomers.world.cluster import Cluster, NodeLog, full_logs
-from glomers.world.loop import MILLIS, RealLoop
+from glomers.world.cluster import Cluster, NodeLog, describe_status, full_logs
+from glomers.world.loop import RealLoop
 from glomers.world.network import Message, Network
 from glomers.world.protocol import MESSAGE, Sender
 
@@ -484,12 +485,3 @@ def _read(fd: int) -> bytes | None:
         return None
     except OSError:
         return b""
-
-
-def describe_status(status: int) -> str:
-    if status >= 0:
-        return f"exit status {status}"
-    try:
-        return f"killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"killed by signal {-status}"

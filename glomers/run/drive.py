@@ -20,6 +20,7 @@ from glomers.checkers.verdict import UNKNOWN, merge_valid, warning
 from glomers.errors import NodeError, UsageError
 from glomers.history.operations import History
 from glomers.history.store import Store
+from glomers.history.times import nanos
 from glomers.options import Options
 from glomers.run.recorder import Recorder
 from glomers.workloads import WORKLOADS
@@ -28,7 +29,7 @@ from glomers.world import services
 from glomers.world.client import Answers, Client, Outcome
 from glomers.world.cluster import Cluster, stream
 from glomers.world.load import Load
-from glomers.world.loop import Loop, nanos
+from glomers.world.loop import Loop
 from glomers.world.nemesis import Nemesis
 from glomers.world.network import Latency, Network
 from glomers.world.oddities import Oddities

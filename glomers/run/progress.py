@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from glomers.history.times import NANOS, nanos
 from glomers.run.drive import Test
-from glomers.world.loop import NANOS, nanos
 
 REFRESH = 0.2  # seconds, in a terminal
 PLAIN_INTERVAL = 5.0  # seconds between plain lines

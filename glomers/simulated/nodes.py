@@ -24,8 +24,8 @@ from typing import Any, NoReturn, TextIO, cast
 
 import maelstrom_node
 from glomers.errors import NodeError, quote
+from glomers.history.times import NANOS, nanos
 from glomers.launch.program import check_script
-from glomers.real.nodes import describe_status
 from glomers.simulated.borrowed import Belongings, lender
 from glomers.simulated.imports import Importer
 from glomers.simulated.turns import NodeStopped, Strand, TurnLoop, running
@@ -41,8 +41,7 @@ from glomers.simulated.virtual import (
     virtual_uuid,
 )
 from glomers.simulated.virtual_threading import World, virtual_thread, virtual_threading
-from glomers.world.cluster import Cluster, NodeLog, full_logs, stream
-from glomers.world.loop import NANOS, nanos
+from glomers.world.cluster import Cluster, NodeLog, describe_status, full_logs, stream
 from glomers.world.network import Message, Network
 from glomers.world.protocol import MESSAGE, Sender
 

@@ -44,7 +44,8 @@ from types import FrameType
 from typing import Any, Protocol
 
 from glomers.errors import NodeError
-from glomers.world.loop import MILLIS, NANOS, Loop, nanos
+from glomers.history.times import MILLIS, NANOS, nanos
+from glomers.world.loop import Loop
 from maelstrom_node import Stopped
 
 WATCHDOG = 10.0  # seconds of real time that a strand may run without coming back

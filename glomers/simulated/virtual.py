@@ -24,9 +24,9 @@ from collections import ChainMap, UserDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from glomers.history.times import NANOS
 from glomers.simulated.borrowed import Belongings, lender
 from glomers.simulated.turns import TurnLoop
-from glomers.world.loop import NANOS
 
 # The moment at which virtual time begins, in Unix seconds: 2025-01-01T00:00:00Z.
 EPOCH = 1_735_689_600

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
+from glomers.history.times import NANOS
 from glomers.simulated.turns import Strand, TurnLoop
-from glomers.world.loop import NANOS
 
 
 @dataclass(eq=False)

@@ -23,6 +23,7 @@ from typing import Any
 from glomers.checkers import kafka
 from glomers.history.edn import Keyword
 from glomers.history.operations import History, Operation
+from glomers.history.times import NANOS
 from glomers.options import Options
 from glomers.workloads.base import (
     ClientSession,
@@ -34,7 +35,6 @@ from glomers.workloads.base import (
     Workload,
 )
 from glomers.workloads.shapes import OneOf
-from glomers.world.loop import NANOS
 
 KEY_COUNT = 10  # keys in use at a time
 ASSIGN_PROBABILITY = 1 / 64

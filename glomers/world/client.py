@@ -18,9 +18,10 @@ from typing import Any
 
 from glomers.errors import NodeError, quote
 from glomers.history.edn import Keyword
+from glomers.history.times import nanos
 from glomers.workloads.base import Conversation, SessionCrash
 from glomers.workloads.shapes import describe, mismatch
-from glomers.world.loop import Loop, nanos
+from glomers.world.loop import Loop
 from glomers.world.network import Body, Message, Network
 from glomers.world.oddities import TEXTS, Oddities
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from random import Random
@@ -55,6 +56,16 @@ def full_logs(logs: dict[str, NodeLog]) -> list[str]:
         f"{', '.join(full)} printed more than {_mebibytes(MOST_LOG)} to standard error; "
         "the log has only the beginning."
     ]
+
+
+def describe_status(status: int) -> str:
+    """How a process ended, as its exit status or -n for signal n says."""
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"
 
 
 def _mebibytes(count: int) -> str:

@@ -329,3 +329,4 @@ class Slow(NodeFault):
 FAULTS: dict[str, type[Fault]] = {
     fault.name: fault for fault in (Partition, OneWay, Pause, Kill, Slow)
 }
+HELP_OF_FAULTS = {name: fault.help for name, fault in FAULTS.items()}

@@ -15,9 +15,10 @@ from random import Random
 from typing import Any
 
 from glomers.history.operations import Operation
+from glomers.history.times import NANOS, nanos
 from glomers.workloads.base import Invocation, OperationGenerator, Workload
 from glomers.world.client import Client, Outcome
-from glomers.world.loop import NANOS, Loop, nanos
+from glomers.world.loop import Loop
 from glomers.world.network import Network
 from glomers.world.oddities import Oddities
 

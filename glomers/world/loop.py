@@ -18,13 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-NANOS = 1_000_000_000
-MILLIS = 1_000_000  # nanoseconds in a millisecond
-
-
-def nanos(seconds: float) -> int:
-    """Seconds as whole nanoseconds."""
-    return round(seconds * NANOS)
+from glomers.history.times import NANOS
 
 
 class Loop:

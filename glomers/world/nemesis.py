@@ -20,11 +20,12 @@ from random import Random
 from typing import Any
 
 from glomers.history.operations import NEMESIS, Operation
+from glomers.history.times import nanos
 from glomers.options import Options
 from glomers.workloads.base import Invocation
 from glomers.world.cluster import Cluster
 from glomers.world.faults import FAULTS, Fault
-from glomers.world.loop import Loop, nanos
+from glomers.world.loop import Loop
 from glomers.world.network import Network
 
 

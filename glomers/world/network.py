@@ -26,7 +26,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
-from glomers.world.loop import MILLIS, Loop
+from glomers.history.times import MILLIS
+from glomers.world.loop import Loop
 
 Body = dict[str, Any]
 
@@ -70,11 +71,6 @@ class Latency:
         if self.distribution == "uniform":
             return random.randrange(2 * self.mean)
         return int(random.expovariate(1 / self.mean))
-
-
-def is_client(endpoint: str) -> bool:
-    """Maelstrom's rule: a client's name begins with c."""
-    return endpoint.startswith("c")
 
 
 def involves_client(message: Message) -> bool:

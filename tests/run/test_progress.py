@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from glomers.history.times import NANOS, nanos
 from glomers.run.progress import Progress
-from glomers.world.loop import NANOS, Loop, nanos
+from glomers.world.loop import Loop
 
 PHASES = [(0, "initialising"), (1, "running"), (21, "waiting for recovery"), (31, "done")]
 

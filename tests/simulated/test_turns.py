@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glomers.errors import NodeError
+from glomers.history.times import NANOS
 from glomers.simulated import turns
 from glomers.simulated.turns import TurnLoop
 from glomers.testing import simulated
-from glomers.world.loop import NANOS
 
 HEAD = """
 import queue, threading, time

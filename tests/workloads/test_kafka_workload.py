@@ -12,10 +12,10 @@ from kafka_play import Logs, Refused, TimedOut, play, played
 
 from glomers.checkers import kafka
 from glomers.history.operations import History, read_history
+from glomers.history.times import NANOS
 from glomers.options import Options
 from glomers.workloads.base import Invocation, SessionCrash
 from glomers.workloads.kafka import SEEK_TO_BEGINNING, Sends, Session
-from glomers.world.loop import NANOS
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 

@@ -7,8 +7,9 @@ from random import Random
 
 import pytest
 
+from glomers.history.times import nanos
 from glomers.world.client import Client, RequestFailed
-from glomers.world.loop import Loop, nanos
+from glomers.world.loop import Loop
 from glomers.world.network import Network
 from glomers.world.oddities import Oddities
 

@@ -8,12 +8,13 @@ from random import Random
 import pytest
 
 from glomers.history.operations import Operation
+from glomers.history.times import NANOS, nanos
 from glomers.options import Options
 from glomers.run.recorder import MessageJournal
 from glomers.workloads.base import Invocation, OncePerWorker
 from glomers.workloads.echo import EchoWorkload
 from glomers.world.load import Load
-from glomers.world.loop import NANOS, Loop, nanos
+from glomers.world.loop import Loop
 from glomers.world.network import Network
 
 

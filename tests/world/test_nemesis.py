@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glomers.history.edn import dumps
+from glomers.history.times import NANOS, nanos
 from glomers.options import Options
 from glomers.world.faults import (
     FAULTS,
@@ -27,7 +28,7 @@ from glomers.world.faults import (
     minority_third,
     one,
 )
-from glomers.world.loop import NANOS, Loop, nanos
+from glomers.world.loop import Loop
 from glomers.world.nemesis import Nemesis
 from glomers.world.network import Network
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glomers.world.loop import MILLIS, Loop
+from glomers.history.times import MILLIS
+from glomers.world.loop import Loop
 from glomers.world.network import Latency, Message, Network, UnknownEndpoint
 
 

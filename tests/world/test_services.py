@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glomers.options import SERVICES
 from glomers.run.recorder import MessageJournal
 from glomers.world.loop import Loop
 from glomers.world.network import Network
@@ -19,6 +20,7 @@ from glomers.world.services import (
     SequentialKV,
     Service,
     TimestampOracle,
+    default_services,
     start,
     start_all,
 )
@@ -113,6 +115,10 @@ def test_an_answer_says_to_which_message_if_that_had_an_id():
         ("lin-tso", {"type": "ts_ok", "ts": 1, "in_reply_to": 0}),
         ("lin-tso", {"type": "ts_ok", "ts": 2, "in_reply_to": None}),
     ]
+
+
+def test_the_names_that_no_node_may_have_are_those_of_the_services():
+    assert tuple(default_services(Random(0))) == SERVICES
 
 
 def test_lin_kv_sees_the_newest_state():

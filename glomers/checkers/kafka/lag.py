@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glomers.checkers.kafka.facts import Completion, Facts
-from glomers.world.loop import NANOS
+from glomers.history.times import NANOS
 
 NEVER = float("inf")
 
