@@ -258,7 +258,7 @@ class ProcessNode:
         self._running = False
         return NodeError(self.id, problem, evidence=evidence, expected=expected)
 
-    def last_words(self) -> list[str]:
+    def evidence(self) -> list[str]:
         """What it left on standard output, and the last lines of its standard error."""
         self._drain_stderr()
         evidence = self._unfinished_evidence()
@@ -439,8 +439,8 @@ class ProcessCluster(Cluster):
         assert self._show_stderr
         self._show_stderr(f"{id} {line}")
 
-    def last_words(self, node: str) -> list[str]:
-        return self._nodes[node].last_words()
+    def evidence(self, node: str) -> list[str]:
+        return self._nodes[node].evidence()
 
     def unfinished_lines(self) -> list[str]:
         return [line for node in self._nodes.values() if (line := node.unfinished_line)]

@@ -196,13 +196,13 @@ class Test:
             '{"type": "init_ok", "in_reply_to": …}' if request == "init" else "an `…_ok` answer"
         )
         evidence = [f"What came instead: {stray}"] if stray else []
-        evidence += self.cluster.last_words(node)
+        evidence += self.cluster.evidence(node)
         return NodeError(node, problem, evidence=evidence, expected=expected)
 
     def _load(self) -> None:
         self.phase = "running"
         self.recorder.begin()
-        self.load.hire()
+        self.load.open_clients()
         self.nemesis.start()
         self.load.run(
             self.workload.generator(),

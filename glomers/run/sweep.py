@@ -46,7 +46,7 @@ DASK_TIMEOUT = "10s"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SeedResult:
     """What came of one seed: the verdict, the figures, and why it isn't valid if it isn't."""
 
     seed: int
@@ -55,7 +55,7 @@ class Outcome:
     reason: str = ""
 
 
-def run_seed(options: Options) -> Outcome:
+def run_seed(options: Options) -> SeedResult:
     """Simulate one test, and keep nothing of it but its outcome."""
     results = simulate(options, None)
     named = {f.name: f for f in figures(results)}
@@ -65,7 +65,7 @@ def run_seed(options: Options) -> Outcome:
         reason = "; ".join(reasons(results))
     if not reason and results["valid?"] is not True:
         reason = "; ".join(f"{f.name}: {f.remark}" for f in named.values() if f.value and f.remark)
-    return Outcome(options.seed, results["valid?"], values, reason)
+    return SeedResult(options.seed, results["valid?"], values, reason)
 
 
 def seeds(text: str) -> range:
@@ -140,7 +140,7 @@ def _end_with_parent() -> None:
 
 def sweep(
     options: Options, numbers: Sequence[int], pool: Executor, console: Console
-) -> tuple[list[Outcome], bool]:
+) -> tuple[list[SeedResult], bool]:
     """Run all seeds. Returns the outcomes by seed, and whether all came: Ctrl-C ends it early."""
     # Raised anywhere, a KeyboardInterrupt could leave the executor in the middle of something.
     interrupted: list[int] = []
@@ -156,11 +156,11 @@ def _run(
     pool: Executor,
     console: Console,
     interrupted: Sequence[int],
-) -> list[Outcome]:
+) -> list[SeedResult]:
     """Run seeds until all have come or `interrupted` holds something."""
-    outcomes: list[Outcome] = []
+    outcomes: list[SeedResult] = []
     rest = iter(numbers)
-    running: set[Future[Outcome]] = set()
+    running: set[Future[SeedResult]] = set()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         bar = progress.add_task("seeds", total=len(numbers))
@@ -183,7 +183,7 @@ def _run(
     return outcomes
 
 
-def show(outcomes: Sequence[Outcome], command: Sequence[str], console: Console) -> None:
+def show(outcomes: Sequence[SeedResult], command: Sequence[str], console: Console) -> None:
     """Print the verdicts, the spread of each figure, and how to bring failures back.
 
     `command` is the command line of the test without its seed.

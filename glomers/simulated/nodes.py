@@ -220,7 +220,7 @@ class Host:
         self._flush()
         self.fail(
             f"ended during the test: {describe_status(status)}.",
-            evidence=self.last_words(),
+            evidence=self.evidence(),
             expected="a script that calls node.run(), which answers until its input ends",
         )
 
@@ -325,7 +325,7 @@ class Host:
             expected=MESSAGE,
         )
 
-    def last_words(self) -> list[str]:
+    def evidence(self) -> list[str]:
         if not self._last_stderr:
             return ["It printed nothing to standard error."]
         return ["The last lines of its standard error:", *(f"  {x}" for x in self._last_stderr)]
@@ -401,8 +401,8 @@ class SimulatedCluster(Cluster):
             for line in text.splitlines():
                 self._show_stderr(f"{id} {line}")
 
-    def last_words(self, node: str) -> list[str]:
-        return self._hosts[node].last_words()
+    def evidence(self, node: str) -> list[str]:
+        return self._hosts[node].evidence()
 
     def stop(self) -> list[str]:
         self.loop.shut_down()

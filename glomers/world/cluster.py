@@ -103,7 +103,7 @@ class Cluster(ABC):
         """Let a node go on, if it is paused."""
 
     @abstractmethod
-    def last_words(self, node: str) -> list[str]:
+    def evidence(self, node: str) -> list[str]:
         """The last that `node` printed, above all to standard error, for an error message."""
 
     def unfinished_lines(self) -> list[str]:

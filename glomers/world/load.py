@@ -117,7 +117,7 @@ class Load:
         name, answers = next(self._client_names), self.workload.answers
         return Client(self._loop, self._network, name, answers, self._oddities)
 
-    def hire(self) -> None:
+    def open_clients(self) -> None:
         """Open a client for every worker."""
         nodes = self.workload.options.nodes
         self._workers = [

@@ -155,7 +155,7 @@ def test_a_worker_that_dies_is_told(monkeypatch, capsys):
 def test_the_command_of_a_failure_keeps_the_nodes_arguments(monkeypatch, capsys):
     class Invalid(Immediately):
         def submit(self, function, /, *args, **kwargs):
-            return super().submit(lambda options: sweep.Outcome(options.seed, False), *args)
+            return super().submit(lambda options: sweep.SeedResult(options.seed, False), *args)
 
     monkeypatch.setattr(sweep, "executor", lambda dask: nullcontext(Invalid()))
     assert main(["sweep", *FLAGS, "--seeds", "5", "--", "--seeds", "9"]) == 1

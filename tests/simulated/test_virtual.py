@@ -428,7 +428,7 @@ def log_of(simulate, script, source: str) -> str:
     """What a node that runs this has printed to standard error."""
     nodes = simulate(script(HEAD + source + "\nanswer = lambda: None\nnode.run()\n"))
     nodes.request("n0", "ask")
-    return "\n".join(nodes._cluster.last_words("n0"))
+    return "\n".join(nodes._cluster.evidence("n0"))
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ class Played:
         options = Options(workload="echo", nodes=names, concurrency=workers)
         self.workload = EchoWorkload(options, Random(1))
         self._load = Load(self.loop, self._network, self.workload, Random(seed), self._record)
-        self._load.hire()
+        self._load.open_clients()
 
     def run(self, rate: float | None, time_limit: float | None, generator=None) -> Played:
         def then() -> None:
