@@ -23,9 +23,9 @@ import argparse
 import shlex
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from contextlib import nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -37,17 +37,15 @@ from rich.progress import track
 from rich.table import Table
 
 from glomers import challenges
+from glomers.history.store import Store
 from glomers.history.times import NANOS, nanos
 from glomers.options import Options, parse_test, split_node_arguments
-from glomers.real.nodes import ProcessCluster
+from glomers.run.build import real_test, simulated_test
 from glomers.run.drive import Test
-from glomers.run.runner import simulation
 from glomers.run.sweep import executor, seeds
 from glomers.workloads.base import Conversation
 from glomers.workloads.broadcast import BroadcastWorkload
 from glomers.world.client import Client, Outcome
-from glomers.world.loop import RealLoop
-from glomers.world.network import Network
 
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "images" / "broadcast.svg"
@@ -193,11 +191,12 @@ class HealWatch:
         self._healed_at = 0
         self._known: frozenset[object] = frozenset()
         self._waiting: set[str] = set()
+        world = test.world
         self._clients = {
-            node: Client(test.loop, test.network, f"c-watch-{node}", BroadcastWorkload.answers)
+            node: Client(world.loop, world.network, f"c-watch-{node}", BroadcastWorkload.answers)
             for node in test.options.nodes
         }
-        test.loop.call_later(TICK, self._look)
+        test.world.loop.call_later(TICK, self._look)
 
     def _look(self) -> None:
         partitioned = bool(self._test.nemesis.active)
@@ -206,7 +205,7 @@ class HealWatch:
         elif self._partitioned and not partitioned:
             self._begin()
         self._partitioned = partitioned
-        self._test.loop.call_later(TICK, self._look)
+        self._test.world.loop.call_later(TICK, self._look)
 
     def _begin(self) -> None:
         """The network has just been healed."""
@@ -234,7 +233,7 @@ class HealWatch:
             if not self._waiting:
                 self._note()
         else:
-            self._test.loop.call_later(TICK, self._ask, node)
+            self._test.world.loop.call_later(TICK, self._ask, node)
 
     def _note(self) -> None:
         self.seconds.append((self._test.recorder.elapsed - self._healed_at) / NANOS)
@@ -247,12 +246,10 @@ class HealWatch:
 
 def measure(options: Options, real: bool) -> Figures:
     """Run one test, simulated or `real`. Raises RuntimeError if a node breaks the protocol."""
-    with TemporaryDirectory() if real else nullcontext("") as folder:
-        test = processes(options, Path(folder)) if real else simulation(options, None)
+    with kept_for_a_while() if real else nullcontext() as store:
+        test = real_test(by_this_python(options), store) if store else simulated_test(options)
         watch = HealWatch(test) if "partition" in options.nemesis else None
         results = test.run()
-    if isinstance(test.loop, RealLoop):
-        test.loop.close()
     if watch:
         watch.finish()
     if "error" in results:
@@ -270,14 +267,16 @@ def measure(options: Options, real: bool) -> Figures:
     )
 
 
-def processes(options: Options, logs: Path) -> Test:
-    loop = RealLoop()
+@contextmanager
+def kept_for_a_while() -> Iterator[Store]:
+    """A store that vanishes at the end."""
+    with TemporaryDirectory() as folder, closing(Store(Path(folder))) as store:
+        yield store
 
-    def cluster(network: Network) -> ProcessCluster:
-        command = [sys.executable, options.bin, *options.args]
-        return ProcessCluster(options.nodes, command, loop, network, logs)
 
-    return Test(options, loop, None, cluster)
+def by_this_python(options: Options) -> Options:
+    """The same test, with nodes run by the Python that runs us."""
+    return replace(options, bin=sys.executable, args=(options.bin, *options.args))
 
 
 def summarise(runs: Sequence[Figures]) -> Figures:

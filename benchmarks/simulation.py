@@ -21,7 +21,7 @@ from rich.table import Table
 
 from glomers.history.times import NANOS
 from glomers.options import Options
-from glomers.run.runner import simulation
+from glomers.run.build import simulated_test
 
 ROOT = Path(__file__).parent.parent
 RUNS = 5
@@ -50,10 +50,10 @@ def measure(options: Options) -> tuple[float, int, float]:
     for _ in range(RUNS):
         gc.collect()
         before = time.process_time()
-        test = simulation(options, None)
+        test = simulated_test(options)
         test.run()
         taken.append(time.process_time() - before)
-    return min(taken), test.loop.events, test.loop.now / NANOS
+    return min(taken), test.world.loop.events, test.world.loop.now / NANOS
 
 
 def real(options: Options) -> float:

@@ -83,7 +83,7 @@ def test(arguments: Sequence[str]) -> int:
 
     options, parsed = _options(parser_of_test(sorted(WORKLOADS), HELP_OF_FAULTS), arguments)
 
-    from glomers.run.runner import run
+    from glomers.run import single
 
     if parsed.challenge:
         challenges.find(parsed.challenge)
@@ -93,7 +93,7 @@ def test(arguments: Sequence[str]) -> int:
         if parsed.test_count > 1:
             which = f"Test {number + 1} of {parsed.test_count}"
             print(f"\n{which}, with --seed {again.seed}", flush=True)
-        results = run(again, Path(parsed.store), parsed.challenge, parsed.simulate)
+        results = single.run(again, Path(parsed.store), parsed.challenge, parsed.simulate)
         if results.get("error") == "interrupted":
             raise KeyboardInterrupt
         status = exits.of_verdict(results["valid?"])

@@ -27,12 +27,11 @@ from typing import Any
 import pytest
 
 from glomers.history.times import NANOS, nanos
-from glomers.simulated.nodes import SimulatedCluster
+from glomers.options import Options
+from glomers.run.build import make_world, scripts
 from glomers.simulated.turns import TurnLoop
-from glomers.world import services
 from glomers.world.client import ERROR_CODES
-from glomers.world.cluster import stream
-from glomers.world.network import Body, Latency, Message, Network
+from glomers.world.network import Body, Message
 
 
 class RequestError(Exception):
@@ -82,27 +81,28 @@ class Simulation:
     ) -> None:
         self.nodes = [f"n{i}" for i in range(nodes)] if isinstance(nodes, int) else list(nodes)
         self.messages: list[Message] = []  # all that were ever sent, in order
-        self._loop = TurnLoop()
-        self._network = Network(
-            self._loop,
-            stream(seed, "network"),
-            self,
-            Latency(latency, latency_dist),
-            p_loss,
-            p_duplicate,
-        )
         self._unexpected: list[Message] = []
         self._clients = count()
         self._drops: list[Pattern] = []
         self._grudge: dict[str, frozenset[str]] = {}
+        running = [node for node in self.nodes if node not in played]
+        options = Options(
+            bin=str(script),
+            args=tuple(args),
+            nodes=tuple(running),
+            latency=latency,
+            latency_dist=latency_dist,
+            seed=seed,
+            p_loss=p_loss,
+            p_duplicate=p_duplicate,
+        )
+        self._loop = TurnLoop()
+        world = make_world(options, self._loop, scripts, journal=self)
+        self._network, self._cluster = world.network, world.cluster
         self._network.filter = self._is_dropped
-        services.start_all(self._network, stream(seed, "services"))
         for node in played:
             self._network.join(node, self._unexpected.append)
         self._network.join("c9", self._unexpected.append)
-        running = [node for node in self.nodes if node not in played]
-        script = Path(script).absolute()
-        self._cluster = SimulatedCluster(running, script, args, self._loop, self._network, seed)
         try:
             self._cluster.start()
             for node in running:

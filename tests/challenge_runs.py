@@ -12,7 +12,7 @@ from typing import Any
 
 from glomers import challenges
 from glomers.options import Options, parse_test
-from glomers.run.runner import simulate
+from glomers.run.build import simulated_test
 from glomers.workloads import WORKLOADS
 
 ROOT = Path(__file__).parent.parent
@@ -27,13 +27,13 @@ def options(challenge: str, **changes: Any) -> Options:
 
 def run(challenge: str, **changes: Any) -> dict[str, Any]:
     """The results of one simulated test."""
-    return dict(simulate(options(challenge, **changes), None))
+    return dict(simulated_test(options(challenge, **changes)).run())
 
 
 def first_failure(options: Options, seeds: Iterable[int]) -> Any:
     """The results of the first seed with which a test fails; None if there is none."""
     for seed in seeds:
-        results = simulate(replace(options, seed=seed), None)
+        results = simulated_test(replace(options, seed=seed)).run()
         if results["valid?"] is False:
             return results
     return None

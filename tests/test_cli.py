@@ -17,7 +17,7 @@ from glomers.cli import main
 from glomers.errors import HelpShown, UsageError
 from glomers.history.store import Store
 from glomers.options import Options, from_namespace, parser_of_test
-from glomers.run import runner
+from glomers.run import single
 
 ROOT = Path(__file__).parent.parent
 HISTORIES = Path(__file__).parent / "histories"
@@ -150,7 +150,7 @@ def tests(monkeypatch):
             return {"valid?": self.verdicts[len(self) - 1]}
 
     tests = Tests()
-    monkeypatch.setattr(runner, "run", tests.run)
+    monkeypatch.setattr(single, "run", tests.run)
     return tests
 
 

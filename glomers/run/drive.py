@@ -1,4 +1,4 @@
-"""One test from beginning to end: options in, results out.
+"""One test from beginning to end: its phases, and the verdict.
 
 The phases are Maelstrom's: start the nodes; `init`, to be answered within 10 s; the workload's
 set-up requests; the load, with the nemesis, for `--time-limit`; then, for workloads with a final
@@ -8,10 +8,10 @@ judge the history.
 
 from __future__ import annotations
 
-import json
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from collections.abc import Callable, Sequence
+from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,85 +19,73 @@ from glomers.checkers import availability, stats
 from glomers.checkers.verdict import UNKNOWN, merge_valid, warning
 from glomers.errors import NodeError, UsageError
 from glomers.history.operations import History
-from glomers.history.store import Store
 from glomers.history.times import nanos
 from glomers.options import Options
 from glomers.run.recorder import Recorder
 from glomers.workloads import WORKLOADS
-from glomers.workloads.base import Conversation, Workload
-from glomers.world import services
-from glomers.world.client import Answers, Client, Outcome
-from glomers.world.cluster import Cluster, stream
+from glomers.workloads.base import OperationGenerator, Workload
 from glomers.world.load import Load
-from glomers.world.loop import Loop
 from glomers.world.nemesis import Nemesis
-from glomers.world.network import Latency, Network
-from glomers.world.oddities import Oddities
+from glomers.world.setup import Setup
+from glomers.world.world import World
 
-INIT_TIMEOUT = 10.0  # seconds
 RECOVERY = 10.0  # seconds between the healing and the final operations
 
+Log = Callable[[str], object]
 Results = dict[str, Any]
 Checker = Callable[[History, Options], Results]
 
 
+class Phase(Enum):
+    """The phases of a test, in their order. The values are a person's words for them."""
+
+    STARTING = "starting"
+    INITIALISING = "initialising"
+    SETTING_UP = "setting up"
+    RUNNING = "running"
+    RECOVERING = "waiting for recovery"
+    DONE = "done"
+
+
 class Test:
-    """Builds the pieces of one test and drives them through its phases."""
+    """Drives a test through its phases. `glomers.run.build` puts its parts together.
+
+    `log` hears what is worth a line.
+    """
 
     def __init__(
         self,
         options: Options,
-        loop: Loop,
-        store: Store | None,
-        make_cluster: Callable[[Network], Cluster],
-        log: Callable[[str], object] = lambda line: None,
+        world: World[Any],
+        workload: Workload,
+        setup: Setup,
+        load: Load,
+        nemesis: Nemesis,
+        recorder: Recorder,
+        log: Log,
     ) -> None:
         self.options = options
-        self.loop = loop
+        self.world = world
+        self.workload = workload
+        self.setup = setup
+        self.load = load
+        self.nemesis = nemesis
+        self.recorder = recorder
         self.log = log
-        self.recorder = Recorder(loop, store)
-        journal = self.recorder.journal
-        journal.log_send = log if options.log_net_send else None
-        journal.log_recv = log if options.log_net_recv else None
-        seed = options.seed
-        self.network = Network(
-            loop,
-            stream(seed, "network"),
-            journal,
-            Latency(options.latency, options.latency_dist),
-            options.p_loss,
-            options.p_duplicate,
-        )
-        self.workload = WORKLOADS[options.workload](options, stream(seed, "load"))
-        self.oddities = Oddities()
-        self._client_names = (f"c{number}" for number in count())
-        self.load = Load(
-            loop,
-            self.network,
-            self.workload,
-            stream(seed, "workers"),
-            self.recorder.record,
-            self._client_names,
-            self.oddities,
-        )
-        services.start_all(self.network, stream(seed, "services"), self.oddities)
-        self.cluster = make_cluster(self.network)
-        self.nemesis = Nemesis(
-            options,
-            loop,
-            self.network,
-            self.cluster,
-            stream(seed, "nemesis"),
-            self.recorder.record,
-            self._initialise_again,
-        )
-        self.phase = "starting"
-        self._phases: Iterator[Callable[[], None]] = iter(
-            (self._initialise, self._set_up, self._load, self._recover, self._finish)
-        )
+        self.phase = Phase.STARTING
+        self._final: OperationGenerator | None = None
+        self._entering: dict[Phase, Callable[[], None]] = {
+            Phase.STARTING: self._start,
+            Phase.INITIALISING: partial(self._ask_every_node, setup.initialise),
+            Phase.SETTING_UP: partial(self._ask_every_node, setup.prepare),
+            Phase.RUNNING: self._run_load,
+            Phase.RECOVERING: self._recover,
+            Phase.DONE: world.loop.stop,
+        }
+        self._phases = iter(Phase)
 
     def run(self) -> Results:
-        """Run all phases and return the results.
+        """Run all phases and return the results. The test can't be run again.
 
         If a node breaks the protocol, or a person interrupts, the test ends there: what was
         recorded until then is kept and judged, `error` says what happened, and `valid?` is False
@@ -105,15 +93,12 @@ class Test:
         """
         error: NodeError | KeyboardInterrupt | None = None
         try:
-            self.cluster.start()
             self._next_phase()
-            self.loop.run()
+            self.world.loop.run()
         except (NodeError, KeyboardInterrupt) as problem:
             error = problem
         finally:
-            for line in self.cluster.unfinished_lines():
-                self.oddities.note("no-newline", line)
-            for warning in self.cluster.stop():
+            for warning in self.world.end():
                 self.log(f"warning: {warning}")
             self.recorder.end()
         results = self.judge()
@@ -127,7 +112,7 @@ class Test:
         """The results of what has been recorded."""
         recorder = self.recorder
         # What came before the first operation is told by the error that ended the test.
-        warnings = self.oddities.warnings() if recorder.invocations else []
+        warnings = self.world.oddities.warnings() if recorder.invocations else []
         results = check(History(recorder.operations), self.options, warnings)
         net = recorder.journal.totals(recorder.invocations)
         return {**results, "net": net}
@@ -135,22 +120,15 @@ class Test:
     # Phases
 
     def _next_phase(self) -> None:
-        phase = next(self._phases)
-        phase()
+        self.phase = next(self._phases)
+        self._entering[self.phase]()
 
-    def _initialise(self) -> None:
-        self.phase = "initialising"
-        self._ask_every_node(self._init, INIT_TIMEOUT)
+    def _start(self) -> None:
+        self.world.cluster.start()
+        self._next_phase()
 
-    def _init(self, node: str) -> Conversation:
-        yield {"type": "init", "node_id": node, "node_ids": list(self.options.nodes)}
-
-    def _set_up(self) -> None:
-        self.phase = "setting up"
-        self._ask_every_node(self.workload.setup, self.workload.request_timeout)
-
-    def _ask_every_node(self, conversation: Callable[[str], Conversation], timeout: float) -> None:
-        """Hold a conversation with every node at once; go on when all have answered."""
+    def _ask_every_node(self, ask: Callable[[str, Callable[[str], object]], object]) -> None:
+        """Ask all nodes at once; go on when all have answered."""
         waiting = set(self.options.nodes)
 
         def done(node: str) -> None:
@@ -159,48 +137,9 @@ class Test:
                 self._next_phase()
 
         for node in self.options.nodes:
-            self._ask(node, conversation, timeout, done)
+            ask(node, done)
 
-    def _ask(
-        self,
-        node: str,
-        conversation: Callable[[str], Conversation],
-        timeout: float,
-        then: Callable[[str], object],
-    ) -> None:
-        """Hold a conversation with a node, by a client of its own, then call `then`."""
-        # As in Maelstrom, of the answer to init only the type counts.
-        answers: Answers = {"init": ("init_ok", {str: Any}), **self.workload.answers}
-        name = next(self._client_names)
-        client = Client(self.loop, self.network, name, answers, self.oddities)
-
-        def done(outcome: Outcome) -> None:
-            client.close()
-            if outcome.type != "ok":
-                raise self._no_answer(node, outcome, timeout, client.stray)
-            then(node)
-
-        client.converse(node, conversation(node), timeout, done)
-
-    def _initialise_again(self, node: str, then: Callable[[str], object]) -> None:
-        """Initialise a node that the nemesis has started anew."""
-        self._ask(node, self._init, INIT_TIMEOUT, then)
-
-    def _no_answer(self, node: str, outcome: Outcome, timeout: float, stray: str) -> NodeError:
-        request = "the set-up request" if self.phase == "setting up" else "init"
-        if outcome.error == "net-timeout":
-            problem = f"did not answer {request} within {timeout:g} s."
-        else:
-            problem = f"answered {request} with an error: {json.dumps(outcome.error)}."
-        expected = (
-            '{"type": "init_ok", "in_reply_to": …}' if request == "init" else "an `…_ok` answer"
-        )
-        evidence = [f"What came instead: {stray}"] if stray else []
-        evidence += self.cluster.evidence(node)
-        return NodeError(node, problem, evidence=evidence, expected=expected)
-
-    def _load(self) -> None:
-        self.phase = "running"
+    def _run_load(self) -> None:
         self.recorder.begin()
         self.load.open_clients()
         self.nemesis.start()
@@ -208,27 +147,23 @@ class Test:
             self.workload.generator(),
             self.options.rate,
             self.options.time_limit,
-            then=self._next_phase,
+            then=self._end_faults,
         )
 
+    def _end_faults(self) -> None:
+        """The load is over. The network need only heal if there are final operations."""
+        self._final = self.workload.final_generator()
+        end = self.nemesis.when_free if self._final is None else self.nemesis.end
+        end(self._next_phase)
+
     def _recover(self) -> None:
-        final = self.workload.final_generator()
-        if final is None:
-            self.nemesis.when_free(self._finish)
+        if self._final is None:
+            self._next_phase()
             return
-
-        def wait() -> None:
-            self.phase = "waiting for recovery"
-            self.log("Waiting for recovery...")
-            limit = self.workload.final_time_limit
-            run = self.load.run
-            self.loop.call_later(nanos(RECOVERY), run, final, None, limit, self._next_phase)
-
-        self.nemesis.end(wait)
-
-    def _finish(self) -> None:
-        self.phase = "done"
-        self.loop.stop()
+        self.log("Waiting for recovery...")
+        limit, run = self.workload.final_time_limit, self.load.run
+        wait = nanos(RECOVERY)
+        self.world.loop.call_later(wait, run, self._final, None, limit, self._next_phase)
 
 
 def check(history: History, options: Options, warnings: Sequence[Results] = ()) -> Results:

@@ -1,16 +1,36 @@
-"""What a person sees while a test runs: one line that keeps up, or plain lines in a log."""
+"""What a person sees while a test runs: what happens around it, and how far it is.
+
+How far it is, is one line that keeps up, or plain lines if the output is no terminal.
+"""
 
 from __future__ import annotations
+
+from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from glomers.history.times import NANOS, nanos
-from glomers.run.drive import Test
+from glomers.run.drive import Phase, Test
 
 REFRESH = 0.2  # seconds, in a terminal
 PLAIN_INTERVAL = 5.0  # seconds between plain lines
+
+
+class RunLog:
+    """`run.log`: what happened around the test. Calling it also shows the line."""
+
+    def __init__(self, out: TextIO, console: Console) -> None:
+        self._out = out
+        self.console = console
+
+    def keep(self, line: str) -> None:
+        self._out.write(line + "\n")
+
+    def __call__(self, line: str) -> None:
+        self.keep(line)
+        self.console.print(line, markup=False, highlight=False)
 
 
 class Progress:
@@ -36,22 +56,22 @@ class Progress:
     def _show(self) -> None:
         if self._live:
             self._live.update(Text.from_markup(self._line()), refresh=True)
-        elif self._test.phase == "running":
+        elif self._test.phase is Phase.RUNNING:
             self._console.print(Text.from_markup(self._line()), highlight=False)
         interval = REFRESH if self._live else PLAIN_INTERVAL
-        self._test.loop.call_later(nanos(interval), self._show)
+        self._test.world.loop.call_later(nanos(interval), self._show)
 
     def _line(self) -> str:
         test = self._test
-        if test.phase not in ("running", "waiting for recovery", "done"):
-            return f"{test.options.workload}: {test.phase}"
+        if test.phase not in (Phase.RUNNING, Phase.RECOVERING, Phase.DONE):
+            return f"{test.options.workload}: {test.phase.value}"
         journal = test.recorder.journal
         messages = journal.servers.messages + journal.clients.messages
         elapsed = test.recorder.elapsed / NANOS
         parts = [
             f"{elapsed:4.1f} s of {test.options.time_limit:g} s"
-            if test.phase == "running"
-            else f"{elapsed:4.1f} s, {test.phase}",
+            if test.phase is Phase.RUNNING
+            else f"{elapsed:4.1f} s, {test.phase.value}",
             f"{test.recorder.invocations:,} operations",
             f"{messages:,} messages",
         ]

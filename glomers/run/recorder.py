@@ -111,12 +111,15 @@ class MessageJournal:
 
 
 class Recorder:
-    """Keeps the history of a test and, if there is a store, writes it down as it grows."""
+    """Keeps the history of a test and, if there is a store, writes it down as it grows.
 
-    def __init__(self, loop: Loop, store: Store | None) -> None:
+    `journal`, which hears of messages, learns from it when the load starts.
+    """
+
+    def __init__(self, loop: Loop, store: Store | None, journal: MessageJournal) -> None:
         self.operations: list[Operation] = []
         self.invocations = 0
-        self.journal = MessageJournal(store.open("messages.jsonl") if store else None)
+        self.journal = journal
         self._loop = loop
         self._store = store
         self._begun = False

@@ -37,7 +37,7 @@ from glomers.history.values import quantile
 from glomers.interrupts import handled
 from glomers.options import Options
 from glomers.report.summary import WRITTEN, figures, number, reasons
-from glomers.run.runner import simulate
+from glomers.run.build import simulated_test
 
 FAILING_SHOWN = 10
 MOST_SEEDS = 10_000_000
@@ -57,7 +57,7 @@ class SeedResult:
 
 def run_seed(options: Options) -> SeedResult:
     """Simulate one test, and keep nothing of it but its outcome."""
-    results = simulate(options, None)
+    results = simulated_test(options).run()
     named = {f.name: f for f in figures(results)}
     values = {name: f.value for name, f in named.items() if f.value is not None}
     reason = str(results.get("error", "")).split("\n")[0]

@@ -56,6 +56,9 @@ class Loop:
         self.events += 1
         function(*args)
 
+    def close(self) -> None:
+        """Give back what the loop has of the system. It can't be run afterwards."""
+
 
 class RealLoop(Loop):
     """Events on the real clock, between which the loop waits for file descriptors."""

@@ -76,7 +76,8 @@ def test_a_node_that_is_wrong_is_told_why_and_its_line_is_quoted(run, name, word
 
 
 def test_a_missing_newline_is_named(run, monkeypatch):
-    monkeypatch.setattr("glomers.run.drive.INIT_TIMEOUT", 5.0)  # the node has to be running by then
+    # The node has to be running by then.
+    monkeypatch.setattr("glomers.world.setup.INIT_TIMEOUT", 5.0)
     status, output = run("no_newline", "echo", 1)
     assert status == 1
     assert "did not answer init within 5 s." in output

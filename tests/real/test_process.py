@@ -125,7 +125,7 @@ def test_it_dies_of_a_signal(run):
 
 
 def test_it_never_answers_init(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("glomers.run.drive.INIT_TIMEOUT", 0.5)
+    monkeypatch.setattr("glomers.world.setup.INIT_TIMEOUT", 0.5)
     node = tmp_path / "node.sh"  # which starts faster than Python, however busy the machine is
     node.write_text("#!/bin/sh\necho thinking >&2\ncat >/dev/null\n")
     node.chmod(0o755)
@@ -166,7 +166,7 @@ def test_it_answers_without_a_newline(run, monkeypatch):
 
 
 def test_it_prints_nothing_at_all(run, monkeypatch, tmp_path):
-    monkeypatch.setattr("glomers.run.drive.INIT_TIMEOUT", 0.2)
+    monkeypatch.setattr("glomers.world.setup.INIT_TIMEOUT", 0.2)
     node = tmp_path / "node.sh"
     node.write_text("#!/bin/sh\ncat >/dev/null\n")
     node.chmod(0o755)
@@ -177,7 +177,8 @@ def test_it_prints_nothing_at_all(run, monkeypatch, tmp_path):
 
 
 def test_an_answer_to_init_that_answers_nothing_is_quoted(run, monkeypatch):
-    monkeypatch.setattr("glomers.run.drive.INIT_TIMEOUT", 3.0)  # the node has to be running by then
+    # The node has to be running by then.
+    monkeypatch.setattr("glomers.world.setup.INIT_TIMEOUT", 3.0)
     odd = 'say(json.dumps({"src": me, "dest": "c0", "body": {"type": "init_ok"}}))'
     status, output = run(init=odd)
     assert status == 1
@@ -388,7 +389,7 @@ def test_a_log_has_a_largest_size_and_says_where_it_ends(run, tmp_path, monkeypa
 def test_a_node_that_never_stops_printing_can_be_asked_for_its_last_lines(
     run, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("glomers.run.drive.INIT_TIMEOUT", 0.5)
+    monkeypatch.setattr("glomers.world.setup.INIT_TIMEOUT", 0.5)
     monkeypatch.setattr("glomers.world.cluster.MOST_LOG", 1 << 20)
     output = run(start=f"os.fork() or exec({FLOOD!r})\nos.fork() or exec({FLOOD!r})\n{FLOOD}")[1]
     assert "did not answer init" in output

@@ -9,10 +9,11 @@ import pytest
 from rich.console import Console
 
 from glomers.history.times import NANOS, nanos
+from glomers.run.drive import Phase
 from glomers.run.progress import Progress
 from glomers.world.loop import Loop
 
-PHASES = [(0, "initialising"), (1, "running"), (21, "waiting for recovery"), (31, "done")]
+PHASES = [(0, Phase.INITIALISING), (1, Phase.RUNNING), (21, Phase.RECOVERING), (31, Phase.DONE)]
 
 
 def shown(*, terminal: bool) -> str:
@@ -20,8 +21,8 @@ def shown(*, terminal: bool) -> str:
     out, loop = StringIO(), Loop()
     traffic = SimpleNamespace(messages=1000)
     test = SimpleNamespace(
-        loop=loop,
-        phase="starting",
+        world=SimpleNamespace(loop=loop),
+        phase=Phase.STARTING,
         options=SimpleNamespace(workload="echo", time_limit=20),
         recorder=SimpleNamespace(
             journal=SimpleNamespace(servers=traffic, clients=traffic), invocations=5000, elapsed=0
@@ -29,7 +30,7 @@ def shown(*, terminal: bool) -> str:
         nemesis=SimpleNamespace(active={}),
     )
 
-    def enter(phase: str) -> None:
+    def enter(phase: Phase) -> None:
         test.phase = phase
 
     for second, phase in PHASES:

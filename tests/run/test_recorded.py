@@ -14,8 +14,8 @@ from glomers.cli import main
 from glomers.history.edn import Keyword
 from glomers.history.operations import History, HistoryError, read_history, to_edn_line
 from glomers.options import Options
+from glomers.run.build import simulated_test
 from glomers.run.recorded import cut_off, judge, look_alikes, read
-from glomers.run.runner import simulation
 from glomers.workloads import WORKLOADS
 
 HISTORIES = Path(__file__).parents[1] / "histories"
@@ -63,7 +63,7 @@ RUNS = {"1": "echo", "2": "unique-ids", "3b": "broadcast", "4": "g-counter", "5b
 
 @pytest.mark.parametrize("challenge", RUNS)
 def test_so_is_what_the_workbench_records(challenge):
-    test = simulation(options(challenge, time_limit=2, rate=50), None)
+    test = simulated_test(options(challenge, time_limit=2, rate=50))
     assert test.run()["valid?"] is True
     ours = History(test.recorder.operations)
     assert RUNS[challenge] in look_alikes(ours)

@@ -13,7 +13,7 @@ import pytest
 from challenge_runs import first_failure
 
 from glomers.options import Options
-from glomers.run.runner import simulate
+from glomers.run.build import simulated_test
 from maelstrom_node import Replication
 
 ROOT = Path(__file__).parents[2]
@@ -98,14 +98,14 @@ def test_without_a_change_a_variant_is_as_good_as_the_original(options, script):
     variant = replace(options, bin=str(script(broadcast_but())))
     original = replace(options, bin=str(ROOT / "broadcast.py"))
     for seed in range(3):
-        one, other = (simulate(replace(o, seed=seed), None) for o in (variant, original))
+        one, other = (simulated_test(replace(o, seed=seed)).run() for o in (variant, original))
         assert one == other
 
 
 def test_without_repair_most_seeds_lose_values_and_name_them(script):
     options, changes = BROKEN["no repair"]
     options = replace(options, bin=str(script(broadcast_but(*changes))))
-    results = [simulate(replace(options, seed=seed), None) for seed in range(10)]
+    results = [simulated_test(replace(options, seed=seed)).run() for seed in range(10)]
     losses = [result["workload"]["lost"] for result in results if result["valid?"] is False]
     assert len(losses) > 5
     assert all(losses)
@@ -144,7 +144,7 @@ node.run()
 
 def test_a_lock_that_is_left_out_around_a_blocking_call_is_found(script):
     right = replace(UNIQUE_IDS, bin=str(script(SEQUENCE)))
-    assert all(simulate(replace(right, seed=seed), None)["valid?"] for seed in range(5))
+    assert all(simulated_test(replace(right, seed=seed)).run()["valid?"] for seed in range(5))
     without = SEQUENCE.replace("    with lock:\n", "    if True:\n")
     assert is_found(UNIQUE_IDS, script(without))
 
@@ -164,4 +164,4 @@ def test_ids_from_a_clock_only_are_found(script):
 def test_the_real_scripts_raise_no_alarm(script_name, options):
     options = replace(options, bin=str(ROOT / script_name))
     for seed in range(10):
-        assert simulate(replace(options, seed=seed), None)["valid?"] is True
+        assert simulated_test(replace(options, seed=seed)).run()["valid?"] is True

@@ -18,7 +18,7 @@ import pytest
 from stage import ROOT, init, message, process
 
 from glomers.options import Options
-from glomers.run.runner import run
+from glomers.run.single import run
 from glomers.testing import RequestError, simulated
 
 HEAD = f"""#!{sys.executable}

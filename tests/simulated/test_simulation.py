@@ -12,7 +12,7 @@ import pytest
 import maelstrom_node
 from glomers.errors import NodeError
 from glomers.options import Options
-from glomers.run.runner import run
+from glomers.run.single import run
 from glomers.testing import RequestError, Simulation
 
 HEAD = """

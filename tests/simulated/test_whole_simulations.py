@@ -12,7 +12,7 @@ import pytest
 
 from glomers.history.store import Store
 from glomers.options import Options
-from glomers.run.runner import simulate
+from glomers.run.build import simulated_test
 
 ROOT = Path(__file__).parents[2]
 BROADCAST = Options(
@@ -30,7 +30,7 @@ def run(options: Options, folder: Path) -> dict:
     """Simulate, keep what happened in `folder`, and return the results."""
     folder.mkdir()
     store = Store(folder)
-    results = simulate(options, store)
+    results = simulated_test(options, store).run()
     store.close()
     return results
 
@@ -71,7 +71,7 @@ def test_another_seed_gives_another_run(tmp_path):
 
 def test_keeping_a_run_does_not_change_it(tmp_path):
     kept = run(replace(BROADCAST, seed=3), tmp_path / "kept")
-    assert simulate(replace(BROADCAST, seed=3), None) == kept
+    assert simulated_test(replace(BROADCAST, seed=3)).run() == kept
 
 
 # Faults
@@ -102,24 +102,21 @@ def test_a_fault_comes_and_goes_only_if_it_is_asked_for(tmp_path, fault, begins,
 
 def test_a_paused_node_answers_late_or_not_at_all():
     paused = replace(BROADCAST, nemesis=("pause",), nemesis_interval=10, time_limit=20)
-    stats = simulate(paused, None)["stats"]
+    stats = simulated_test(paused).run()["stats"]
     assert stats["info-count"] + stats["fail-count"] > 0
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_broadcast_survives_everything_but_the_loss_of_state(seed):
-    results = simulate(
-        replace(
-            BROADCAST,
-            seed=seed,
-            nemesis=("partition", "one-way", "pause", "slow"),
-            nemesis_interval=2,
-            p_loss=0.1,
-            p_duplicate=0.1,
-        ),
-        None,
+    options = replace(
+        BROADCAST,
+        seed=seed,
+        nemesis=("partition", "one-way", "pause", "slow"),
+        nemesis_interval=2,
+        p_loss=0.1,
+        p_duplicate=0.1,
     )
-    assert results["valid?"] is True
+    assert simulated_test(options).run()["valid?"] is True
 
 
 def test_a_killed_node_is_initialised_anew_but_as_in_maelstrom_not_told_the_topology(tmp_path):
@@ -133,7 +130,7 @@ def test_a_killed_node_is_initialised_anew_but_as_in_maelstrom_not_told_the_topo
 def test_a_message_to_a_dead_node_counts_as_sent_and_is_lost():
     """With so long an interval, those who are killed at the start stay dead."""
     options = replace(BROADCAST, nemesis=("kill",), nemesis_interval=100, rate=50, seed=0)
-    net = simulate(options, None)["net"]
+    net = simulated_test(options).run()["net"]
     assert net["servers"]["send-count"] > net["servers"]["recv-count"]
 
 
@@ -150,7 +147,7 @@ def test_a_log_has_a_largest_size(tmp_path, script, monkeypatch):
     store.path.mkdir()
     logged: list[str] = []
     options = Options(workload="echo", bin=str(script(chatty)), nodes=("n0",), time_limit=1)
-    assert simulate(options, store, logged.append)["valid?"] is True
+    assert simulated_test(options, store, logged.append).run()["valid?"] is True
     store.close()
     log = (store.path / "node-logs/n0.log").read_text()
     assert log.startswith("é" * 500 + "\n[The log ends here")
@@ -168,6 +165,6 @@ def test_another_node_library_beside_the_script_is_not_used_and_said_so(tmp_path
     script.write_text((ROOT / "echo.py").read_text())
     logged: list[str] = []
     options = Options(workload="echo", bin=str(script), nodes=("n0",), time_limit=1)
-    assert simulate(options, None, logged.append)["valid?"] is True
+    assert simulated_test(options, log=logged.append).run()["valid?"] is True
     warnings = [line for line in logged if line.startswith("warning: ")]
     assert [str(library) in line for line in warnings] == ([True] if addition else [])

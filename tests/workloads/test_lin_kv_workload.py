@@ -10,7 +10,7 @@ import pytest
 from glomers.errors import UsageError
 from glomers.history.operations import Operation
 from glomers.options import Options
-from glomers.run.runner import simulate
+from glomers.run.build import simulated_test
 from glomers.workloads.base import Invocation
 from glomers.workloads.lin_kv import PROCESSES_PER_KEY, LinKVWorkload
 
@@ -121,4 +121,4 @@ def test_a_simulated_node_that_forwards_to_a_service(service, valid, script):
         latency=5,
         seed=1,
     )
-    assert simulate(options, None)["workload"]["valid?"] is valid
+    assert simulated_test(options).run()["workload"]["valid?"] is valid

@@ -12,7 +12,7 @@ from glomers.errors import UsageError
 from glomers.history.edn import dumps
 from glomers.history.operations import read_history
 from glomers.options import Options
-from glomers.run.runner import simulate
+from glomers.run.build import simulated_test
 from glomers.workloads.base import Invocation
 from glomers.workloads.shapes import mismatch
 from glomers.workloads.txn_list_append import TxnListAppendWorkload
@@ -183,7 +183,7 @@ def simulated(workload, bin):
         time_limit=5,
         seed=1,
     )
-    return simulate(options, None)["workload"]
+    return simulated_test(options).run()["workload"]
 
 
 @pytest.mark.parametrize("workload", ["txn-rw-register", "txn-list-append"])

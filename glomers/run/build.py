@@ -1,0 +1,143 @@
+"""Puts tests together: a world, and in it a test. Both read as lists of their parts.
+
+A real and a simulated test differ in two parts, the loop and the cluster on it. Randomness comes
+in streams, one for each part that draws from it, so the parts may be made in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from glomers.history.store import Store
+from glomers.options import Options
+from glomers.run.drive import Log, Test
+from glomers.run.recorder import MessageJournal, Recorder
+from glomers.workloads import WORKLOADS
+from glomers.world import services
+from glomers.world.cluster import Cluster, stream
+from glomers.world.load import Load
+from glomers.world.loop import Loop, RealLoop
+from glomers.world.nemesis import Nemesis
+from glomers.world.network import Journal, Latency, Network
+from glomers.world.oddities import Oddities
+from glomers.world.setup import Setup
+from glomers.world.world import World
+
+if TYPE_CHECKING:
+    from glomers.simulated.turns import TurnLoop
+
+L = TypeVar("L", bound=Loop)
+MakeCluster = Callable[[Options, L, Network], Cluster]
+
+
+def silent(line: str) -> None:
+    """Log nothing."""
+
+
+def real_test(options: Options, store: Store, log: Log = silent) -> Test:
+    """A test in real time, with a process for each node."""
+    return _test(options, RealLoop(), partial(processes, store=store, log=log), store, log)
+
+
+def simulated_test(options: Options, store: Store | None = None, log: Log = silent) -> Test:
+    """A test in virtual time, with nodes in this process; without a store, nothing is kept."""
+    from glomers.simulated.turns import TurnLoop  # late: a real test needs nothing of it
+
+    return _test(options, TurnLoop(), partial(scripts, store=store, log=log), store, log)
+
+
+def _test(
+    options: Options, loop: L, make_cluster: MakeCluster[L], store: Store | None, log: Log
+) -> Test:
+    """The parts of a test."""
+    journal = MessageJournal(
+        store.open("messages.jsonl") if store else None,
+        log_send=log if options.log_net_send else None,
+        log_recv=log if options.log_net_recv else None,
+    )
+    recorder = Recorder(loop, store, journal)
+    world = make_world(options, loop, make_cluster, journal)
+    workload = WORKLOADS[options.workload](options, stream(options.seed, "load"))
+    client_names = (f"c{number}" for number in count())
+    setup = Setup(options, world, workload, client_names)
+    load = Load(
+        loop,
+        world.network,
+        workload,
+        stream(options.seed, "workers"),
+        recorder.record,
+        client_names,
+        world.oddities,
+    )
+    nemesis = Nemesis(
+        options,
+        loop,
+        world.network,
+        world.cluster,
+        stream(options.seed, "nemesis"),
+        recorder.record,
+        setup.initialise,
+    )
+    return Test(options, world, workload, setup, load, nemesis, recorder, log)
+
+
+def make_world(
+    options: Options, loop: L, make_cluster: MakeCluster[L], journal: Journal
+) -> World[L]:
+    """The parts of a world, whose nodes haven't been started. `journal` hears of all messages."""
+    network = Network(
+        loop,
+        stream(options.seed, "network"),
+        journal,
+        Latency(options.latency, options.latency_dist),
+        options.p_loss,
+        options.p_duplicate,
+    )
+    oddities = Oddities()
+    services.start_all(network, stream(options.seed, "services"), oddities)
+    return World(loop, network, make_cluster(options, loop, network), oddities)
+
+
+# Clusters
+
+
+def processes(
+    options: Options, loop: RealLoop, network: Network, store: Store, log: Log
+) -> Cluster:
+    """A process for each node."""
+    from glomers.real.nodes import ProcessCluster
+
+    return ProcessCluster(
+        options.nodes,
+        [str(Path(options.bin).absolute()), *options.args],
+        loop,
+        network,
+        store.path / "node-logs",
+        log if options.log_stderr else None,
+    )
+
+
+def scripts(
+    options: Options,
+    loop: TurnLoop,
+    network: Network,
+    store: Store | None = None,
+    log: Log = silent,
+) -> Cluster:
+    """A script in this process for each node."""
+    from glomers.simulated.nodes import SimulatedCluster
+
+    return SimulatedCluster(
+        options.nodes,
+        Path(options.bin).absolute(),
+        options.args,
+        loop,
+        network,
+        options.seed,
+        (lambda id: store.open(f"node-logs/{id}.log")) if store else None,
+        log if options.log_stderr else None,
+    )

@@ -1,0 +1,37 @@
+"""One test for a person: its folder in the store, what is shown while it runs, and the verdict."""
+
+from __future__ import annotations
+
+from contextlib import closing, nullcontext
+from pathlib import Path
+
+from glomers.history.store import Store
+from glomers.launch.program import check_program, check_script
+from glomers.options import Options
+from glomers.report.screen import Screen
+from glomers.report.summary import render
+from glomers.run.build import real_test, simulated_test
+from glomers.run.drive import Results
+from glomers.run.progress import Progress, RunLog
+
+
+def run(options: Options, root: Path, challenge: str | None, simulated: bool) -> Results:
+    """Run the test, show the verdict, and return the results.
+
+    Raises UsageError if the program can't be run or the test can't be kept, and OSError if the
+    disk is full; what verdict there is has been shown by then.
+    """
+    (check_script if simulated else check_program)(Path(options.bin))
+    with closing(Store.create(root, options.workload)) as store:
+        log = RunLog(store.open("run.log"), Screen(soft_wrap=True))
+        test = (simulated_test if simulated else real_test)(options, store, log)
+        with nullcontext() if simulated else Progress(test, log.console):
+            results = test.run()
+        try:
+            if "error" in results:
+                log.keep(f"error: {results['error']}")
+            log.keep(f"valid: {results['valid?']}")
+            store.write_results(results)
+        finally:
+            render(results, store.path, challenge)
+    return results

@@ -1,0 +1,79 @@
+"""What nodes are asked before the load: `init`, and the workload's set-up request.
+
+As in Maelstrom, a client of its own asks each node, and a node that doesn't answer as it should
+ends the test. A node that the nemesis has started anew is sent `init` again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from glomers.errors import NodeError
+from glomers.options import Options
+from glomers.workloads.base import Conversation, Workload
+from glomers.world.client import Answers, Client, Outcome
+from glomers.world.world import World
+
+INIT_TIMEOUT = 10.0  # seconds
+
+
+class Setup:
+    """Asks nodes what comes before the load. `names` hands out the names of clients.
+
+    `then` is called with the node when that has answered. NodeError is raised from the loop if it
+    doesn't.
+    """
+
+    def __init__(
+        self, options: Options, world: World[Any], workload: Workload, names: Iterator[str]
+    ) -> None:
+        self._nodes = options.nodes
+        self._world = world
+        self._workload = workload
+        self._names = names
+
+    def initialise(self, node: str, then: Callable[[str], object]) -> None:
+        """Send `init` to a node, which has been started for the first time or anew."""
+        expected = '{"type": "init_ok", "in_reply_to": …}'
+        self._ask(node, "init", self._init(node), INIT_TIMEOUT, expected, then)
+
+    def prepare(self, node: str, then: Callable[[str], object]) -> None:
+        """Send a node the set-up request of the workload, if that has one."""
+        conversation, timeout = self._workload.setup(node), self._workload.request_timeout
+        expected = "an `…_ok` answer"
+        self._ask(node, "the set-up request", conversation, timeout, expected, then)
+
+    def _init(self, node: str) -> Conversation:
+        yield {"type": "init", "node_id": node, "node_ids": list(self._nodes)}
+
+    def _ask(
+        self,
+        node: str,
+        request: str,
+        conversation: Conversation,
+        timeout: float,
+        expected: str,
+        then: Callable[[str], object],
+    ) -> None:
+        """Hold a conversation with a node; `request` and `expected` tell of it in an error."""
+        # As in Maelstrom, of the answer to init only the type counts.
+        answers: Answers = {"init": ("init_ok", {str: Any}), **self._workload.answers}
+        world = self._world
+        client = Client(world.loop, world.network, next(self._names), answers, world.oddities)
+
+        def done(outcome: Outcome) -> None:
+            client.close()
+            if outcome.type == "ok":
+                then(node)
+                return
+            if outcome.error == "net-timeout":
+                problem = f"did not answer {request} within {timeout:g} s."
+            else:
+                problem = f"answered {request} with an error: {json.dumps(outcome.error)}."
+            evidence = [f"What came instead: {client.stray}"] if client.stray else []
+            evidence += world.cluster.evidence(node)
+            raise NodeError(node, problem, evidence=evidence, expected=expected)
+
+        client.converse(node, conversation, timeout, done)

@@ -1,0 +1,35 @@
+"""What a test takes place in: a loop, the network that it runs, and what is on that network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from glomers.world.cluster import Cluster
+from glomers.world.loop import Loop
+from glomers.world.network import Network
+from glomers.world.oddities import Oddities
+
+L = TypeVar("L", bound=Loop)
+
+
+@dataclass(frozen=True, slots=True)
+class World(Generic[L]):
+    """The surroundings of a test, and its nodes. `glomers.run.build` makes one.
+
+    Services answer on the network already; nodes do once `cluster` has been started. `oddities`
+    collects what is odd about the messages of both.
+    """
+
+    loop: L
+    network: Network
+    cluster: Cluster
+    oddities: Oddities
+
+    def end(self) -> list[str]:
+        """End all nodes; the loop can't be used afterwards. Returns what is worth a warning."""
+        for line in self.cluster.unfinished_lines():
+            self.oddities.note("no-newline", line)
+        warnings = self.cluster.stop()
+        self.loop.close()
+        return warnings

@@ -1,0 +1,58 @@
+"""The phases of a test: what order they have, and where a test ends that can't go on."""
+
+from __future__ import annotations
+
+import pytest
+from challenge_runs import options
+
+from glomers.run import build, drive
+from glomers.run.build import simulated_test
+from glomers.run.drive import Phase
+
+
+@pytest.fixture
+def entered(monkeypatch):
+    """The phases that tests enter."""
+    entered: list[Phase] = []
+
+    class Watched(drive.Test):
+        def __setattr__(self, name, value):
+            if name == "phase":
+                entered.append(value)
+            super().__setattr__(name, value)
+
+    monkeypatch.setattr(build, "Test", Watched)
+    return entered
+
+
+@pytest.mark.parametrize("challenge", ["3c", "4"], ids=["no final operations", "final operations"])
+def test_a_test_goes_through_all_phases_in_their_order(challenge, entered):
+    test = simulated_test(options(challenge, time_limit=1))
+    del entered[:]
+    assert test.run()["valid?"] is True
+    assert entered == list(Phase)
+
+
+BROKEN = {
+    Phase.INITIALISING: ("1 / 0", "ended during the test"),
+    Phase.SETTING_UP: ("Node().run()", "answered the set-up request with an error"),
+    Phase.RUNNING: (
+        "node = Node()\n"
+        "node.on('topology')(lambda message: {'type': 'topology_ok'})\n"
+        "node.on('broadcast')(lambda message: {'type': 'broadcast_ok', 'surprise': 1})\n"
+        "node.on('read')(lambda message: {'type': 'read_ok', 'messages': 1})\n"
+        "node.run()",
+        "gave an answer of the wrong shape",
+    ),
+}
+
+
+@pytest.mark.parametrize("phase", BROKEN, ids=lambda phase: phase.name.lower())
+def test_a_node_that_breaks_the_protocol_ends_the_test_in_that_phase(phase, script):
+    source, problem = BROKEN[phase]
+    node = script(f"from maelstrom_node import *\n{source}\n")
+    test = simulated_test(options("3a", bin=str(node), time_limit=1))
+    results = test.run()
+    assert test.phase is phase
+    assert results["valid?"] is False
+    assert f"Node n0 {problem}" in results["error"]
