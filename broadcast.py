@@ -36,25 +36,25 @@ batch_waits = False  # is there a batch that will be sent?
 
 
 class Values(Replication):
-    """Who owes what to whom, and what else there is in a message."""
+    """Which node sends what to whom, and what else there is in a message."""
 
-    def take(self, origin, first, values):
+    def add_entries(self, origin, first, values):
         seen.update(values)  # they show even before their turn
-        super().take(origin, first, values)
+        super().add_entries(origin, first, values)
 
-    def owed(self):
+    def unacknowledged(self):
         """With a hub, everything goes to the hub, and from there to everybody."""
-        hub, owed = node.ids[0], super().owed()
+        hub, own = node.ids[0], super().unacknowledged()
         if budget and is_hub():
             return {peer: self.acked[peer] for peer in node.peers}
         if budget and has_hub():
-            return {hub: owed[hub]}
+            return {hub: own[hub]}
         if budget:  # what the hub has, it passes on
-            at_hub = owed[hub][node.id]
-            return {peer: {node.id: max(at_hub, known[node.id])} for peer, known in owed.items()}
-        return owed
+            at_hub = own[hub][node.id]
+            return {peer: {node.id: max(at_hub, known[node.id])} for peer, known in own.items()}
+        return own
 
-    def heard(self, peer, body):
+    def on_message(self, peer, body):
         global hub_sent_at, rtt
         if "rtt" in body:
             with lock:

@@ -626,32 +626,33 @@ class Replication:
       As soon as one silent node is heard, all are asked.
 
     What else there is to say, such as what an entry does, a subclass says by overriding `apply`,
-    `take`, `owed` or `heard`. All but `heard` are called with the lock held; `push` and `ask`
-    must be called without. The types of the messages are "news" and "compare".
+    `add_entries`, `unacknowledged` or `on_message`. All but `on_message` are called with the lock
+    held; `push` and `ask` must be called without. The types of the messages are "news" and
+    "compare".
 
     The idea is anti-entropy: Demers and others, Epidemic Algorithms for Replicated Database
     Maintenance, 1987; the vectors are those of Parker and others, 1983.
     """
 
-    AGAIN = 16  # entries of a log, at most, that a push sends again
-    LOOK = 0.5  # seconds from one look for the unacknowledged to the next
+    MOST_RESENT = 16  # entries of a log that a push sends again
+    CHECK_INTERVAL = 0.5  # seconds from one check for the unacknowledged to the next
     TIMEOUT = 0.7  # seconds that an answer may take
 
     def __init__(self, node: Node, lock: threading.Lock, patience: float = 1.0) -> None:
         self.node = node
         self.lock = lock  # guards everything below, and what the script keeps
-        self.patience = patience  # seconds that what is owed may remain unacknowledged
+        self.patience = patience  # seconds that an entry may remain unacknowledged
         self.logs: dict[str, list[Any]] = {}  # node -> its entries, as far as they are here
         self.acked: dict[str, dict[str, int]] = {}  # peer -> how much it has of each, as it told us
         self.silent: dict[str, bool] = {}  # who didn't answer, the one asked longest ago first
         self._sent: dict[str, dict[str, int]] = {}  # peer -> how much of which log it was sent
         self._asked: set[str] = set()  # who has been asked, and may still answer
-        self._looks: list[dict[str, int]] = []  # what we had at the last looks, and at first
+        self._checks: list[dict[str, int]] = []  # what we had at the last checks, and at first
         self._early: dict[str, dict[int, Any]] = {}  # node -> entries before their turn, by number
         node.on("init")(self._init)
         node.on("news")(self._news)
         node.on("compare")(self._compare)
-        node.every(self.LOOK)(self._look_for_the_unacknowledged)
+        node.every(self.CHECK_INTERVAL)(self._check_for_the_unacknowledged)
         node.every(self.TIMEOUT)(self._try_the_silent)
 
     # What a subclass may say
@@ -659,7 +660,7 @@ class Replication:
     def apply(self, origin: str, entry: Any) -> None:
         """Let an entry take effect. All entries of a log come here, once and in their order."""
 
-    def take(self, origin: str, first: int, entries: list[Any]) -> None:
+    def add_entries(self, origin: str, first: int, entries: list[Any]) -> None:
         """Put entries into the log of `origin`; the first of them has the number `first`."""
         log, early = self.logs[origin], self._early[origin]
         for number, entry in enumerate(entries, first):
@@ -670,22 +671,22 @@ class Replication:
             log.append(entry)
             self.apply(origin, entry)
 
-    def owed(self) -> dict[str, dict[str, int]]:
-        """Whom we must see that it gets which logs: peer -> log -> how much it has of it."""
+    def unacknowledged(self) -> dict[str, dict[str, int]]:
+        """Which logs we see to it that a peer gets: peer -> log -> how much it has acknowledged."""
         me = self.node.id
         return {peer: {me: self.acked[peer][me]} for peer in self.node.peers}
 
-    def heard(self, peer: str, body: Body) -> None:
+    def on_message(self, peer: str, body: Body) -> None:
         """Make something of a message from a peer, when its news are taken in."""
 
     # What a script does
 
     def append(self, entry: Any) -> None:
         """Append to this node's log; to be called with the lock held."""
-        self.take(self.node.id, len(self.logs[self.node.id]), [entry])
+        self.add_entries(self.node.id, len(self.logs[self.node.id]), [entry])
 
     def push(self, **extra: Any) -> None:
-        """Send peers what we owe them, except those that are silent."""
+        """Send peers what they haven't acknowledged, except those that are silent."""
         with self.lock:
             have = self._have()
             due = {peer: self._news_for(peer, known) for peer, known in self._due().items()}
@@ -709,7 +710,7 @@ class Replication:
         finally:
             with self.lock:
                 self._asked.discard(peer)
-        self._hear(peer, answer)
+        self._receive(peer, answer)
         with self.lock:
             body = self._answer_to(peer)
         if body["news"]:
@@ -720,39 +721,40 @@ class Replication:
 
     def _init(self, message: Message) -> None:
         nothing = dict.fromkeys(self.node.ids, 0)
-        self._looks = [nothing]
+        self._checks = [nothing]
         for id in self.node.ids:
             self.logs[id], self._early[id] = [], {}
             self.acked[id], self._sent[id] = nothing, nothing.copy()
 
     def _news(self, message: Message) -> None:
-        self._hear(message.src, message.body)
+        self._receive(message.src, message.body)
 
     def _compare(self, message: Message) -> Body:
-        self._hear(message.src, message.body)
+        self._receive(message.src, message.body)
         with self.lock:
             return {"type": "compare_ok", **self._answer_to(message.src)}
 
-    def _hear(self, peer: str, body: Body) -> None:
+    def _receive(self, peer: str, body: Body) -> None:
         """Take in the news of a peer, and what it has."""
         with self.lock:
             for origin, (first, *entries) in body.get("news", {}).items():
-                self.take(origin, first, entries)
+                self.add_entries(origin, first, entries)
             if sum(body["have"]) > sum(self.acked[peer].values()):  # older ones may come later
                 self.acked[peer] = dict(zip(self.node.ids, body["have"]))
             is_back = self.silent.pop(peer, False)
         if is_back:  # so others may be
             for other in list(self.silent):
                 self.node.spawn(self.ask, other)
-        self.heard(peer, body)
+        self.on_message(peer, body)
 
     def _have(self) -> list[int]:
         """Our version vector: how long the logs are, in the order of node.ids."""
         return list(map(len, self.logs.values()))
 
     def _due(self) -> dict[str, dict[str, int]]:
-        """What is owed to those who aren't silent."""
-        return {peer: known for peer, known in self.owed().items() if peer not in self.silent}
+        """What those who aren't silent haven't acknowledged."""
+        every = self.unacknowledged()
+        return {peer: known for peer, known in every.items() if peer not in self.silent}
 
     def _news_for(self, peer: str, known: dict[str, int]) -> Body:
         """What the logs hold beyond `known`; of what the peer was sent already, only the latest."""
@@ -760,7 +762,7 @@ class Replication:
         for id, number in known.items():
             log = self.logs[id]
             if number < len(log):
-                first = max(number, min(sent[id], len(log) - self.AGAIN))
+                first = max(number, min(sent[id], len(log) - self.MOST_RESENT))
                 news[id] = [first, *log[first:]]
                 sent[id] = len(log)
         return news
@@ -770,22 +772,22 @@ class Replication:
         self._sent[peer] = self.acked[peer].copy()
         return {"news": self._news_for(peer, self.acked[peer]), "have": self._have()}
 
-    def _look_for_the_unacknowledged(self) -> None:
+    def _check_for_the_unacknowledged(self) -> None:
         """Ask those who should have acknowledged something long ago."""
-        looks = ceil(self.patience / self.LOOK)
+        checks = ceil(self.patience / self.CHECK_INTERVAL)
         with self.lock:
-            self._looks.append(dict(zip(self.node.ids, self._have())))
-            del self._looks[: -looks - 2]
+            self._checks.append(dict(zip(self.node.ids, self._have())))
+            del self._checks[: -checks - 2]
             late = [
-                peer for peer, known in self._due().items() if self._is_late(peer, known, looks)
+                peer for peer, known in self._due().items() if self._is_late(peer, known, checks)
             ]
         for peer in late:
             self.node.spawn(self.ask, peer)
 
-    def _is_late(self, peer: str, known: dict[str, int], looks: int) -> bool:
-        """Does a peer lack something that was here so many looks ago?"""
-        looks += self.node.id > peer  # two that wait for each other need not both ask
-        had = self._looks[max(0, len(self._looks) - 1 - looks)]
+    def _is_late(self, peer: str, known: dict[str, int], checks: int) -> bool:
+        """Does a peer lack something that was here so many checks ago?"""
+        checks += self.node.id > peer  # two that wait for each other need not both ask
+        had = self._checks[max(0, len(self._checks) - 1 - checks)]
         return any(number < had[id] for id, number in known.items())
 
     def _try_the_silent(self) -> None:

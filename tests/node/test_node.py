@@ -865,13 +865,14 @@ def test_the_oracle_tells_timestamps(stage):
 # Replication
 
 
-def test_a_replication_remembers_no_more_looks_than_its_patience_needs(bare):
+def test_a_replication_remembers_no_more_checks_than_its_patience_needs(bare):
     replication = Replication(bare.node, threading.Lock(), patience=2.0)
     bare.init()
-    (look,) = [task for seconds, task in bare.runtime.periodic if seconds == Replication.LOOK]
+    interval = Replication.CHECK_INTERVAL
+    (check,) = [task for seconds, task in bare.runtime.periodic if seconds == interval]
     for _ in range(50):
-        look()
-    assert len(replication._looks) == 2.0 / Replication.LOOK + 2
+        check()
+    assert len(replication._checks) == 2.0 / interval + 2
 
 
 # In the background

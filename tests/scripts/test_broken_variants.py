@@ -55,11 +55,11 @@ def broadcast_but(*changes: tuple[str, str]) -> str:
 
 NO_QUESTIONS = ("        for peer in late:\n", "        for peer in []:\n")
 NO_RETRIES = ("        if peer is not None:\n            self.ask(peer)\n", "")
-NOTHING_AGAIN = ("    AGAIN = 16 ", "    AGAIN = 0 ")
+NOTHING_RESENT = ("    MOST_RESENT = 16 ", "    MOST_RESENT = 0 ")
 NO_PUSHES = ("for peer, news in due.items():\n", "for peer, news in ():\n")
 
 BROKEN = {
-    "no repair": (CHALLENGE_3C, [NO_QUESTIONS, NO_RETRIES, NOTHING_AGAIN]),
+    "no repair": (CHALLENGE_3C, [NO_QUESTIONS, NO_RETRIES, NOTHING_RESENT]),
     "a repair that only comes with news": (CHALLENGE_3C, [NO_QUESTIONS, NO_RETRIES]),
     "a retry that gives up": (CHALLENGE_3C, [NO_RETRIES]),
     "a repair that forgets one link": (
@@ -74,15 +74,15 @@ BROKEN = {
     ),
     "what was sent is believed to have come": (
         CHALLENGE_3C,
-        [NOTHING_AGAIN, ("number < had", "max(number, self._sent[peer][id]) < had")],
+        [NOTHING_RESENT, ("number < had", "max(number, self._sent[peer][id]) < had")],
     ),
     "what came before its turn is acknowledged like all": (
         replace(CHALLENGE_3C, nemesis=(), p_loss=0.1),
-        [NOTHING_AGAIN, ("early[number] = entry", "early[len(log) + len(early)] = entry")],
+        [NOTHING_RESENT, ("early[number] = entry", "early[len(log) + len(early)] = entry")],
     ),
     "a hub that passes on its own values only": (
         WITH_HUB,
-        [("return {peer: self.acked[peer] for peer in node.peers}", "return owed")],
+        [("return {peer: self.acked[peer] for peer in node.peers}", "return own")],
     ),
 }
 
