@@ -45,6 +45,21 @@ class World:
         return strand
 
 
+@dataclass(eq=False)
+class Wait:
+    """One wait of a strand. A strand may wait again before the time-out of an earlier wait."""
+
+    strand: Strand
+    expired: bool = False
+
+    def expire(self, waiting: deque[Wait], loop: TurnLoop) -> None:
+        """End it, unless it has ended."""
+        if self in waiting:
+            waiting.remove(self)
+            self.expired = True
+            loop.resume(self.strand)
+
+
 class Lock:
     """`threading.Lock`. A cycle of strands that wait for each other's locks is a deadlock."""
 
@@ -54,7 +69,7 @@ class Lock:
     def __init__(self) -> None:
         self._owner: Strand | None = None
         self._depth = 0
-        self._waiting: deque[Strand] = deque()
+        self._waiting: deque[Wait] = deque()
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         if timeout != -1:
@@ -66,17 +81,18 @@ class Lock:
             return True
         if not blocking or timeout == 0:
             return False
-        me.waits_for = self
         if timeout < 0:
+            me.waits_for = self  # for ever, if need be: a wait with a time-out is no deadlock
             self._check_deadlock(me)
-        else:
-            self.world.loop.call_later(self.world.loop.span(timeout), self._give_up, me)
-        self._waiting.append(me)
+        wait, loop = Wait(me), self.world.loop
+        if timeout >= 0:
+            loop.call_later(loop.span(timeout), wait.expire, self._waiting, loop)
+        self._waiting.append(wait)
         try:
-            self.world.loop.park()
+            loop.park()
         finally:
             me.waits_for = None
-        return self._owner is me
+        return not wait.expired
 
     def release(self) -> None:
         loop = self.world.loop
@@ -88,7 +104,7 @@ class Lock:
         self._depth -= 1
         if self._depth:
             return
-        self._owner = self._waiting.popleft() if self._waiting else None
+        self._owner = self._waiting.popleft().strand if self._waiting else None
         if self._owner is not None:
             self._depth = 1
             self._owner.waits_for = None  # from now on, although it runs a little later
@@ -100,11 +116,6 @@ class Lock:
     def _is_owned(self) -> bool:
         """Is it locked, by this strand if that matters to this kind of lock?"""
         return self._owner is self.world.strand() if self.reentrant else self.locked()
-
-    def _give_up(self, strand: Strand) -> None:
-        if strand in self._waiting:
-            self._waiting.remove(strand)
-            self.world.loop.resume(strand)
 
     def _check_deadlock(self, me: Strand) -> None:
         chain = [me.name]
@@ -136,7 +147,7 @@ class Condition:
 
     def __init__(self, lock: Lock | None = None) -> None:
         self._lock = lock = self.world.module.RLock() if lock is None else lock
-        self._waiting: deque[Strand] = deque()
+        self._waiting: deque[Wait] = deque()
         self.acquire = lock.acquire
         self.release = lock.release
 
@@ -145,20 +156,14 @@ class Condition:
         me, loop = self.world.strand(), self.world.loop
         depth, self._lock._depth = self._lock._depth, 1
         self._lock.release()
-        self._waiting.append(me)
-        expired = [False]
+        wait = Wait(me)
+        self._waiting.append(wait)
         if timeout is not None:
-            loop.call_later(loop.span(timeout), self._expire, me, expired)
+            loop.call_later(loop.span(timeout), wait.expire, self._waiting, loop)
         loop.park()
         self._lock.acquire()
         self._lock._depth = depth
-        return not expired[0]
-
-    def _expire(self, strand: Strand, expired: list[bool]) -> None:
-        if strand in self._waiting:
-            self._waiting.remove(strand)
-            expired[0] = True
-            self.world.loop.resume(strand)
+        return not wait.expired
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
         loop = self.world.loop
@@ -176,7 +181,7 @@ class Condition:
         self._check_owned("notify on")
         loop = self.world.loop
         for _ in range(min(n, len(self._waiting))):
-            loop.call_at(loop.now, loop.resume, self._waiting.popleft())
+            loop.call_at(loop.now, loop.resume, self._waiting.popleft().strand)
 
     def notify_all(self) -> None:
         self.notify(len(self._waiting))

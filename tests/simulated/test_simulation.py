@@ -188,6 +188,49 @@ def twice(message):
         nodes.advance(1)
 
 
+@pytest.mark.parametrize("wanted", ["lock", "other"])
+def test_a_lock_that_is_waited_for_with_a_time_out_is_no_deadlock(cluster, wanted):
+    nodes = cluster(f"""
+other = threading.Lock()
+@node.on("one")
+def one(message):
+    with lock:
+        node.sleep(1)
+        return {{"type": "one_ok", "got": {wanted}.acquire(timeout=2)}}
+
+@node.on("two")
+def two(message):
+    with other:
+        node.sleep(2)
+        with lock:
+            return {{"type": "two_ok"}}
+""")
+    nodes.deliver("c9", "n0", "two")
+    assert nodes.request("n0", "one")["got"] is False
+
+
+def test_the_time_out_of_a_lock_ends_no_later_wait(cluster):
+    nodes = cluster("""
+@node.on("hold")
+def hold(message):
+    with lock:
+        node.sleep(2)
+
+@node.on("wait")
+def wait(message):
+    first = lock.acquire(timeout=3)
+    node.spawn(hold, message)
+    lock.release()
+    node.sleep(0.5)
+    second = lock.acquire()
+    return {"type": "wait_ok", "got": [first, second], "at": node.now()}
+""")
+    nodes.deliver("c9", "n0", "hold")
+    answer = nodes.request("n0", "wait")
+    assert answer["got"] == [True, True]
+    assert answer["at"] == pytest.approx(4)
+
+
 def test_threads_conditions_events_and_queues_are_virtual(cluster):
     nodes = cluster("""
 import queue
