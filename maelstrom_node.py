@@ -33,7 +33,7 @@ import threading
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
 from errno import EBADF
@@ -626,9 +626,12 @@ class Replication:
       As soon as one silent node is heard, all are asked.
 
     What else there is to say, such as what an entry does, a subclass says by overriding `apply`,
-    `add_entries`, `unacknowledged` or `on_message`. All but `on_message` are called with the lock
-    held; `push` and `ask` must be called without. The types of the messages are "news" and
-    "compare".
+    `add_entries`, `unacknowledged` or `on_message`. The first three are called with the lock held,
+    `on_message` without. The types of the messages are "news" and "compare".
+
+    A method that is called without the lock, or with it, against its rule raises a RuntimeError.
+    But a plain lock doesn't tell who holds it. So where the lock must be held, it is enough that
+    somebody does; and where the caller must not hold it, the error comes after LOCK_TIMEOUT.
 
     The idea is anti-entropy: Demers and others, Epidemic Algorithms for Replicated Database
     Maintenance, 1987; the vectors are those of Parker and others, 1983.
@@ -637,6 +640,7 @@ class Replication:
     MOST_RESENT = 16  # entries of a log that a push sends again
     CHECK_INTERVAL = 0.5  # seconds from one check for the unacknowledged to the next
     TIMEOUT = 0.7  # seconds that an answer may take
+    LOCK_TIMEOUT = 4.0  # seconds to wait for the lock: fewer than Maelstrom's clients wait, 5
 
     def __init__(self, node: Node, lock: threading.Lock, patience: float = 1.0) -> None:
         self.node = node
@@ -661,7 +665,11 @@ class Replication:
         """Let an entry take effect. All entries of a log come here, once and in their order."""
 
     def add_entries(self, origin: str, first: int, entries: list[Any]) -> None:
-        """Put entries into the log of `origin`; the first of them has the number `first`."""
+        """Put entries into the log of `origin`; the first of them has the number `first`.
+
+        To be called with the lock held.
+        """
+        self._check_locked("add_entries")
         log, early = self.logs[origin], self._early[origin]
         for number, entry in enumerate(entries, first):
             if number >= len(log):
@@ -672,7 +680,11 @@ class Replication:
             self.apply(origin, entry)
 
     def unacknowledged(self) -> dict[str, dict[str, int]]:
-        """Which logs we see to it that a peer gets: peer -> log -> how much it has acknowledged."""
+        """Which logs we see to it that a peer gets: peer -> log -> how much it has acknowledged.
+
+        To be called with the lock held.
+        """
+        self._check_locked("unacknowledged")
         me = self.node.id
         return {peer: {me: self.acked[peer][me]} for peer in self.node.peers}
 
@@ -682,20 +694,27 @@ class Replication:
     # What a script does
 
     def append(self, entry: Any) -> None:
-        """Append to this node's log; to be called with the lock held."""
+        """Append to this node's log. To be called with the lock held."""
+        self._check_locked("append")
         self.add_entries(self.node.id, len(self.logs[self.node.id]), [entry])
 
     def push(self, **extra: Any) -> None:
-        """Send peers what they haven't acknowledged, except those that are silent."""
-        with self.lock:
+        """Send peers what they haven't acknowledged, except those that are silent.
+
+        To be called without the lock.
+        """
+        with self._locked_for("push"):
             have = self._have()
             due = {peer: self._news_for(peer, known) for peer, known in self._due().items()}
         for peer, news in due.items():
             self.node.send(peer, {"type": "news", "news": news, "have": have, **extra})
 
     def ask(self, peer: str) -> bool:
-        """Compare notes with a peer: each sends what the other lacks. Did it answer?"""
-        with self.lock:
+        """Compare notes with a peer: each sends what the other lacks. Did it answer?
+
+        To be called without the lock.
+        """
+        with self._locked_for("ask"):
             if peer in self._asked:
                 return False
             self._asked.add(peer)
@@ -718,6 +737,29 @@ class Replication:
         return True
 
     # Inside
+
+    def _check_locked(self, method: str) -> None:
+        if not self.lock.locked():
+            name = f"{type(self).__name__}.{method}"
+            raise RuntimeError(f"{name} must be called with the lock held, but nobody holds it")
+
+    @contextlib.contextmanager
+    def _locked_for(self, method: str) -> Iterator[None]:
+        """Hold the lock, which the caller of the method must not hold, or it would wait for ever.
+
+        In four tries: if the process stands still for a time, that spoils one of them at most.
+        """
+        tries = 4
+        if not any(self.lock.acquire(timeout=self.LOCK_TIMEOUT / tries) for _ in range(tries)):
+            name = f"{type(self).__name__}.{method}"
+            raise RuntimeError(
+                f"{name} must be called without the lock, but the lock was held for "
+                f"{self.LOCK_TIMEOUT:g} s, by the caller or by another thread"
+            )
+        try:
+            yield
+        finally:
+            self.lock.release()
 
     def _init(self, message: Message) -> None:
         nothing = dict.fromkeys(self.node.ids, 0)

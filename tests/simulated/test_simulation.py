@@ -231,6 +231,27 @@ def wait(message):
     assert answer["at"] == pytest.approx(4)
 
 
+@pytest.mark.parametrize(
+    ("handler", "problem"),
+    [
+        ("with lock: entries.append(1); entries.push()", "push must be called without the lock"),
+        ("entries.append(1)", "append must be called with the lock held"),
+    ],
+)
+def test_a_replication_checks_virtual_locks_as_it_checks_real_ones(cluster, handler, problem):
+    nodes = cluster(f"""
+from maelstrom_node import Replication
+entries = Replication(node, lock)
+
+@node.on("broadcast")
+def broadcast(message):
+    {handler}
+    return {{"type": "broadcast_ok"}}
+""")
+    with pytest.raises(RequestError, match=f"Replication.{problem}"):
+        nodes.request("n0", "broadcast", message=1)
+
+
 def test_threads_conditions_events_and_queues_are_virtual(cluster):
     nodes = cluster("""
 import queue
