@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Challenge 3, broadcast: a value that one node is given comes to be read on all.
+"""Challenge 3, broadcast: a value sent to one node must become readable on every node.
 
 The values that a node's clients give it are its log; `Replication` sees to it that every node
 comes to have every log, whatever is lost on the way. This script decides when to send what to whom.

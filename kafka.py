@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Challenge 5, logs in the manner of Kafka: one for each key, to append to and to read from.
+"""Challenge 5, Kafka-style logs: one for each key, to append to and to read from.
 
 Each key has an *owner*, the node that its hash chooses. The owner has the key's log and committed
 offset, and it alone assigns offsets, so no two messages get the same. Other nodes forward.

@@ -620,10 +620,10 @@ class Replication:
 
     - Push. A peer is sent what is new, and again the latest that it hasn't acknowledged: so the
       next push brings what was lost.
-    - Repair. Who has waited too long for an acknowledgement asks, and both send what the other
-      lacks.
-    - Silence. Who doesn't answer is silent: it is sent nothing more, but asked again now and then.
-      As soon as one silent node is heard, all are asked.
+    - Repair. A node that has waited too long for an acknowledgement sends "compare", and then each
+      of the two sends what the other lacks.
+    - Silence. A peer that doesn't answer is marked silent and is sent no more entries. It is probed
+      now and then; as soon as one silent peer is heard, all are probed.
 
     What else there is to say, such as what an entry does, a subclass says by overriding `apply`,
     `add_entries`, `unacknowledged` or `on_message`. The first three are called with the lock held,

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Broadcast, first rung: flood. Who learns a value tells all neighbours but the one it is from.
+"""Broadcast, first rung: flood. A node that learns a value forwards it to every other neighbour.
 
 What is wrong: a message that is lost is lost for good, and the value perhaps with it. And every
 link carries every value, some both ways, one hop after the other.
