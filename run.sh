@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs a challenge of Gossip Glomers, or this project's tests: ./run.sh alone explains itself.
+# Runs a challenge of Gossip Glomers, or this project's tests; ./run.sh without arguments lists
+# challenges and options.
 #
 # This part only finds a Python and hands over to glomers/launch/launcher.py, which sets up .venv and
 # does the rest. It works in bash 3.2, which is what macOS has.

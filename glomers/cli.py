@@ -44,7 +44,7 @@ ELSEWHERE = {
         "serve": "there is no web server: a test's folder, store/latest, holds plain files, "
         "and `python -m glomers summary` shows its summary again",
         "demo": "the demos are this project's solutions of the challenges: "
-        "./run.sh alone lists them, and ./run.sh 1 runs the first",
+        "./run.sh without arguments lists them, and ./run.sh 1 runs the first",
         "doc": "the documentation is in docs/, and Maelstrom's own at "
         "https://github.com/jepsen-io/maelstrom/tree/main/doc",
         "analyze": "`python -m glomers check FOLDER -w WORKLOAD` judges a recorded history again",

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Broadcast, first rung: flood. A node that learns a value forwards it to every other neighbour.
+"""Broadcast, first rung: flood. A node that learns a value forwards it to its other neighbours.
 
 What is wrong: a message that is lost is lost for good, and the value perhaps with it. And every
 link carries every value, some both ways, one hop after the other.
