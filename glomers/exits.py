@@ -26,7 +26,7 @@ INTERRUPTED = 130  # by Ctrl-C, SIGTERM or SIGHUP
 UNREAD = 141  # whoever read the output went away
 SIGNALLED = 128  # and a signal's number, as in a shell: that ended a command which we ran
 
-VERDICTS = (VALID, UNKNOWN, INVALID)  # from good to bad
+VERDICT_STATUSES = (VALID, UNKNOWN, INVALID)  # from good to bad
 
 CANT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 

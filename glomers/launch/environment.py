@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from glomers.errors import UsageError
+from glomers.exits import SIGNALLED
 from glomers.launch import foreground
 
 REQUIREMENTS = ("requirements.txt",)
@@ -143,7 +144,7 @@ class Environment:
         status = foreground.run(command, cwd=self.root, output=output, pass_fds=[lock])
         if status < 0:
             print("The set-up was interrupted; the next call starts it again.", file=sys.stderr)
-            raise SystemExit(128 - status)
+            raise SystemExit(SIGNALLED - status)
         return status
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from glomers import challenges
 from glomers.challenges import CHALLENGES, Challenge
 from glomers.errors import UsageError
-from glomers.exits import BROKEN, VALID, VERDICTS
+from glomers.exits import BROKEN, SIGNALLED, VALID, VERDICT_STATUSES
 from glomers.launch import foreground, suite
 from glomers.launch.environment import DEVELOPMENT, REQUIREMENTS, Environment
 from glomers.launch.program import check_program
@@ -232,9 +232,9 @@ class Launcher:
                 statuses.append(self._run_maelstrom(self.engine.maelstrom, arguments))
             else:
                 statuses.append(self._run_workbench(arguments, alone=len(runs) == 1))
-            if statuses[-1] not in VERDICTS:
+            if statuses[-1] not in VERDICT_STATUSES:
                 return statuses[-1]
-        return max(statuses, key=VERDICTS.index)
+        return max(statuses, key=VERDICT_STATUSES.index)
 
     def _run_workbench(self, arguments: Sequence[str], alone: bool) -> int:
         command = self._workbench("test", "--challenge", self.challenge.name, *arguments)
@@ -273,7 +273,7 @@ class Launcher:
         """Run a command to its end. A signal that ends it ends us too, with a shell's status."""
         status = foreground.run(command, cwd=self.environment.root, env=self._node_environ())
         if status < 0:
-            raise SystemExit(128 - status)
+            raise SystemExit(SIGNALLED - status)
         return status
 
     def _node_environ(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from glomers.exits import SIGNALLED
 from glomers.launch import foreground
 from glomers.launch.environment import Environment
 
@@ -27,7 +28,7 @@ def run(environment: Environment, pytest_arguments: Sequence[str] = ()) -> int:
             command += pytest_arguments
         status = foreground.run(command, cwd=environment.root)
         if status < 0:
-            raise SystemExit(128 - status)
+            raise SystemExit(SIGNALLED - status)
         if status != 0:
             failed.append(title)
     if failed:

@@ -29,7 +29,7 @@ from glomers.report.screen import Screen
 Results = Mapping[str, Any]
 
 # Maelstrom's last line for each verdict.
-VERDICTS = {
+LAST_LINES = {
     True: "Everything looks good! ヽ(‘ー`)ノ",
     False: "Analysis invalid! (ﾉಥ益ಥ）ﾉ ┻━┻",
     "unknown": "Errors occurred during analysis, but no anomalies found. ಠ~ಠ",
@@ -261,7 +261,7 @@ def render(
     table = rows(results, None if "error" in results else known)
     valid = results["valid?"]
     console.print()
-    console.print(Text(VERDICTS[valid], VERDICT_STYLES[valid]))
+    console.print(Text(LAST_LINES[valid], VERDICT_STYLES[valid]))
     if "error" in results:
         console.print(Text(str(results["error"])), soft_wrap=True)
     elif found := reasons(results):
@@ -328,7 +328,7 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(f"can't read {file}: {error.strerror}") from None
     except ValueError as error:
         raise UsageError(f"{file} holds no results: {error}") from None
-    if not isinstance(results, Mapping) or results.get("valid?") not in tuple(VERDICTS):
+    if not isinstance(results, Mapping) or results.get("valid?") not in tuple(LAST_LINES):
         raise UsageError(f"{file} holds no results: expected a map with a verdict as its :valid?")
     try:
         rows(results), reasons(results)
