@@ -30,7 +30,7 @@ from glomers.history.times import NANOS, nanos
 from glomers.options import Options
 from glomers.run.build import make_world, scripts
 from glomers.simulated.turns import TurnLoop
-from glomers.world.client import ERROR_CODES
+from glomers.world.error_codes import error_code
 from glomers.world.network import Body, Message
 
 
@@ -40,8 +40,7 @@ class RequestError(Exception):
     def __init__(self, body: Body) -> None:
         self.code: int = body["code"]
         self.text: str = body.get("text", "")
-        name = ERROR_CODES[self.code].name if self.code in ERROR_CODES else "unknown"
-        super().__init__(f"error {self.code} ({name}): {self.text}")
+        super().__init__(f"error {self.code} ({error_code(self.code).name}): {self.text}")
 
 
 @dataclass(frozen=True)

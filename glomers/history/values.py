@@ -1,7 +1,8 @@
 """How values compare and rank: as in Clojure, where 1, 1.0 and true are three different values.
 
-Elements of a set and ids may be any JSON value. Python takes `1 == 1.0 == True` for granted and
-can neither hash nor order lists and dicts; checkers need both.
+Elements of a set, ids, and the keys and values of a store may be any JSON value. Python takes
+`1 == 1.0 == True` for granted and can neither hash nor order lists and dicts; checkers and services
+need both.
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ def identity(value: Any) -> Any:
     """Something hashable that is the same for equal JSON values and for no others."""
     if type(value) is int or isinstance(value, str):
         return value
-    return ("json", json.dumps(value, sort_keys=True))
+    return ("json", as_text(value))
+
+
+def as_text(value: Any) -> str:
+    """A JSON value as text, the same for equal values and for no others."""
+    return json.dumps(value, sort_keys=True)
 
 
 def order(value: Any) -> Any:

@@ -21,33 +21,10 @@ from glomers.history.edn import Keyword
 from glomers.history.times import nanos
 from glomers.workloads.base import Conversation, SessionCrash
 from glomers.workloads.shapes import describe, mismatch
+from glomers.world.error_codes import error_code
 from glomers.world.loop import Loop
 from glomers.world.network import Body, Message, Network
 from glomers.world.oddities import TEXTS, Oddities
-
-
-@dataclass(frozen=True)
-class ErrorCode:
-    """One row of Maelstrom's error table (its doc/protocol.md)."""
-
-    name: str
-    definite: bool
-
-
-ERROR_CODES: Mapping[int | None, ErrorCode] = {
-    0: ErrorCode("timeout", definite=False),
-    1: ErrorCode("node-not-found", definite=True),
-    10: ErrorCode("not-supported", definite=True),
-    11: ErrorCode("temporarily-unavailable", definite=True),
-    12: ErrorCode("malformed-request", definite=True),
-    13: ErrorCode("crash", definite=False),
-    14: ErrorCode("abort", definite=True),
-    20: ErrorCode("key-does-not-exist", definite=True),
-    21: ErrorCode("key-already-exists", definite=True),
-    22: ErrorCode("precondition-failed", definite=True),
-    30: ErrorCode("txn-conflict", definite=True),
-}
-UNKNOWN_CODE = ErrorCode("unknown", definite=False)
 
 
 class RequestFailed(Exception):
@@ -200,7 +177,7 @@ class Client:
             if not isinstance(code, int) or isinstance(code, bool):
                 self._oddities.note("code-no-integer", json.dumps(answer))
                 code = None
-            known = ERROR_CODES.get(code, UNKNOWN_CODE)
+            known = error_code(code)
             raise RequestFailed([Keyword(known.name), answer.get("text")], definite=known.definite)
         type, fields = self._answers[request["type"]]
         shape = {"type": type, "in_reply_to": int, **fields}

@@ -23,36 +23,43 @@ from random import Random
 from typing import Any
 
 from glomers.errors import quote
+from glomers.history.values import as_text, identity
+from glomers.world.error_codes import (
+    KEY_DOES_NOT_EXIST,
+    NOT_SUPPORTED,
+    PRECONDITION_FAILED,
+    ErrorCode,
+)
 from glomers.world.network import Body, Message, Network
 from glomers.world.oddities import Oddities
 
 STATES_KEPT = 32
-NOT_SUPPORTED = 10  # of Maelstrom's error codes
-
-KEY_MISSING = {"type": "error", "code": 20, "text": "key does not exist"}
 
 
-def canonical(value: Any) -> str:
-    """Equal for equal JSON values and for no others (1, 1.0 and true are three values)."""
-    return json.dumps(value, sort_keys=True)
+def error(code: ErrorCode, text: str) -> Body:
+    """The body of an answer that refuses a request."""
+    return {"type": "error", "code": code.code, "text": text}
+
+
+KEY_MISSING = error(KEY_DOES_NOT_EXIST, "key does not exist")
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A change that a request asks for."""
+    """A change that a request asks for; of the key it has the identity (history/values.py)."""
 
-    key: str
+    key: Any
     value: Any
 
 
 def execute(
-    body: Body, read: Callable[[str], Any], *, may_create: bool
+    body: Body, read: Callable[[Any], Any], *, may_create: bool
 ) -> tuple[Body, Write | None]:
     """What a key-value store answers to `body`, and what it changes, given a state to read.
 
     `read(key)` returns the value in a list, or an empty list if there is none.
     """
-    key = canonical(body.get("key"))
+    key = identity(body.get("key"))
     found = read(key)
     if body["type"] == "read":
         return ({"type": "read_ok", "value": found[0]} if found else KEY_MISSING), None
@@ -60,9 +67,9 @@ def execute(
         return {"type": "write_ok"}, Write(key, body.get("value"))
     if not found and not (may_create and _holds(body.get("create_if_not_exists"))):
         return KEY_MISSING, None
-    if found and canonical(found[0]) != (expected := canonical(body.get("from"))):
-        text = f"current value {canonical(found[0])} is not {expected}"
-        return {"type": "error", "code": 22, "text": text}, None
+    if found and identity(found[0]) != identity(body.get("from")):
+        text = f"current value {as_text(found[0])} is not {as_text(body.get('from'))}"
+        return error(PRECONDITION_FAILED, text), None
     return {"type": "cas_ok"}, Write(key, body.get("to"))
 
 
@@ -94,7 +101,7 @@ class Service(ABC):
         if not isinstance(type, str) or type not in self.requests:
             known = ", ".join(self.requests)
             text = f"request type {quote(json.dumps(type))} is not supported; try one of {known}"
-            return {"type": "error", "code": NOT_SUPPORTED, "text": text}
+            return error(NOT_SUPPORTED, text)
         return self.handle(caller, body)
 
     def missing(self, body: Body) -> list[str]:
@@ -104,7 +111,7 @@ class Service(ABC):
 
 class LinearizableKV(Service):
     def __init__(self) -> None:
-        self._values: dict[str, list[Any]] = {}
+        self._values: dict[Any, list[Any]] = {}
 
     def handle(self, caller: str, body: Body) -> Body:
         answer, write = execute(body, lambda key: self._values.get(key, []), may_create=True)
@@ -120,7 +127,7 @@ class SequentialKV(Service):
         self._random = random
         self._newest = 0
         self._seen: dict[str, int] = {}  # caller -> the state it saw last
-        self._versions: dict[str, tuple[list[int], list[Any]]] = {}
+        self._versions: dict[Any, tuple[list[int], list[Any]]] = {}
 
     def handle(self, caller: str, body: Body) -> Body:
         oldest = max(self._seen.get(caller, 0), self._newest - STATES_KEPT + 1)
@@ -143,11 +150,11 @@ class SequentialKV(Service):
         answer, write = execute(body, lambda key: self._read(key, state), may_create=True)
         if write:
             present = self._read(write.key, state)
-            if present and canonical(present[0]) == canonical(write.value):
+            if present and identity(present[0]) == identity(write.value):
                 write = None
         return answer, write
 
-    def _read(self, key: str, state: int) -> list[Any]:
+    def _read(self, key: Any, state: int) -> list[Any]:
         numbers, values = self._versions.get(key, ((), ()))
         index = bisect_right(numbers, state)
         return [values[index - 1]] if index else []
@@ -158,7 +165,7 @@ class Replica:
     """One copy of lww-kv: a Lamport clock, and for each key its value and when it was written."""
 
     clock: int = 0
-    values: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    values: dict[Any, tuple[int, Any]] = field(default_factory=dict)
 
     def learn(self, other: Replica) -> None:
         """Take over what is newer in `other`, or as new: then either may win, but only one."""
@@ -220,7 +227,7 @@ def start(name: str, service: Service, network: Network, oddities: Oddities) -> 
     def on_message(message: Message) -> None:
         answer = service.answer(message.src, message.body)
         msg_id = message.body.get("msg_id")
-        if answer.get("code") == NOT_SUPPORTED:
+        if answer.get("code") == NOT_SUPPORTED.code:
             oddities.note("service-refused", message.line, f"{name}: {answer['text']}")
             if msg_id is None:
                 return  # nobody waits for it, and two that refuse might never come to an end

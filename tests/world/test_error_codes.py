@@ -6,8 +6,10 @@ from random import Random
 
 import pytest
 
+import maelstrom_node
 from glomers.run.recorder import MessageJournal
-from glomers.world.client import ERROR_CODES, Client, Outcome
+from glomers.world.client import Client, Outcome
+from glomers.world.error_codes import ERROR_CODES
 from glomers.world.loop import Loop
 from glomers.world.network import Network
 
@@ -56,3 +58,11 @@ def test_what_an_error_makes_of_an_operation(code, name, type):
 
 def test_these_are_all():
     assert sorted(ERROR_CODES) == [code for code, _, _ in CODES]
+
+
+def test_the_library_that_nodes_copy_has_the_same():
+    assert {int(code) for code in maelstrom_node.Code} == set(ERROR_CODES)
+    for code in maelstrom_node.Code:
+        ours = ERROR_CODES[code]
+        assert ours.name == maelstrom_node.NAMES[code]
+        assert ours.definite == (code in maelstrom_node.DEFINITE)
