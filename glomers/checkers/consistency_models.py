@@ -14,10 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-
-import networkx as nx
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from glomers.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Table = Mapping[str, tuple[str, ...]]
 
@@ -166,8 +169,14 @@ class UnknownModelError(UsageError, ValueError):
     """There is no consistency model of that name."""
 
 
-def _anomalies() -> nx.DiGraph:
+# networkx takes a quarter of a second to import, so it is left until somebody asks for a graph.
+
+
+@cache
+def anomaly_graph() -> nx.DiGraph:
     """Edges from an anomaly to those of which it is a special case."""
+    import networkx as nx
+
     graph = nx.DiGraph({anomaly: list(implied) for anomaly, implied in OTHERS.items()})
     for anomaly, implied in CYCLES.items():
         for kind in ("", "-process", "-realtime"):
@@ -177,15 +186,36 @@ def _anomalies() -> nx.DiGraph:
     return graph
 
 
-ANOMALY_GRAPH = _anomalies()
-MODEL_GRAPH = nx.DiGraph({model: list(weaker) for model, weaker in MODELS.items()})
-KNOWN_MODELS = tuple(sorted({*MODEL_GRAPH, *ALIASES}))
+@cache
+def model_graph() -> nx.DiGraph:
+    """Edges from a model to those that are weaker."""
+    import networkx as nx
+
+    return nx.DiGraph({model: list(weaker) for model, weaker in MODELS.items()})
+
+
+def _ahead(graph: nx.DiGraph, node: str) -> set[str]:
+    """What can be reached from a node."""
+    import networkx as nx
+
+    return set(nx.descendants(graph, node))
+
+
+def _behind(graph: nx.DiGraph, node: str) -> set[str]:
+    """From where a node can be reached."""
+    import networkx as nx
+
+    return set(nx.ancestors(graph, node))
+
+
+MODEL_NAMES = frozenset(chain(MODELS, *MODELS.values()))
+KNOWN_MODELS = tuple(sorted({*MODEL_NAMES, *ALIASES}))
 
 
 def model_name(name: str) -> str:
     """The name of a model as results show it. Raises UnknownModelError, which lists all names."""
     known = ALIASES.get(name, name)
-    if known not in MODEL_GRAPH:
+    if known not in MODEL_NAMES:
         raise UnknownModelError(
             f"unknown consistency model {name!r}; {did_you_mean(name, KNOWN_MODELS)}"
             f"known models are {', '.join(KNOWN_MODELS)}"
@@ -196,9 +226,9 @@ def model_name(name: str) -> str:
 @cache
 def implied_anomalies(anomaly: str) -> frozenset[str]:
     """The anomaly itself and those of which it is a special case."""
-    if anomaly not in ANOMALY_GRAPH:
+    if anomaly not in anomaly_graph():
         return frozenset({anomaly})
-    return frozenset(nx.descendants(ANOMALY_GRAPH, anomaly) | {anomaly})
+    return frozenset(_ahead(anomaly_graph(), anomaly) | {anomaly})
 
 
 def forbidden_anomalies(models: Iterable[str]) -> frozenset[str]:
@@ -211,17 +241,17 @@ def _forbidden_by(model: str) -> frozenset[str]:
     name = model_name(model)
     forbidden = {
         anomaly
-        for weaker in nx.descendants(MODEL_GRAPH, name) | {name}
+        for weaker in _ahead(model_graph(), name) | {name}
         for anomaly in FORBIDDEN.get(weaker, ())
     }
-    implying = (nx.ancestors(ANOMALY_GRAPH, a) for a in forbidden if a in ANOMALY_GRAPH)
+    implying = (_behind(anomaly_graph(), a) for a in forbidden if a in anomaly_graph())
     return frozenset(forbidden.union(*implying))
 
 
 def stronger_models(models: Iterable[str]) -> frozenset[str]:
     """These models and all that imply one of them."""
     names = {model_name(model) for model in models}
-    return frozenset(names.union(*(nx.ancestors(MODEL_GRAPH, name) for name in names)))
+    return frozenset(names.union(*(_behind(model_graph(), name) for name in names)))
 
 
 def impossible_models(anomalies: Iterable[str]) -> frozenset[str]:
@@ -234,7 +264,5 @@ def impossible_models(anomalies: Iterable[str]) -> frozenset[str]:
 def boundary(anomalies: Iterable[str]) -> tuple[list[str], list[str]]:
     """The weakest models that these anomalies rule out, and the stronger ones; both sorted."""
     impossible = impossible_models(anomalies)
-    weakest = {
-        model for model in impossible if impossible.isdisjoint(nx.descendants(MODEL_GRAPH, model))
-    }
+    weakest = {model for model in impossible if impossible.isdisjoint(_ahead(model_graph(), model))}
     return sorted(weakest), sorted(impossible - weakest)
