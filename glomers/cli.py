@@ -166,6 +166,7 @@ def _without(arguments: Sequence[str], *flags: str) -> list[str]:
 def check(arguments: Sequence[str]) -> int:
     """`check`: judge a recorded history."""
     from glomers.report.summary import render
+    from glomers.run.figures import figures
     from glomers.run.recorded import judge
     from glomers.workloads import WORKLOADS
 
@@ -184,7 +185,7 @@ def check(arguments: Sequence[str]) -> int:
 
         print(json.dumps(edn.to_json(results), indent=2))
     else:
-        render(results, None, None)
+        render(results, figures(results, options.workload), None)
     return exits.of_verdict(results["valid?"])
 
 
@@ -207,8 +208,9 @@ def challenge(arguments: Sequence[str]) -> int:
 def summary(arguments: Sequence[str]) -> int:
     """`summary`: show the summary of a test that was kept, by either engine."""
     from glomers.report.summary import main
+    from glomers.run.figures import of_kept
 
-    return main(arguments)
+    return main(arguments, of_kept)
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from glomers import challenges
+from glomers.checkers import Checker
 from glomers.history.operations import History
 from glomers.options import Options
+from glomers.report.figures import Figure, percent
 
 
 def check(history: History, options: Options) -> dict[str, Any]:
@@ -34,3 +38,10 @@ def single(number: float) -> float:
     [rounded] = struct.unpack("f", packed)
     shortest = (float(f"{rounded:.{digits}g}") for digits in range(1, 10))
     return next(short for short in shortest if struct.pack("f", short) == packed)
+
+
+def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
+    yield Figure(challenges.AVAILABILITY, result["ok-fraction"], write=percent)
+
+
+CHECKER = Checker(check, figures)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from glomers import challenges
+from glomers.checkers import Checker
 from glomers.history.operations import History, as_map
 from glomers.options import Options
+from glomers.report.figures import Figure, some
 
 Range = tuple[int, int]  # both ends included
 
@@ -47,3 +50,14 @@ def merged(ranges: Iterable[Range]) -> list[Range]:
 
 def _holds(ranges: Iterable[Range], value: Any) -> bool:
     return type(value) is int and any(low <= value <= high for low, high in ranges)
+
+
+def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
+    reads = result["final-reads"]
+    yield Figure(challenges.WRONG_COUNTS, len(result["errors"] or ()))
+    yield Figure("final reads", None, some(reads))
+    bounds = [f"{low}" if low == high else f"{low} to {high}" for low, high in result["acceptable"]]
+    yield Figure("acceptable", None, " or ".join(bounds))
+
+
+CHECKER = Checker(check, figures)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from glomers.checkers import Checker
+from glomers.errors import quote
+from glomers.history import edn
 from glomers.history.operations import History, Operation
 from glomers.history.values import identity
 from glomers.options import Options
+from glomers.report.figures import Figure
 
 
 def check(history: History, options: Options) -> dict[str, Any]:
@@ -28,3 +34,13 @@ def check(history: History, options: Options) -> dict[str, Any]:
 def _echoed(completion: Operation) -> Any:
     answer = completion.value
     return answer.get("echo") if completion.type == "ok" and isinstance(answer, dict) else None
+
+
+def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
+    """How many answers were wrong, and the first of them, if any was."""
+    if errors := result["errors"]:
+        first = json.dumps(edn.to_json(errors[0]), ensure_ascii=False)
+        yield Figure("wrong answers", len(errors), quote(first))
+
+
+CHECKER = Checker(check, figures)

@@ -6,15 +6,17 @@ of the timeline, which has nothing to object to.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from glomers.checkers import linearizability
+from glomers.checkers import Checker, linearizability
 from glomers.checkers.linearizability import IMPOSSIBLE, Call, Configuration, Result
 from glomers.checkers.verdict import UNKNOWN, merge_valid, warning
 from glomers.history.operations import History, Operation, as_map
 from glomers.history.values import identity, order
 from glomers.options import Options
+from glomers.report.figures import Figure, some
 
 BUDGET = 300_000  # configurations looked at for each key; some seconds
 Pair = tuple[Operation, Operation | None]
@@ -129,3 +131,11 @@ def warnings(history: History, options: Options) -> list[dict[str, Any]]:
         return []
     text = "a read answered null instead of error 20 or a value: the verdict says nothing about it"
     return [warning("null-read", text, null_reads)]
+
+
+def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
+    keys = result["failures"]
+    yield Figure("keys that are not linearizable", len(keys), some(keys))
+
+
+CHECKER = Checker(check, figures, warnings)

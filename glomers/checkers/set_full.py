@@ -13,20 +13,28 @@ with once a read has shown it and a read has missed it, which few take long to d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from glomers import challenges
+from glomers.checkers import Checker
 from glomers.checkers.verdict import UNKNOWN
 from glomers.history.edn import Keyword
 from glomers.history.operations import History, Operation, as_map
 from glomers.history.values import identity, order, quantile
 from glomers.options import Options
+from glomers.report.figures import Figure, milliseconds, some, times
 
 QUANTILES = (0, 0.5, 0.95, 0.99, 1)
 WORST_SHOWN = 8
 MILLIS = 1_000_000  # nanoseconds in a millisecond
 ADD = ("add", "broadcast")
+LATENCIES = {
+    challenges.MEDIAN_LATENCY: 0.5,
+    "stable latency 95 %": 0.95,
+    challenges.MAX_LATENCY: 1.0,
+}
 
 STABLE, LOST, NEVER_READ = map(Keyword, ("stable", "lost", "never-read"))
 
@@ -193,3 +201,21 @@ def _as_add(operation: Operation | None) -> dict[str, Any] | None:
     if operation is None:
         return None
     return as_map(replace(operation, f="add") if operation.f == "broadcast" else operation)
+
+
+def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
+    yield Figure("values", result["attempt-count"])
+    yield Figure(challenges.LOST_VALUES, result["lost-count"], some(result["lost"]))
+    if result["never-read-count"]:
+        remark = some(result["never-read"])
+        yield Figure("values never read", result["never-read-count"], remark)
+    if result["duplicated-count"]:
+        remark = times(result["duplicated"])
+        yield Figure("values read twice", result["duplicated-count"], remark)
+    quantiles = {float(key): ms for key, ms in (result.get("stable-latencies") or {}).items()}
+    for name, q in LATENCIES.items():
+        if q in quantiles:
+            yield Figure(name, quantiles[q], write=milliseconds)
+
+
+CHECKER = Checker(check, figures)

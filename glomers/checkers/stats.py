@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from glomers.checkers import Checker
 from glomers.checkers.verdict import UNKNOWN, merge_valid, warning
 from glomers.history import edn
 from glomers.history.operations import History, as_map
 from glomers.options import Options
+from glomers.report.figures import Figure
 
 # They may fail as often as they like (jepsen.tests.kafka/stats-checker).
 EXEMPT = ("crash", "debug-topic-partitions")
@@ -57,3 +59,11 @@ def failures(history: History, results: Mapping[str, Any]) -> list[dict[str, Any
             text = f"no {f} succeeded; the first to fail ended with {edn.dumps(failed[0].error)}"
             found.append(warning("nothing-succeeded", text, [as_map(op) for op in failed]))
     return found
+
+
+def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
+    counts = [f"{result[f'{type}-count']:,} {type}" for type in ("ok", "fail", "info")]
+    yield Figure("operations", result["count"], ", ".join(counts))
+
+
+CHECKER = Checker(check, figures)

@@ -8,10 +8,11 @@ Definitions and the shape of the results are Elle's (`elle.txn`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from glomers import challenges
 from glomers.checkers import consistency_models as models
 from glomers.checkers import cycles, dependencies
 from glomers.checkers.dependencies import PROCESS, REALTIME, DependencyGraph, Step
@@ -19,6 +20,7 @@ from glomers.checkers.verdict import UNKNOWN
 from glomers.history.edn import Keyword
 from glomers.history.operations import History, Operation, as_map
 from glomers.history.values import identity
+from glomers.report.figures import Figure, kinds, some, word
 
 Case = dict[str, Any]
 Anomalies = dict[str, Any]  # type -> list of cases
@@ -250,3 +252,10 @@ def _without_redundant(names: Sequence[str]) -> list[str]:
         if models.model_name(rule.model) in proven
     }
     return [name for name in names if name not in redundant]
+
+
+def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
+    bad = result["anomaly-types"] or ()
+    yield Figure(challenges.ANOMALIES, len(bad), kinds(bad, result.get("anomalies") or {}))
+    if result.get("not"):
+        yield Figure("models that do not hold", None, some(sorted(map(word, result["not"]))))

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from glomers.checkers import txn_warnings
+from glomers.checkers import Checker, txn_warnings
 from glomers.checkers.dependencies import NAMES, RW, WR, WW, DependencyGraph, Step, explain_order
 from glomers.checkers.transactions import (
     Anomalies,
@@ -26,6 +26,7 @@ from glomers.checkers.transactions import (
     add_orders,
     comparable,
     cycle_anomalies,
+    figures,
     intermediate_writers,
     lost_updates,
     verdict,
@@ -313,3 +314,6 @@ def _reason(relation: int, key: Any, before: Any, after: Any, names: tuple[str, 
     if before is None:
         return f"{first} read key {key!r} when it was empty, before {second} appended {after!r}"
     return f"{first} read key {key!r} up to {before!r}, before {second} appended {after!r}"
+
+
+CHECKER = Checker(check, figures, warnings)

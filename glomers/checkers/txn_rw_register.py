@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from glomers.checkers import cycles, suspected_g0, txn_warnings
+from glomers.checkers import Checker, cycles, suspected_g0, txn_warnings
 from glomers.checkers.dependencies import NAMES, RW, WR, WW, DependencyGraph, Step, explain_order
 from glomers.checkers.transactions import (
     Anomalies,
@@ -30,6 +30,7 @@ from glomers.checkers.transactions import (
     Transactions,
     add_orders,
     cycle_anomalies,
+    figures,
     intermediate_writers,
     lost_updates,
     verdict,
@@ -253,3 +254,6 @@ def warnings(history: History, options: Options) -> list[Case]:
     if suspicions := suspected_g0.cases(Transactions(history), options):
         found.append(warning("suspicious-G0", suspected_g0.TEXT, suspicions))
     return found
+
+
+CHECKER = Checker(check, figures, warnings)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from glomers import challenges
+from glomers.checkers import Checker
 from glomers.history.edn import Record, hashable
 from glomers.history.operations import History
 from glomers.history.values import identity, order
 from glomers.options import Options
+from glomers.report.figures import Figure, times
 
 DUPLICATES_SHOWN = 48  # as many as Jepsen's checker shows: those that occur most often
 
@@ -41,3 +45,12 @@ def check(history: History, options: Options) -> dict[str, Any]:
         "duplicated": Record((hashable(ids[k]), counts[k]) for k in duplicates if k in shown),
         "range": [present[0], present[-1]] if present else [None, None],
     }
+
+
+def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
+    yield Figure("ids given", result["acknowledged-count"])
+    remark = times(result["duplicated"])
+    yield Figure(challenges.DUPLICATED_IDS, result["duplicated-count"], remark)
+
+
+CHECKER = Checker(check, figures)

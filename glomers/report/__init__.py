@@ -1,4 +1,5 @@
 """What a person sees of a result.
 
-A summary is read from the results alone, so that it looks the same for a test of Maelstrom's.
+A summary is made of the results alone, so that it looks the same for a test of Maelstrom's. Which
+figures there are in a result is for its checker to say; here is what figures are made of.
 """

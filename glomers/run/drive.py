@@ -176,7 +176,7 @@ def check(history: History, options: Options, warnings: Sequence[Results] = ()) 
     results: Results = {
         "stats": _checked("stats", stats.check, history, options),
         "availability": _checked("availability", availability.check, history, options),
-        "workload": _checked(workload.name, workload.check, history, options),
+        "workload": _checked(workload.name, workload.checker.check, history, options),
     }
     results["valid?"] = merge_valid(part["valid?"] for part in results.values())
     failures = stats.failures(history, results["stats"])
@@ -200,7 +200,7 @@ def _checked(name: str, checker: Checker, history: History, options: Options) ->
 def _warnings(workload: type[Workload], history: History, options: Options) -> list[Results]:
     """What Maelstrom lets pass; for a history with which the search for it fails, that it did."""
     try:
-        return workload.warnings(history, options)
+        return workload.checker.warnings(history, options)
     except Exception as error:
         text = _mistake("the search for what Maelstrom lets pass broke off", error)
         return [warning("unsearched", text, [{}])]

@@ -36,8 +36,10 @@ from glomers.exits import ROOT
 from glomers.history.values import quantile
 from glomers.interrupts import handled
 from glomers.options import Options
-from glomers.report.summary import WRITTEN, figures, number, reasons
+from glomers.report.figures import Figure
+from glomers.report.summary import reasons
 from glomers.run.build import simulated_test
+from glomers.run.figures import figures
 
 FAILING_SHOWN = 10
 MOST_SEEDS = 10_000_000
@@ -51,20 +53,20 @@ class SeedResult:
 
     seed: int
     valid: Any
-    figures: dict[str, float] = field(default_factory=dict)
+    figures: dict[str, Figure] = field(default_factory=dict)
     reason: str = ""
 
 
 def run_seed(options: Options) -> SeedResult:
     """Simulate one test, and keep nothing of it but its outcome."""
     results = simulated_test(options).run()
-    named = {f.name: f for f in figures(results)}
-    values = {name: f.value for name, f in named.items() if f.value is not None}
+    found = [figure for figure in figures(results, options.workload) if figure.value is not None]
+    values = {figure.name: replace(figure, remark="") for figure in found}
     reason = str(results.get("error", "")).split("\n")[0]
     if not reason and results["valid?"] == "unknown":
         reason = "; ".join(reasons(results))
     if not reason and results["valid?"] is not True:
-        reason = "; ".join(f"{f.name}: {f.remark}" for f in named.values() if f.value and f.remark)
+        reason = "; ".join(f"{f.name}: {f.remark}" for f in found if f.value and f.remark)
     return SeedResult(options.seed, results["valid?"], values, reason)
 
 
@@ -195,10 +197,13 @@ def show(outcomes: Sequence[SeedResult], command: Sequence[str], console: Consol
     table = Table("figure", box=None)
     for heading in ("min", "median", "p99", "max"):
         table.add_column(heading, justify="right")
-    names = dict.fromkeys(name for outcome in outcomes for name in outcome.figures)
-    for name in names:
-        values = sorted(o.figures[name] for o in outcomes if name in o.figures)
-        write = WRITTEN.get(name, number)
+    spread: dict[str, list[Figure]] = {}
+    for outcome in outcomes:
+        for name, figure in outcome.figures.items():
+            spread.setdefault(name, []).append(figure)
+    for name, same in spread.items():
+        values = sorted(figure.value for figure in same if figure.value is not None)
+        write = same[0].write
         table.add_row(name, *(write(quantile(values, q)) for q in (0, 0.5, 0.99, 1)))
     console.print(table)
     failing = [outcome for outcome in outcomes if outcome.valid is not True]

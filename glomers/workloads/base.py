@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar
 
+from glomers.checkers import Checker
 from glomers.history.operations import History, Operation
 from glomers.options import Options
 from glomers.workloads.shapes import OneOf, mismatch
@@ -111,6 +112,8 @@ class Workload(ABC):
     operations: ClassVar[Mapping[str, Values]]
     # Request type -> (answer type, {field: shape}); see client.py for shapes.
     answers: ClassVar[dict[str, tuple[str, dict[str, Any]]]]
+    # What judges its histories.
+    checker: ClassVar[Checker]
     # Operations that are safe to repeat: a time-out is a `fail`, not an `info`.
     idempotent: ClassVar[frozenset[str]] = frozenset()
     # Seconds a client waits for an answer.
@@ -140,11 +143,6 @@ class Workload(ABC):
     def session(self, node: str) -> ClientSession:
         """A fresh client for `node`."""
 
-    @staticmethod
-    @abstractmethod
-    def check(history: History, options: Options) -> dict[str, Any]:
-        """The verdict: a dict with Maelstrom's keys; `valid?` is True, False or "unknown"."""
-
     @classmethod
     def misfit(cls, operation: Operation) -> str:
         """Why a client's operation can't be one of this workload, in a few words; "" if it can."""
@@ -161,8 +159,3 @@ class Workload(ABC):
     def has_final_phase(history: History) -> bool:
         """Does a history go on to the workload's final phase? True for a workload without one."""
         return True
-
-    @staticmethod
-    def warnings(history: History, options: Options) -> list[dict[str, Any]]:
-        """What Maelstrom lets pass: each with its `kind`, a `text`, a `count` and the `first`."""
-        return []

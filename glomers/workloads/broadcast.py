@@ -12,7 +12,6 @@ from typing import Any
 
 from glomers.checkers import set_full
 from glomers.history.operations import History
-from glomers.options import Options
 from glomers.workloads.base import (
     ClientSession,
     Conversation,
@@ -47,6 +46,7 @@ class BroadcastWorkload(Workload):
         "broadcast": ("broadcast_ok", {}),
         "read": ("read_ok", {"messages": [Any]}),
     }
+    checker = set_full.CHECKER
     idempotent = frozenset({"read"})
 
     def setup(self, node: str) -> Conversation:
@@ -75,7 +75,3 @@ class BroadcastWorkload(Workload):
     @staticmethod
     def has_final_phase(history: History) -> bool:
         return any(operation.final for operation in history)
-
-    @staticmethod
-    def check(history: History, options: Options) -> dict[str, Any]:
-        return set_full.check(history, options)

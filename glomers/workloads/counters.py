@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from glomers.checkers import counter
 from glomers.history.operations import History
-from glomers.options import Options
 from glomers.workloads.base import (
     ClientSession,
     Conversation,
@@ -32,6 +29,7 @@ class PNCounterWorkload(Workload):
     name = "pn-counter"
     operations = {"add": Values(asked=int, answered=int), "read": Values(answered=int)}
     answers = {"add": ("add_ok", {}), "read": ("read_ok", {"value": int})}
+    checker = counter.CHECKER
     idempotent = frozenset({"read"})
     least = -5
 
@@ -55,10 +53,6 @@ class PNCounterWorkload(Workload):
     @staticmethod
     def has_final_phase(history: History) -> bool:
         return any(operation.final for operation in history)
-
-    @staticmethod
-    def check(history: History, options: Options) -> dict[str, Any]:
-        return counter.check(history, options)
 
 
 class GCounterWorkload(PNCounterWorkload):

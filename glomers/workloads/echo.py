@@ -6,8 +6,6 @@ from typing import Any
 
 from glomers.checkers import echo
 from glomers.history.edn import Keyword
-from glomers.history.operations import History
-from glomers.options import Options
 from glomers.workloads.base import (
     ClientSession,
     Conversation,
@@ -30,13 +28,10 @@ class EchoWorkload(Workload):
     name = "echo"
     operations = {"echo": Values(asked=Any, answered={str: Any})}
     answers = {"echo": ("echo_ok", {"echo": Any})}
+    checker = echo.CHECKER
 
     def generator(self) -> OperationGenerator:
         return Forever(lambda: Invocation("echo", f"Please echo {self.random.randrange(128)}"))
 
     def session(self, node: str) -> ClientSession:
         return Session()
-
-    @staticmethod
-    def check(history: History, options: Options) -> dict[str, Any]:
-        return echo.check(history, options)

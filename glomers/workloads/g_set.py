@@ -7,7 +7,6 @@ from typing import Any
 
 from glomers.checkers import set_full
 from glomers.history.operations import History
-from glomers.options import Options
 from glomers.workloads.base import (
     ClientSession,
     Conversation,
@@ -37,6 +36,7 @@ class GSetWorkload(Workload):
         "read": Values(answered=OneOf([Any], None)),
     }
     answers = {"add": ("add_ok", {}), "read": ("read_ok", {"value": [Any]})}
+    checker = set_full.CHECKER
     idempotent = frozenset({"read"})
 
     def generator(self) -> OperationGenerator:
@@ -60,7 +60,3 @@ class GSetWorkload(Workload):
     def has_final_phase(history: History) -> bool:
         """Final reads aren't marked, so a read after the last add has to do."""
         return [invocation.f for invocation, _ in history.pairs()][-1:] != ["add"]
-
-    @staticmethod
-    def check(history: History, options: Options) -> dict[str, Any]:
-        return set_full.check(history, options)

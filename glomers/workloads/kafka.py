@@ -266,6 +266,7 @@ class KafkaWorkload(Workload):
         "commit_offsets": ("commit_offsets_ok", {}),
         "list_committed_offsets": ("list_committed_offsets_ok", {"offsets": {str: int}}),
     }
+    checker = kafka.CHECKER
     idempotent = frozenset({"assign"})
     final_time_limit = 10.0
 
@@ -288,11 +289,3 @@ class KafkaWorkload(Workload):
         return any(SEEK_TO_BEGINNING in operation.extra for operation in history) or not any(
             operation.f == "send" and operation.type == "ok" for operation in history
         )
-
-    @staticmethod
-    def check(history: History, options: Options) -> dict[str, Any]:
-        return kafka.check(history, options)
-
-    @staticmethod
-    def warnings(history: History, options: Options) -> list[dict[str, Any]]:
-        return kafka.warnings(history, options)

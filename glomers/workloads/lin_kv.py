@@ -14,7 +14,7 @@ from typing import Any
 
 from glomers.checkers import lin_kv
 from glomers.errors import UsageError
-from glomers.history.operations import History, Operation
+from glomers.history.operations import Operation
 from glomers.options import Options
 from glomers.workloads.base import (
     ClientSession,
@@ -85,6 +85,7 @@ class LinKVWorkload(Workload):
         "write": ("write_ok", {}),
         "cas": ("cas_ok", {}),
     }
+    checker = lin_kv.CHECKER
     idempotent = frozenset({"read"})
     reusable_clients = True
 
@@ -103,11 +104,3 @@ class LinKVWorkload(Workload):
 
     def session(self, node: str) -> ClientSession:
         return Session()
-
-    @staticmethod
-    def check(history: History, options: Options) -> dict[str, Any]:
-        return lin_kv.check(history, options)
-
-    @staticmethod
-    def warnings(history: History, options: Options) -> list[dict[str, Any]]:
-        return lin_kv.warnings(history, options)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from glomers.history.operations import History
-from glomers.options import Options
+from glomers.checkers import txn_rw_register
 from glomers.workloads.base import Values
 from glomers.workloads.shapes import OneOf
 from glomers.workloads.transactions import TransactionWorkload
@@ -19,16 +18,5 @@ class TxnRwRegisterWorkload(TransactionWorkload):
     name = "txn-rw-register"
     operations = {"txn": Values(asked=[ASKED], answered=OneOf([DONE], None))}
     answers = {"txn": ("txn_ok", {"txn": [DONE]})}
+    checker = txn_rw_register.CHECKER
     write = "w"
-
-    @staticmethod
-    def check(history: History, options: Options) -> dict[str, Any]:
-        from glomers.checkers import txn_rw_register
-
-        return txn_rw_register.check(history, options)
-
-    @staticmethod
-    def warnings(history: History, options: Options) -> list[dict[str, Any]]:
-        from glomers.checkers import txn_rw_register
-
-        return txn_rw_register.warnings(history, options)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from glomers.checkers import unique_ids
-from glomers.history.operations import History
-from glomers.options import Options
 from glomers.workloads.base import (
     ClientSession,
     Conversation,
@@ -28,6 +26,7 @@ class UniqueIdsWorkload(Workload):
     name = "unique-ids"
     operations = {"generate": Values(answered=Any)}
     answers = {"generate": ("generate_ok", {"id": Any})}
+    checker = unique_ids.CHECKER
     reusable_clients = True
 
     def generator(self) -> OperationGenerator:
@@ -35,7 +34,3 @@ class UniqueIdsWorkload(Workload):
 
     def session(self, node: str) -> ClientSession:
         return Session()
-
-    @staticmethod
-    def check(history: History, options: Options) -> dict[str, Any]:
-        return unique_ids.check(history, options)

@@ -73,16 +73,17 @@ COMMANDS = {
 }
 
 # Notes each call (PATH, folder and arguments, each ended by a NUL), keeps results as Maelstrom
-# does if there are any to keep, and ends with the next of $STATUSES.
+# does if there are any to keep (`test -w WORKLOAD` is how it is called), and ends with the next of
+# $STATUSES.
 MAELSTROM = r"""#!/bin/sh
 calls=$RECORD/maelstrom
 number=$(ls "$calls" | wc -l | tr -d ' ')
 printf '%s\0' "$PATH" "$PWD" "$@" > "$calls/$number"
 { true 3<&0; } 2>/dev/null && touch "$RECORD/has_input"
 if [ -f "$RECORD/results.edn" ]; then
-  mkdir -p "store/echo/$number"
-  cp "$RECORD/results.edn" "store/echo/$number"
-  ln -sfn "echo/$number" store/latest
+  mkdir -p "store/$3/$number"
+  cp "$RECORD/results.edn" "store/$3/$number"
+  ln -sfn "$3/$number" store/latest
 fi
 echo "the stand-in speaks"
 exit "$(printf '%s' "$STATUSES" | cut -d ' ' -f "$((number + 1))")"
@@ -445,7 +446,7 @@ def test_maelstroms_results_are_shown_beside_the_targets(checkout, maelstrom):
     assert "Everything looks good! ヽ(‘ー`)ノ" in words
     assert "server messages per operation 31.50 target < 30: missed" in words
     assert "stable latency median 80 ms target < 400 ms: reached" in words
-    assert f"Kept in {checkout.root}/store/echo/0" in words
+    assert f"Kept in {checkout.root}/store/broadcast/0" in words
 
 
 # From wherever one is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from pathlib import Path
 
@@ -11,26 +12,48 @@ from rich.console import Console
 from glomers.challenges import CHALLENGES, Challenge, Target, find
 from glomers.errors import UsageError
 from glomers.history import edn
-from glomers.report.summary import Row, main, render, rows
+from glomers.report import summary
+from glomers.report.summary import Row, render
+from glomers.run.figures import figures as figures_of
+from glomers.run.figures import of_kept
+from glomers.workloads import WORKLOADS
 
 HISTORIES = Path(__file__).parents[1] / "histories"
 
 
 def recorded(case):
     """The results of a run of real Maelstrom."""
-    return edn.loads((HISTORIES / case / "results.edn").read_text("utf-8"))
+    file = HISTORIES / case / "results.edn"
+    if file.exists():
+        return edn.loads(file.read_text("utf-8"))
+    return edn.loads(gzip.decompress(file.with_suffix(".edn.gz").read_bytes()).decode())
 
 
-def figures(results):
+def workload_of(case):
+    words = (HISTORIES / case / "command").read_text().split()
+    return words[words.index("-w") + 1]
+
+
+def rows(results, challenge=None, workload=None):
+    return summary.rows(figures_of(results, workload), challenge)
+
+
+def figures(results, workload=None):
     """The figures in words: name -> value, and what is remarked."""
-    return {row.figure: f"{row.value} {row.remark}".strip() for row in rows(results)}
+    found = rows(results, workload=workload)
+    return {row.figure: f"{row.value} {row.remark}".strip() for row in found}
 
 
-def printed(results, path=None, challenge=None, **settings):
+def printed(results, path=None, challenge=None, workload=None, **settings):
     out = io.StringIO()
     settings.setdefault("force_terminal", False)
-    render(results, path, challenge, Console(file=out, highlight=False, **settings))
+    console = Console(file=out, highlight=False, **settings)
+    render(results, figures_of(results, workload), path, challenge, console)
     return out.getvalue()
+
+
+def main(arguments):
+    return summary.main(arguments, of_kept)
 
 
 # The figures of each workload, as Maelstrom found them
@@ -107,11 +130,17 @@ def printed(results, path=None, challenge=None, **settings):
     ],
 )
 def test_figures(case, expected):
-    assert figures(recorded(case)) == expected
+    assert figures(recorded(case), workload_of(case)) == expected
+
+
+@pytest.mark.parametrize("case", sorted(folder.name for folder in HISTORIES.iterdir()))
+def test_results_that_do_not_name_their_workload_have_the_same_figures(case):
+    results = recorded(case)
+    assert figures_of(results, None) == figures_of(results, workload_of(case))
 
 
 def test_figures_of_unique_ids():
-    found = figures(recorded("uid-dup"))
+    found = figures(recorded("uid-dup"), "unique-ids")
     assert found["ids given"] == "1,533"
     assert found["ids given twice"].startswith("68 7252×2 8363×2 ")
     assert found["ids given twice"].endswith(" and 28 more")
@@ -129,7 +158,8 @@ def test_figures_of_what_went_wrong_beside_lost_values():
                 "duplicated-count": 1,
                 "duplicated": {3: 4},
             }
-        }
+        },
+        "broadcast",
     )
     assert found["values lost"] == "0"
     assert found["values never read"] == "2 1 2"
@@ -139,7 +169,7 @@ def test_figures_of_what_went_wrong_beside_lost_values():
 def test_kinds_of_anomalies_are_counted_where_the_checker_counts_them():
     anomalies = {"G0": [{}, {}], "empty-transaction-graph": True, "cyclic": []}
     workload = {"anomaly-types": list(anomalies), "anomalies": anomalies}
-    found = figures({"workload": workload})
+    found = figures({"workload": workload}, "txn-list-append")
     assert found == {"kinds of anomalies": "3 G0×2, empty-transaction-graph, cyclic"}
 
 
@@ -153,11 +183,15 @@ def test_bytes_if_the_engine_counts_them():
 
 def test_several_acceptable_counts():
     workload = {"errors": None, "final-reads": (4,), "acceptable": ([1, 3], [5, 5])}
-    assert figures({"workload": workload})["acceptable"] == "1 to 3 or 5"
+    assert figures({"workload": workload}, "g-counter")["acceptable"] == "1 to 3 or 5"
 
 
-def test_results_that_hold_nothing():
-    assert rows({"valid?": "unknown", "workload": {"valid?": "unknown"}}) == []
+@pytest.mark.parametrize("workload", [None, *WORKLOADS])
+def test_checkers_that_broke_off_have_no_figures(workload):
+    broken = {"valid?": "unknown", "error": "a mistake of the workbench"}
+    parts = dict.fromkeys(("stats", "availability", "workload"), broken)
+    assert rows({"valid?": "unknown", **parts}, workload=workload) == []
+    assert rows({"valid?": True, "workload": {"valid?": True}}, workload=workload) == []
 
 
 @pytest.mark.parametrize(
@@ -184,7 +218,7 @@ def test_targets_stand_beside_their_figures():
             "stable-latencies": {0: 0, 0.5: 399, 0.95: 599, 0.99: 600, 1: 600},
         },
     }
-    assert rows(results, find("3d")) == [
+    assert rows(results, find("3d"), "broadcast") == [
         Row("availability", "50 %", ""),
         Row("server messages per operation", "30.00", "", "< 30", False),
         Row("values", "9", ""),
@@ -207,7 +241,8 @@ def test_targets_stand_beside_their_figures():
     ],
 )
 def test_every_target_of_a_challenge_finds_its_figure(challenge, case):
-    found = [row.figure for row in rows(recorded(case), find(challenge)) if row.target]
+    results = recorded(case)
+    found = [row.figure for row in rows(results, find(challenge), workload_of(case)) if row.target]
     assert sorted(found) == sorted(target.figure for target in find(challenge).targets)
 
 
@@ -235,7 +270,7 @@ def test_a_challenge_can_not_ask_for_what_it_does_not_run():
 
 def test_verdict_first_then_the_figures_then_where_it_is_kept():
     assert (
-        printed(recorded("bcast-lossy-part"), Path("store/x"), "3d")
+        printed(recorded("bcast-lossy-part"), Path("store/x"), "3d", "broadcast")
         == """
 Analysis invalid! (ﾉಥ益ಥ）ﾉ ┻━┻
 Not valid: workload
@@ -258,7 +293,10 @@ Kept in store/x
 
 
 def test_a_narrow_terminal_wraps_within_the_column():
-    text = printed(recorded("bcast-lossy-part"), width=64, force_terminal=True, color_system=None)
+    results = recorded("bcast-lossy-part")
+    text = printed(
+        results, None, None, "broadcast", width=64, force_terminal=True, color_system=None
+    )
     column = text.index("198 ok") - text.rindex("\n", 0, text.index("198 ok"))
     assert "\n" + " " * (column - 1) + "30 33 35" in text
     assert max(map(len, text.splitlines())) <= 64
@@ -310,8 +348,9 @@ def test_what_ended_before_its_time_has_missed_no_target_yet():
     workload = {"valid?": False, "attempt-count": 9, "lost-count": 3, "lost": [1, 2, 3]}
     workload |= {"never-read-count": 0, "duplicated-count": 0}
     whole = {"valid?": False, "workload": workload}
-    assert "target = 0: missed" in printed(whole, challenge="3c")
-    ended = printed({**whole, "valid?": "unknown", "error": "interrupted"}, challenge="3c")
+    assert "target = 0: missed" in printed(whole, challenge="3c", workload="broadcast")
+    ended = {**whole, "valid?": "unknown", "error": "interrupted"}
+    ended = printed(ended, challenge="3c", workload="broadcast")
     assert "interrupted" in ended
     assert "values lost" in ended
     assert "target" not in ended.lower()
@@ -324,7 +363,7 @@ def test_values_of_a_node_can_not_disturb_the_screen():
         "duplicated-count": 1,
         "duplicated": {"[red]\x1b[2J" + "x" * 99: 2},
     }
-    text = printed({"valid?": False, "workload": workload})
+    text = printed({"valid?": False, "workload": workload}, workload="unique-ids")
     assert "\x1b" not in text
     assert "[red]" in text
     assert "x" * 50 not in text
@@ -345,6 +384,29 @@ def test_the_summary_of_a_test_that_was_kept(capsys):
 def test_the_summary_ends_with_the_verdicts_status(tmp_path, valid, status):
     (tmp_path / "results.edn").write_text(f"{{:valid? {valid}}}")
     assert main([str(tmp_path)]) == status
+
+
+def keep(folder, text):
+    folder.mkdir(parents=True)
+    (folder / "results.edn").write_text(text)
+    return [str(folder)]
+
+
+def test_the_folder_of_a_kept_test_says_which_workload_it_was(tmp_path, capsys):
+    count = (
+        "{:valid? true, :workload {:valid? true, :errors nil, :final-reads [7], :acceptable []}}"
+    )
+    main(keep(tmp_path / "g-counter" / "20260101T000000", count))
+    assert "final reads that are wrong" in capsys.readouterr().out
+    (tmp_path / "g-counter" / "latest").symlink_to("20260101T000000")
+    main([str(tmp_path / "g-counter" / "latest")])
+    assert "final reads that are wrong" in capsys.readouterr().out
+
+
+def test_results_of_another_workload_than_the_folders_are_refused(tmp_path):
+    ids = "{:valid? true, :workload {:valid? true, :acknowledged-count 7}}"
+    with pytest.raises(UsageError, match=r"holds no results of a test: KeyError.'final-reads'"):
+        main(keep(tmp_path / "g-counter" / "1", ids))
 
 
 @pytest.mark.parametrize(

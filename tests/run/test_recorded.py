@@ -10,6 +10,7 @@ import pytest
 from challenge_runs import options
 from handwritten import fail, history, info, invoke, nemesis, ok
 
+from glomers.checkers import Checker, echo
 from glomers.cli import main
 from glomers.history.edn import Keyword
 from glomers.history.operations import History, HistoryError, read_history, to_edn_line
@@ -17,6 +18,7 @@ from glomers.options import Options
 from glomers.run.build import simulated_test
 from glomers.run.recorded import cut_off, judge, look_alikes, read
 from glomers.workloads import WORKLOADS
+from glomers.workloads.echo import EchoWorkload
 
 HISTORIES = Path(__file__).parents[1] / "histories"
 CASES = sorted(HISTORIES.iterdir())
@@ -354,7 +356,7 @@ def test_so_is_the_checker_of_a_workload(written, monkeypatch, capsys):
     def broken(history, options):
         raise KeyError("x")
 
-    monkeypatch.setattr("glomers.checkers.echo.check", broken)
+    monkeypatch.setattr(EchoWorkload, "checker", Checker(broken, echo.figures))
     path = written(invoke(0, "echo", "x"), ok(0, {Keyword("echo"): "x"}))
     assert main(["check", str(path), "-w", "echo"]) == 2
     reason = "workload (the checker of echo broke off, which is a mistake of the workbench"

@@ -22,10 +22,12 @@ Everything takes a few passes over the history, and a sort where an order is nee
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
+from glomers import challenges
+from glomers.checkers import Checker
 from glomers.checkers.kafka.anomalies import Case, find, unseen
 from glomers.checkers.kafka.beyond import phantoms, warnings
 from glomers.checkers.kafka.facts import gather
@@ -35,8 +37,9 @@ from glomers.history.edn import Keyword
 from glomers.history.operations import History
 from glomers.history.values import identity
 from glomers.options import Options
+from glomers.report.figures import Figure, kinds, milliseconds, word
 
-__all__ = ["anomalies", "check", "warnings"]
+__all__ = ["CHECKER", "anomalies", "check", "figures", "warnings"]
 
 # Anomalies that don't make a history invalid. Jepsen's reason: the sends of processes interleave,
 # so one that skips is normal. (It allows more to tests that subscribe, or look for write cycles.)
@@ -80,14 +83,14 @@ def check(history: History, options: Options) -> dict[str, Any]:
     if missing := unseen(facts):
         messages = {key: some[:UNSEEN_SHOWN] for key, some in missing["messages"].items()}
         errors["unseen"] = {**missing, "messages": messages}
-    kinds = [Keyword(kind) for kind in sorted(errors)]
-    bad = [kind for kind in kinds if kind not in ALLOWED]
+    types = [Keyword(kind) for kind in sorted(errors)]
+    bad = [kind for kind in types if kind not in ALLOWED]
     phantom = next(phantoms(facts), None)
     return {
         "valid?": False if bad else UNKNOWN if phantom else True,
         "worst-realtime-lag": worst_realtime_lag(facts),
         "bad-error-types": bad,
-        "error-types": kinds,
+        "error-types": types,
         "info-txn-causes": _info_causes(history),
         **({"error": f"A poll shows a message that nobody sent: {phantom}"} if phantom else {}),
         **errors,
@@ -114,3 +117,14 @@ def _info_causes(history: History) -> list[Any]:
         if operation.type == "info" and operation.f in ("send", "poll", "txn")
     }
     return list(causes.values())
+
+
+def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
+    bad = result["bad-error-types"] or ()
+    yield Figure(challenges.LOG_ERRORS, len(bad), kinds(bad, result))
+    if lag := result.get("worst-realtime-lag"):
+        remark = f"of key {word(lag['key'])}" if "key" in lag else ""
+        yield Figure("worst lag of a poll", lag["lag"] * 1000, remark, milliseconds)
+
+
+CHECKER = Checker(check, figures, warnings)

@@ -1,0 +1,75 @@
+"""The figures of a whole test: what the checker of each part makes of that part of the results.
+
+The results are ours or those in the `results.edn` that Maelstrom wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from glomers import challenges
+from glomers.checkers import availability, stats
+from glomers.report.figures import Figure
+from glomers.workloads import WORKLOADS
+
+Results = Mapping[str, Any]
+
+
+def figures(results: Results, workload: str | None) -> list[Figure]:
+    """The figures of a test of `workload`; None if nobody knows what it was a test of.
+
+    Raises LookupError if the results are of another workload.
+    """
+    judged = _part(results, "workload")
+    return [
+        *_if_any(stats.figures, _part(results, "stats")),
+        *_if_any(availability.figures, _part(results, "availability")),
+        *_traffic(results.get("net") or {}),
+        *(_if_any(WORKLOADS[workload].checker.figures, judged) if workload else _guess(results)),
+    ]
+
+
+def of_kept(results: Results, folder: Path) -> list[Figure]:
+    """The figures of a test that was kept in `folder`: store/<workload>/<time>.
+
+    Raises LookupError if the results are of another workload.
+    """
+    workload = folder.resolve().parent.name
+    return figures(results, workload if workload in WORKLOADS else None)
+
+
+def _part(results: Results, name: str) -> Results:
+    """A checker's result; nothing if it is only a verdict, and why there is no more."""
+    part: Results = results.get(name) or {}
+    return part if part.keys() - {"valid?", "error"} else {}
+
+
+def _if_any(figures: Any, part: Results) -> Iterator[Figure]:
+    if part:
+        yield from figures(part)
+
+
+def _traffic(net: Results) -> Iterator[Figure]:
+    """Maelstrom counts no bytes."""
+    servers = net.get("servers") or {}
+    if servers.get("msgs-per-op") is not None:
+        yield Figure(challenges.SERVER_MESSAGES, servers["msgs-per-op"])
+    if servers.get("bytes-per-op") is not None:
+        yield Figure("server bytes per operation", servers["bytes-per-op"])
+
+
+def _guess(results: Results) -> list[Figure]:
+    """Those of the first workload that has the operations which the results tell of.
+
+    Where several have, as counters and sets have adds and reads, the first whose checker can read
+    the result.
+    """
+    done = set(_part(results, "stats").get("by-f") or ())
+    for workload in WORKLOADS.values():
+        if done <= set(workload.operations):
+            with suppress(LookupError):
+                return list(_if_any(workload.checker.figures, _part(results, "workload")))
+    return []
