@@ -142,7 +142,7 @@ def _options(parser: Parser, arguments: Sequence[str]) -> tuple[Options, argpars
     parsed, node_arguments = parser.parse(arguments)
     options = from_namespace(parsed, node_arguments)
     if options.consistency_models != Options.consistency_models:
-        from glomers.checkers import consistency_models  # late, since it is slow to import
+        from glomers.checkers import consistency_models
 
         consistency_models.forbidden_anomalies(options.consistency_models)
     for flag in getattr(parsed, "ignored", ()):

@@ -137,6 +137,7 @@ def test_the_workload_fault_service_and_checker_of_the_contributing_page_work(
         check=False,
     )
     assert run.returncode == status, run.stdout + run.stderr
+    assert "tickets out of order" in run.stdout
     kept = extended / "store" / "latest"
     result = json.loads((kept / "results.json").read_text())
     assert bool(result["workload"]["errors"]) is not shared

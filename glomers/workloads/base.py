@@ -9,12 +9,16 @@ A workload's `generator` says what a free process does next and hears of every c
 
 An `error` answer or a time-out is raised at the `yield` and turned into a `fail` or an `info` by
 the client (client.py), so that a workload only says what a success looks like.
+
+Most workloads are short, because they are of a kind: `Workload` is what all have in common;
+the clients of a `PlainWorkload` have nothing to remember; a `SharedValue` is something that all
+nodes have in common, to which clients write and which they read.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar
@@ -159,3 +163,43 @@ class Workload(ABC):
     def has_final_phase(history: History) -> bool:
         """Does a history go on to the workload's final phase? True for a workload without one."""
         return True
+
+
+class PlainWorkload(Workload, ClientSession):
+    """A workload whose clients have nothing to remember, so that one session serves them all."""
+
+    def session(self, node: str) -> ClientSession:
+        return self
+
+
+class SharedValue(PlainWorkload):
+    """Something that all nodes have in common: what a client writes to one is to be read on all.
+
+    Half of the operations write, half read. After the network has healed every worker reads once
+    more.
+    """
+
+    idempotent = frozenset({"read"})
+    final_read: ClassVar = Invocation("read", final=True)
+
+    @abstractmethod
+    def writes(self) -> Iterator[Invocation | None]:
+        """What is written, one after the other, without end. None: toss the coin again."""
+
+    def generator(self) -> OperationGenerator:
+        writes = self.writes()
+
+        def operation() -> Invocation:
+            while self.random.random() < 0.5:
+                if write := next(writes):
+                    return write
+            return Invocation("read")
+
+        return Forever(operation)
+
+    def final_generator(self) -> OperationGenerator:
+        return OncePerWorker(self.final_read)
+
+    @staticmethod
+    def has_final_phase(history: History) -> bool:
+        return any(operation.final for operation in history)

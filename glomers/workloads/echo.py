@@ -7,24 +7,16 @@ from typing import Any
 from glomers.checkers import echo
 from glomers.history.edn import Keyword
 from glomers.workloads.base import (
-    ClientSession,
     Conversation,
     Forever,
     Invocation,
     OperationGenerator,
+    PlainWorkload,
     Values,
-    Workload,
 )
 
 
-class Session(ClientSession):
-    def invoke(self, invocation: Invocation) -> Conversation:
-        answer = yield {"type": "echo", "echo": invocation.value}
-        # Maelstrom's history shows the whole answer, its own field names as keywords.
-        return {Keyword(field): value for field, value in answer.items()}
-
-
-class EchoWorkload(Workload):
+class EchoWorkload(PlainWorkload):
     name = "echo"
     operations = {"echo": Values(asked=Any, answered={str: Any})}
     answers = {"echo": ("echo_ok", {"echo": Any})}
@@ -33,5 +25,7 @@ class EchoWorkload(Workload):
     def generator(self) -> OperationGenerator:
         return Forever(lambda: Invocation("echo", f"Please echo {self.random.randrange(128)}"))
 
-    def session(self, node: str) -> ClientSession:
-        return Session()
+    def invoke(self, invocation: Invocation) -> Conversation:
+        answer = yield {"type": "echo", "echo": invocation.value}
+        # Maelstrom's history shows the whole answer, its own field names as keywords.
+        return {Keyword(field): value for field, value in answer.items()}

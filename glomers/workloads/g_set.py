@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
 from glomers.checkers import set_full
 from glomers.history.operations import History
-from glomers.workloads.base import (
-    ClientSession,
-    Conversation,
-    Forever,
-    Invocation,
-    OncePerWorker,
-    OperationGenerator,
-    Values,
-    Workload,
-)
+from glomers.workloads.base import Conversation, Invocation, SharedValue, Values
 from glomers.workloads.shapes import OneOf
 
 
-class Session(ClientSession):
-    def invoke(self, invocation: Invocation) -> Conversation:
-        if invocation.f == "add":
-            yield {"type": "add", "element": invocation.value}
-            return invocation.value
-        answer = yield {"type": "read"}
-        return answer["value"]
-
-
-class GSetWorkload(Workload):
+class GSetWorkload(SharedValue):
     name = "g-set"
     operations = {
         "add": Values(asked=Any, answered=Any),
@@ -37,24 +20,17 @@ class GSetWorkload(Workload):
     }
     answers = {"add": ("add_ok", {}), "read": ("read_ok", {"value": [Any]})}
     checker = set_full.CHECKER
-    idempotent = frozenset({"read"})
+    final_read = Invocation("read")  # as in Maelstrom, these are not marked as final
 
-    def generator(self) -> OperationGenerator:
-        elements = count()
+    def writes(self) -> Iterator[Invocation]:
+        return (Invocation("add", element) for element in count())
 
-        def operation() -> Invocation:
-            if self.random.random() < 0.5:
-                return Invocation("add", next(elements))
-            return Invocation("read")
-
-        return Forever(operation)
-
-    def final_generator(self) -> OperationGenerator:
-        # As in Maelstrom, these are not marked as final.
-        return OncePerWorker(Invocation("read"))
-
-    def session(self, node: str) -> ClientSession:
-        return Session()
+    def invoke(self, invocation: Invocation) -> Conversation:
+        if invocation.f == "add":
+            yield {"type": "add", "element": invocation.value}
+            return invocation.value
+        answer = yield {"type": "read"}
+        return answer["value"]
 
     @staticmethod
     def has_final_phase(history: History) -> bool:

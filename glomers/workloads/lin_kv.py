@@ -17,12 +17,11 @@ from glomers.errors import UsageError
 from glomers.history.operations import Operation
 from glomers.options import Options
 from glomers.workloads.base import (
-    ClientSession,
     Conversation,
     Invocation,
     OperationGenerator,
+    PlainWorkload,
     Values,
-    Workload,
 )
 
 PROCESSES_PER_KEY = 20
@@ -60,20 +59,7 @@ class RegisterGenerator(OperationGenerator):
             self._processes[group] = self._group_size
 
 
-class Session(ClientSession):
-    def invoke(self, invocation: Invocation) -> Conversation:
-        key, argument = invocation.value
-        if invocation.f == "read":
-            answer = yield {"type": "read", "key": key}
-            return [key, answer["value"]]
-        if invocation.f == "write":
-            yield {"type": "write", "key": key, "value": argument}
-        else:
-            yield {"type": "cas", "key": key, "from": argument[0], "to": argument[1]}
-        return invocation.value
-
-
-class LinKVWorkload(Workload):
+class LinKVWorkload(PlainWorkload):
     name = "lin-kv"
     operations = {
         "read": Values(asked=(Any, None), answered=(Any, Any)),
@@ -102,5 +88,13 @@ class LinKVWorkload(Workload):
     def generator(self) -> OperationGenerator:
         return RegisterGenerator(self.options, self.random)
 
-    def session(self, node: str) -> ClientSession:
-        return Session()
+    def invoke(self, invocation: Invocation) -> Conversation:
+        key, argument = invocation.value
+        if invocation.f == "read":
+            answer = yield {"type": "read", "key": key}
+            return [key, answer["value"]]
+        if invocation.f == "write":
+            yield {"type": "write", "key": key, "value": argument}
+        else:
+            yield {"type": "cas", "key": key, "from": argument[0], "to": argument[1]}
+        return invocation.value

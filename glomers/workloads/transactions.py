@@ -12,14 +12,14 @@ import math
 from random import Random
 from typing import Any, ClassVar
 
+from glomers.checkers import consistency_models
 from glomers.history.edn import Keyword
 from glomers.options import Options
 from glomers.workloads.base import (
-    ClientSession,
     Conversation,
     Invocation,
     OperationGenerator,
-    Workload,
+    PlainWorkload,
 )
 
 KEY_COUNT = 10
@@ -66,30 +66,23 @@ class TransactionGenerator(OperationGenerator):
         return len(self._keys) - doublings + int(from_the_first)
 
 
-class Session(ClientSession):
-    def invoke(self, invocation: Invocation) -> Conversation:
-        request = [[str(f), key, value] for f, key, value in invocation.value]
-        answer = yield {"type": "txn", "txn": request}
-        return [[Keyword(f), key, value] for f, key, value in answer["txn"] or ()]
+class TransactionWorkload(PlainWorkload):
+    """A workload whose only request is `txn`.
 
-
-class TransactionWorkload(Workload):
-    """A workload whose only request is `txn`. Raises UsageError if a consistency model is unknown.
-
-    The checkers are imported late, because networkx takes a quarter of a second.
+    Raises UsageError if a consistency model is unknown.
     """
 
     write: ClassVar[str]  # what a write is called
     reusable_clients = True
 
     def __init__(self, options: Options, random: Random) -> None:
-        from glomers.checkers import consistency_models
-
         super().__init__(options, random)
         consistency_models.forbidden_anomalies(options.consistency_models)
 
     def generator(self) -> OperationGenerator:
         return TransactionGenerator(self.options, self.random, self.write)
 
-    def session(self, node: str) -> ClientSession:
-        return Session()
+    def invoke(self, invocation: Invocation) -> Conversation:
+        request = [[str(f), key, value] for f, key, value in invocation.value]
+        answer = yield {"type": "txn", "txn": request}
+        return [[Keyword(f), key, value] for f, key, value in answer["txn"] or ()]

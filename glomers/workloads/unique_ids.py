@@ -6,23 +6,16 @@ from typing import Any
 
 from glomers.checkers import unique_ids
 from glomers.workloads.base import (
-    ClientSession,
     Conversation,
     Forever,
     Invocation,
     OperationGenerator,
+    PlainWorkload,
     Values,
-    Workload,
 )
 
 
-class Session(ClientSession):
-    def invoke(self, invocation: Invocation) -> Conversation:
-        answer = yield {"type": "generate"}
-        return answer["id"]
-
-
-class UniqueIdsWorkload(Workload):
+class UniqueIdsWorkload(PlainWorkload):
     name = "unique-ids"
     operations = {"generate": Values(answered=Any)}
     answers = {"generate": ("generate_ok", {"id": Any})}
@@ -32,5 +25,6 @@ class UniqueIdsWorkload(Workload):
     def generator(self) -> OperationGenerator:
         return Forever(lambda: Invocation("generate"))
 
-    def session(self, node: str) -> ClientSession:
-        return Session()
+    def invoke(self, invocation: Invocation) -> Conversation:
+        answer = yield {"type": "generate"}
+        return answer["id"]
