@@ -19,7 +19,7 @@ from maelstrom_node import Code, Node, Replication, RPCError
 node = Node()
 lock = threading.Lock()  # guards everything below
 
-time = 0  # Lamport time: the latest that was seen in any stamp
+lamport_time = 0  # the latest that was seen in any stamp
 values: dict[object, object] = {}  # key -> its value
 stamps: dict[object, tuple[int, str]] = {}  # key -> the stamp of its value
 
@@ -29,9 +29,9 @@ class Transactions(Replication):
 
     def apply(self, origin, transaction):
         """Let the writes of a transaction show, those that aren't overwritten already."""
-        global time
+        global lamport_time
         stamp_time, writes = transaction
-        time = max(time, stamp_time)
+        lamport_time = max(lamport_time, stamp_time)
         stamp = (stamp_time, origin)
         for key, value in writes:
             if stamp > stamps.get(key, (0, "")):
@@ -46,7 +46,7 @@ def txn(message):
     with lock:
         answer, writes = execute(message.body["txn"])
         if writes:
-            transactions.append([time + 1, writes])
+            transactions.append([lamport_time + 1, writes])
     if writes:
         transactions.push()
     return {"type": "txn_ok", "txn": answer}
