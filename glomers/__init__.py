@@ -4,7 +4,7 @@ Each folder is a room with a theme, and says in its first lines what lives there
 way, down this list:
 
     cli.py        the commands
-    testing.py    the pytest plugin
+    testing.py    simulated clusters for tests (plugin.py: the pytest fixture)
     run/          one test, a sweep: build, drive, record, show progress
     simulated/    nodes in this process, in virtual time
     real/         nodes behind pipes
@@ -19,3 +19,5 @@ way, down this list:
 Data flows one way round: options, test, load, client, network, node, network, client, history,
 checker, result, store, report.
 """
+
+__version__ = "1.0"

@@ -1,4 +1,7 @@
-"""`python -m glomers`. Any Python must be able to read this file, to say that it is too old."""
+"""The command `glomers`, or `python -m glomers`.
+
+Any Python must be able to read this file, to say that it is too old.
+"""
 
 import sys
 
@@ -9,13 +12,19 @@ if sys.version_info < (3, 10):  # noqa: UP036
     )
     sys.exit(254)
 
-try:
-    from glomers.cli import main
-    from glomers.exits import prepare_streams
 
-    prepare_streams()
-    status = main()
-except KeyboardInterrupt:  # while it was being imported
-    sys.stderr.write("error: interrupted\n")
-    status = 130
-sys.exit(status)
+def main():  # type: () -> int
+    """Run the command and return its exit status."""
+    try:
+        from glomers.cli import main
+        from glomers.exits import prepare_streams
+
+        prepare_streams()
+        return main()
+    except KeyboardInterrupt:  # while it was being imported
+        sys.stderr.write("error: interrupted\n")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

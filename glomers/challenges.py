@@ -6,9 +6,17 @@ or on the workbench, and prints it as its help; the summary of a test takes its 
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
+from pathlib import Path
 
 from glomers.errors import UsageError, did_you_mean
+
+# Where the scripts are that the commands name: in the package, once it is installed, otherwise at
+# the top of the checkout. The node library is beside the package in both.
+_PACKAGE = Path(__file__).resolve().parent
+LIBRARY = _PACKAGE.parent / "maelstrom_node.py"
+SCRIPTS = _PACKAGE / "scripts" if (_PACKAGE / "scripts").is_dir() else _PACKAGE.parent
 
 # The figures of a summary for which a challenge can set a target.
 AVAILABILITY = "availability"
@@ -41,7 +49,7 @@ class Target:
 class Challenge:
     """One challenge. `commands` are what comes after `maelstrom test`, one for each run.
 
-    A command may end with `--` and arguments for the node. Its `--bin` is in the checkout.
+    A command may end with `--` and arguments for the node. Its `--bin` is in SCRIPTS.
     """
 
     name: str
@@ -49,6 +57,12 @@ class Challenge:
     asks: str
     commands: tuple[str, ...]
     targets: tuple[Target, ...] = ()
+
+    @property
+    def script(self) -> Path:
+        """The script that all its commands run."""
+        words = shlex.split(self.commands[0])
+        return SCRIPTS / words[words.index("--bin") + 1]
 
 
 TOTAL = Target(AVAILABILITY, "=", 1)

@@ -1,4 +1,4 @@
-"""The command line: `python -m glomers test …` takes the command line of `maelstrom test …`."""
+"""The command line: `glomers test …` takes the command line of `maelstrom test …`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from glomers import exits
+from glomers import __version__, challenges, exits
 from glomers.errors import UsageError, did_you_mean
 from glomers.exits import VALID
 from glomers.options import (
@@ -23,18 +23,20 @@ from glomers.options import (
     checked,
     from_namespace,
     parser_of_test,
+    program,
     split_node_arguments,
 )
 
-USAGE = """usage: python -m glomers COMMAND …
+USAGE = f"""usage: {program()} COMMAND …
 
+  3c, …       run a challenge of Gossip Glomers; with --bin FILE, on your node
   test        run a test, with the flags of `maelstrom test`
   sweep       simulate a test with many seeds
   check       judge a history that was recorded, by us or by Maelstrom
-  challenge   run a challenge of Gossip Glomers by its number (what ./run.sh does)
   summary     show the summary of a test that was kept
+  challenge   run a challenge by its number, or list them all
 
-Add --help to a command for its flags.
+Add --help to a command for its flags. --version tells the version.
 """
 
 # Maelstrom's other commands, and what to do instead.
@@ -42,12 +44,12 @@ ELSEWHERE = {
     name: f"{name} is a command of Maelstrom's only: {instead}"
     for name, instead in {
         "serve": "there is no web server: a test's folder, store/latest, holds plain files, "
-        "and `python -m glomers summary` shows its summary again",
+        f"and `{program()} summary` shows its summary again",
         "demo": "the demos are this project's solutions of the challenges: "
         "./run.sh without arguments lists them, and ./run.sh 1 runs the first",
         "doc": "the documentation is in docs/, and Maelstrom's own at "
         "https://github.com/jepsen-io/maelstrom/tree/main/doc",
-        "analyze": "`python -m glomers check FOLDER -w WORKLOAD` judges a recorded history again",
+        "analyze": f"`{program()} check FOLDER -w WORKLOAD` judges a recorded history again",
     }.items()
 }
 
@@ -64,7 +66,12 @@ def _carry_out(command: str = "", *arguments: str) -> int:
     if command in ("-h", "--help", "help"):
         print(USAGE, end="")
         return VALID
-    names = ", ".join(COMMANDS)
+    if command == "--version":
+        print(f"glomers {__version__}")
+        return VALID
+    if command[:1].isdigit():
+        return challenge([command, *arguments])
+    names = f"{', '.join(COMMANDS)}, or a challenge such as 3c"
     if not command:
         print(USAGE)
         raise UsageError(f"expected a command: one of {names}")
@@ -77,7 +84,6 @@ def _carry_out(command: str = "", *arguments: str) -> int:
 
 def test(arguments: Sequence[str]) -> int:
     """`test`: run a test, or several one after the other, and tell the verdict."""
-    from glomers import challenges
     from glomers.workloads import WORKLOADS
     from glomers.world.faults import HELP_OF_FAULTS
 
@@ -112,7 +118,7 @@ def sweep(arguments: Sequence[str]) -> int:
     from glomers.world.faults import HELP_OF_FAULTS
 
     parser = Parser(
-        prog="python -m glomers sweep",
+        prog=f"{program()} sweep",
         usage=TEST_USAGE,
         description="Simulate a test with many seeds.",
     )
@@ -171,7 +177,7 @@ def check(arguments: Sequence[str]) -> int:
     from glomers.workloads import WORKLOADS
 
     parser = Parser(
-        prog="python -m glomers check",
+        prog=f"{program()} check",
         description="Judge a history: history.edn or history.jsonl, plain or gzipped.",
     )
     parser.add_argument("path", type=Path, metavar="PATH", help="a history, or a folder with one")
@@ -190,12 +196,16 @@ def check(arguments: Sequence[str]) -> int:
 
 
 def challenge(arguments: Sequence[str]) -> int:
-    """`challenge`: what `./run.sh` does, for somebody in the folder that `--from` names."""
-    from glomers.launch.launcher import launch
+    """`challenge`: run a challenge with the present Python, in the present folder.
 
-    start, rest = Path.cwd(), list(arguments)
-    if rest[:1] == ["--from"] and len(rest) > 1:
-        start, rest = Path(rest[1]), rest[2:]
+    With `--from`: what `./run.sh` does, for somebody in the folder that it names.
+    """
+    from glomers.launch.launcher import Here, launch
+
+    if "--from" not in arguments[:1] or len(arguments) < 2:
+        here = Here(Path.cwd(), lambda words: COMMANDS[words[0]](words[1:]))
+        return launch(arguments, here.root, ELSEWHERE, here)
+    start, rest = Path(arguments[1]), arguments[2:]
     ours = {
         name: f"{name} is no challenge but a command of the workbench: "
         f"source .venv/bin/activate && python -m glomers {name}"

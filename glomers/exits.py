@@ -120,9 +120,11 @@ def _give_up(stream: TextIO) -> None:
 
 
 def _is_not_installed(module: str) -> str:
+    missing = f"the Python module {module!r} is not installed for {sys.executable}; "
     requirements = ROOT / "requirements.txt"
-    install = f"-r {requirements}" if requirements.is_file() else module
+    if not requirements.is_file():  # it is no checkout
+        return f"{missing}pip install {module}"
     return (
-        f"the Python module {module!r} is not installed for {sys.executable}; ./run.sh 1 sets up "
-        f".venv for all (then: source .venv/bin/activate); or: pip install {install}"
+        f"{missing}./run.sh 1 sets up .venv for all (then: source .venv/bin/activate); "
+        f"or: pip install -r {requirements}"
     )

@@ -6,6 +6,7 @@ import argparse
 import random
 import re
 import shlex
+import sys
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,12 @@ class Options:
 
 
 # Parsing
+
+
+def program() -> str:
+    """What the person typed to come here: `glomers`, where that is installed."""
+    return "glomers" if Path(sys.argv[0]).name == "glomers" else "python -m glomers"
+
 
 T = TypeVar("T")
 
@@ -386,7 +393,7 @@ def add_test_flags(parser: argparse.ArgumentParser, faults: Mapping[str, str]) -
 
 def parser_of_test(workloads: Sequence[str] = (), faults: Mapping[str, str] = {}) -> Parser:
     """The parser of `test`. Without the faults that there are, it takes any."""
-    parser = Parser(prog="python -m glomers test", usage=TEST_USAGE, description="Run a test.")
+    parser = Parser(prog=f"{program()} test", usage=TEST_USAGE, description="Run a test.")
     add_check_flags(parser, workloads, default=Options.workload)
     add_test_flags(parser, faults)
     add = parser.add_argument

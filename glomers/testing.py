@@ -1,12 +1,13 @@
 """Simulated clusters for your tests: `cluster = simulate("broadcast.py", nodes=5, seed=1)`.
 
-    from glomers.testing import simulate  # a pytest fixture
-
     def test_a_value_reaches_everybody(simulate):
         cluster = simulate("broadcast.py", nodes=5)
         cluster.request("n0", "broadcast", message=7)
         cluster.advance(1)
         assert cluster.request("n4", "read")["messages"] == [7]
+
+`simulate` is a fixture: pytest has it where the package is installed; in a checkout,
+`from glomers.testing import simulate` brings it.
 
 Time is virtual: it passes only in `advance` and while `request` waits. Nodes named in `played`
 are played by the test: they run no script, and what the others send them waits until the test
@@ -17,17 +18,16 @@ expected fails the test.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from glomers.history.times import NANOS, nanos
 from glomers.options import Options
+from glomers.plugin import simulate as simulate
 from glomers.run.build import make_world, scripts
 from glomers.simulated.turns import TurnLoop
 from glomers.world.error_codes import error_code
@@ -283,20 +283,6 @@ class Simulation:
         """Hear of a message, as the network's journal."""
         if event == "send":
             self.messages.append(message)
-
-
-@pytest.fixture
-def simulate() -> Iterator[Callable[..., Simulation]]:
-    """Make simulated clusters that end with the test: see Simulation for the arguments."""
-    simulations: list[Simulation] = []
-
-    def make(*args: Any, **kwargs: Any) -> Simulation:
-        simulations.append(Simulation(*args, **kwargs))
-        return simulations[-1]
-
-    yield make
-    for simulation in simulations:
-        simulation.close()
 
 
 @contextmanager

@@ -4,6 +4,9 @@
 but the standard library is imported. Tests run in `.venv`, in processes of their own.
 
 Both engines run in the checkout, so that either keeps its tests in the same `store/`.
+
+The installed command `glomers 3c` comes here as well. Then there is nothing to set up, the
+workbench runs in this process, and tests are kept where the person is (Here).
 """
 
 from __future__ import annotations
@@ -12,27 +15,24 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from glomers import challenges
-from glomers.challenges import CHALLENGES, Challenge
+from glomers.challenges import CHALLENGES, SCRIPTS, Challenge
 from glomers.errors import UsageError
 from glomers.exits import BROKEN, SIGNALLED, VALID, VERDICT_STATUSES
 from glomers.launch import foreground, suite
 from glomers.launch.environment import DEVELOPMENT, REQUIREMENTS, Environment
 from glomers.launch.program import check_program
-from glomers.options import check_flags, parser_of_test, split_node_arguments
+from glomers.options import check_flags, parser_of_test, program, split_node_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
 
 HELP = """\
-usage: ./run.sh CHALLENGE [--engine maelstrom|workbench] [FLAG ...] [-- ARGUMENT ...]
-       ./run.sh test [PYTEST ARGUMENT ...]
-
-Runs a challenge of Gossip Glomers, or this project's own checks and tests.
-
+usage: {program} CHALLENGE [--engine maelstrom|workbench] [FLAG ...] [-- ARGUMENT ...]
+{also}
 {challenges}
 
 It runs on Maelstrom if $MAELSTROM names its executable or its folder, or if there is a
@@ -40,13 +40,19 @@ It runs on Maelstrom if $MAELSTROM names its executable or its folder, or if the
 --engine picks one; --simulate and --seed are the workbench's own and pick that.
 
 FLAGs are those of `maelstrom test`. They come after the challenge's own, and the later
-one wins: ./run.sh 3c --time-limit 5
+one wins: {program} 3c --time-limit 5
 ARGUMENTs after -- are for the node. They come after the challenge's own as well; but a
 node of yours (--bin FILE) gets only yours.
 
 Exit status: 0 valid, 1 invalid, 2 unknown; 254 a mistake in the command; any other: something
 failed, and the last line says what.
 """
+TESTS_TOO = """\
+       ./run.sh test [PYTEST ARGUMENT ...]
+
+Runs a challenge of Gossip Glomers, or this project's own checks and tests.
+"""
+CHALLENGES_ONLY = "\nRuns a challenge of Gossip Glomers.\n"
 
 # Flags of the workbench that Maelstrom doesn't have.
 WORKBENCH_FLAGS = ("--simulate", "--seed", "--p-loss", "--p-duplicate", "--strict", "--store")
@@ -55,33 +61,59 @@ WORKBENCH_FLAGS = ("--simulate", "--seed", "--p-loss", "--p-duplicate", "--stric
 PATHS = ("--bin", "--store", "--nodes-file")
 
 
-def launch(arguments: Sequence[str], start: Path, elsewhere: Mapping[str, str]) -> int:
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The present Python in place of a checkout's: it has the workbench, and tests are kept here.
+
+    `root` is the folder where the person is; `workbench` carries out a command of the workbench.
+    """
+
+    root: Path
+    workbench: Callable[[Sequence[str]], int]
+
+    @property
+    def bin(self) -> Path:
+        return Path(sys.executable).parent
+
+    def provide(self, requirements: Sequence[str]) -> None:
+        """Whoever installed the package has done it."""
+
+
+def launch(
+    arguments: Sequence[str], start: Path, elsewhere: Mapping[str, str], here: Here | None = None
+) -> int:
     """Do what `./run.sh` with these arguments does for somebody in the folder `start`.
 
     `elsewhere` says what to do about names that are no challenges but commands of other programs.
-    Replaces this process by the workbench if that is all that is left to do.
+    Replaces this process by the workbench if that is all that is left to do, unless it runs `here`.
     """
+    help = HELP.format(
+        program="./run.sh" if here is None else program(),
+        also=TESTS_TOO if here is None else CHALLENGES_ONLY,
+        challenges=table(),
+    )
     if not arguments:
-        print(HELP.format(challenges=table()))
-        raise UsageError("expected a challenge, such as 3c, or test")
+        print(help)
+        raise UsageError(f"expected a challenge, such as 3c{', or test' if here is None else ''}")
     name, *rest = arguments
     flags, node_arguments = split_node_arguments(rest)
-    if name == "test":
-        environment = Environment(ROOT)
-        environment.provide(DEVELOPMENT)
-        return suite.run(environment, rest)
+    if name == "test" and here is None:
+        checkout = Environment(ROOT)
+        checkout.provide(DEVELOPMENT)
+        return suite.run(checkout, rest)
     if name == "help" or not {"-h", "--help"}.isdisjoint([name, *flags]):
-        print(HELP.format(challenges=table()), end="")
+        print(help, end="")
         return VALID
     check_flags([name, *flags])
     if name in elsewhere:
         raise UsageError(elsewhere[name])
     challenge = challenges.find(name)
     wanted, flags = take_engine(flags)
-    engine = choose_engine(wanted, flags, os.environ, start)
+    environment = here or Environment(ROOT)
+    engine = choose_engine(wanted, flags, os.environ, start, environment.root)
     if engine.maelstrom is None:
         check_flags(flags, [*parser_of_test().flags, "--engine"])
-    launcher = Launcher(challenge, engine, Environment(ROOT), os.environ)
+    launcher = Launcher(challenge, engine, environment, os.environ)
     runs = [command_line(run, flags, node_arguments, start) for run in challenge.commands]
     return launcher.run(runs)
 
@@ -100,11 +132,11 @@ def command_line(
 ) -> list[str]:
     """What comes after `maelstrom test`: the challenge's own arguments, then the user's.
 
-    Paths are made absolute: a challenge's node is in the checkout, what the user names in `start`.
+    Paths are made absolute: a challenge's node is in SCRIPTS, what the user names in `start`.
     Raises UsageError if there is no such program.
     """
     own_flags, own_node_arguments = split_node_arguments(shlex.split(command))
-    programs, own_flags = absolute_paths(own_flags, ROOT)
+    programs, own_flags = absolute_paths(own_flags, SCRIPTS)
     own_programs, flags = absolute_paths(flags, start)
     check_program((programs + own_programs)[-1])
     if own_programs:
@@ -163,9 +195,9 @@ def take_engine(flags: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def choose_engine(
-    wanted: str | None, flags: Iterable[str], environ: Mapping[str, str], start: Path
+    wanted: str | None, flags: Iterable[str], environ: Mapping[str, str], start: Path, root: Path
 ) -> Engine:
-    """The engine that `--engine` wants, that the flags need, or that is there."""
+    """The engine that `--engine` wants, that the flags need, or that is there: in `root`, maybe."""
     special = next((f for f in flags if f.partition("=")[0] in WORKBENCH_FLAGS), None)
     if wanted == "maelstrom" and special:
         raise UsageError(f"Maelstrom has no {special}: leave it out, or use --engine workbench")
@@ -173,7 +205,7 @@ def choose_engine(
         return Engine(None, "--engine")
     if special:
         return Engine(None, f"{special} is its own")
-    if found := find_maelstrom(environ, start):
+    if found := find_maelstrom(environ, start, root):
         return found
     if wanted == "maelstrom":
         raise UsageError(
@@ -183,14 +215,14 @@ def choose_engine(
     return Engine(None, "no Maelstrom found; MAELSTROM=/path/to/maelstrom names one")
 
 
-def find_maelstrom(environ: Mapping[str, str], start: Path) -> Engine | None:
+def find_maelstrom(environ: Mapping[str, str], start: Path, root: Path) -> Engine | None:
     """Maelstrom as $MAELSTROM names it, in ./maelstrom, or on the PATH."""
     if named := environ.get("MAELSTROM"):
         path = start / named
         if path.is_dir():
             path /= "maelstrom"
         return Engine(_executable(path, "$MAELSTROM"), "$MAELSTROM")
-    path = ROOT / "maelstrom" / "maelstrom"
+    path = root / "maelstrom" / "maelstrom"
     if path.is_file():
         return Engine(_executable(path, "./maelstrom/maelstrom"), "./maelstrom")
     if on_path := shutil.which("maelstrom", path=environ.get("PATH")):
@@ -217,7 +249,7 @@ class Launcher:
 
     challenge: Challenge
     engine: Engine
-    environment: Environment
+    environment: Environment | Here
     environ: Mapping[str, str]
 
     def run(self, runs: Sequence[Sequence[str]]) -> int:
@@ -237,11 +269,8 @@ class Launcher:
         return max(statuses, key=VERDICT_STATUSES.index)
 
     def _run_workbench(self, arguments: Sequence[str], alone: bool) -> int:
-        command = self._workbench("test", "--challenge", self.challenge.name, *arguments)
-        if alone:
-            os.chdir(self.environment.root)
-            os.execve(command[0], command, self._node_environ())
-        return self._follow(command)
+        command = ["test", "--challenge", self.challenge.name, *arguments]
+        return self._workbench(command, last=alone)
 
     def _run_maelstrom(self, maelstrom: Path, arguments: Sequence[str]) -> int:
         latest = self.environment.root / "store" / "latest"
@@ -255,9 +284,7 @@ class Launcher:
             ) from None
         kept = latest.resolve()
         if kept != before and (kept / "results.edn").is_file():
-            shown = self._follow(
-                self._workbench("summary", str(kept), "--challenge", self.challenge.name)
-            )
+            shown = self._workbench(["summary", str(kept), "--challenge", self.challenge.name])
             return status or shown
         print(
             f"error: Maelstrom ended with exit status {status} and without results: "
@@ -266,8 +293,16 @@ class Launcher:
         )
         return status or BROKEN
 
-    def _workbench(self, *arguments: str) -> list[str]:
-        return [str(self.environment.python), "-m", "glomers", *arguments]
+    def _workbench(self, arguments: Sequence[str], last: bool = False) -> int:
+        """Carry out a command of the workbench; if there is nothing to do after it, become it."""
+        if isinstance(self.environment, Here):
+            os.environ.update(self._node_environ())
+            return self.environment.workbench(arguments)
+        command = [str(self.environment.python), "-m", "glomers", *arguments]
+        if last:
+            os.chdir(self.environment.root)
+            os.execve(command[0], command, self._node_environ())
+        return self._follow(command)
 
     def _follow(self, command: Sequence[str]) -> int:
         """Run a command to its end. A signal that ends it ends us too, with a shell's status."""
@@ -277,6 +312,6 @@ class Launcher:
         return status
 
     def _node_environ(self) -> dict[str, str]:
-        """`.venv` comes first on the PATH: nodes start with `/usr/bin/env python3`."""
+        """Our Python comes first on the PATH: nodes start with `/usr/bin/env python3`."""
         path = self.environ.get("PATH", os.defpath)
         return {**self.environ, "PATH": f"{self.environment.bin}{os.pathsep}{path}"}

@@ -22,7 +22,7 @@ from glomers.challenges import Challenge, Target
 from glomers.errors import UsageError, quote
 from glomers.exits import of_verdict
 from glomers.history import edn
-from glomers.options import Parser
+from glomers.options import Parser, program
 from glomers.report.figures import Figure, word
 from glomers.report.screen import Screen
 
@@ -153,7 +153,7 @@ def main(arguments: Sequence[str], figures_of: Callable[[Results, Path], list[Fi
     `figures_of` gives the figures of results that were kept in a folder.
     """
     parser = Parser(
-        prog="python -m glomers summary",
+        prog=f"{program()} summary",
         description="Show the summary of a test that was kept, by the workbench or by Maelstrom.",
     )
     parser.add_argument(

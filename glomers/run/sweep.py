@@ -35,7 +35,7 @@ from glomers.errors import UsageError
 from glomers.exits import ROOT
 from glomers.history.values import quantile
 from glomers.interrupts import handled
-from glomers.options import Options
+from glomers.options import Options, program
 from glomers.report.figures import Figure
 from glomers.report.summary import reasons
 from glomers.run.build import simulated_test
@@ -211,7 +211,7 @@ def show(outcomes: Sequence[SeedResult], command: Sequence[str], console: Consol
         console.print(f"\nNot valid: {len(failing):,}. To bring one back:")
     for outcome in failing[:FAILING_SHOWN]:
         line = shlex.join(with_seed(command, outcome.seed))
-        console.print(f"  python -m glomers test {line}", soft_wrap=True, markup=False)
+        console.print(f"  {program()} test {line}", soft_wrap=True, markup=False)
         console.print(f"    {outcome.reason or 'nothing is known'}", soft_wrap=True, markup=False)
     if len(failing) > FAILING_SHOWN:
         rest = " ".join(str(outcome.seed) for outcome in failing[FAILING_SHOWN:])
