@@ -14,6 +14,7 @@ way, down this list:
     report/       what a person sees of a result
     launch/       what ./run.sh does before anything is installed
     history/      what happened, and how it is kept
+    copies.py     files to begin with: the scripts, a new node
     options.py  challenges.py  errors.py  exits.py  interrupts.py
 
 Data flows one way round: options, test, load, client, network, node, network, client, history,

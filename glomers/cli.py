@@ -34,6 +34,8 @@ USAGE = f"""usage: {program()} COMMAND …
   sweep       simulate a test with many seeds
   check       judge a history that was recorded, by us or by Maelstrom
   summary     show the summary of a test that was kept
+  copy        copy a challenge's script and the node library here, to run and to change
+  new         begin a node: a script with one handler, and a test of it
   challenge   run a challenge by its number, or list them all
 
 Add --help to a command for its flags. --version tells the version.
@@ -223,10 +225,55 @@ def summary(arguments: Sequence[str]) -> int:
     return main(arguments, of_kept)
 
 
+def copy(arguments: Sequence[str]) -> int:
+    """`copy`: a challenge's script, and the node library beside it."""
+    from glomers import copies
+
+    parser = Parser(
+        prog=f"{program()} copy",
+        description="Copy a challenge's script and maelstrom_node.py, to run and to change.",
+    )
+    parser.add_argument("challenge", metavar="CHALLENGE", help="its number, such as 3 or 3c")
+    _add_folder(parser)
+    parser.add_argument(
+        "--single-file",
+        action="store_true",
+        help="put what is needed of the library into the script itself (for real time only)",
+    )
+    parsed = parser.parse_args(arguments)
+    copies.copy(parsed.challenge, parsed.folder, parsed.single_file, parsed.force)
+    return VALID
+
+
+def new(arguments: Sequence[str]) -> int:
+    """`new`: a node to begin with, and a test of it."""
+    from glomers import copies
+
+    parser = Parser(
+        prog=f"{program()} new",
+        description="Begin a node: a script with one handler, a test, and maelstrom_node.py.",
+    )
+    parser.add_argument("name", metavar="NAME", help="the script's name, with or without .py")
+    _add_folder(parser)
+    parsed = parser.parse_args(arguments)
+    copies.new(parsed.name, parsed.folder, parsed.force)
+    return VALID
+
+
+def _add_folder(parser: Parser) -> None:
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path(), metavar="FOLDER",
+        help="where to put it (default: here)",
+    )  # fmt: skip
+    parser.add_argument("--force", action="store_true", help="overwrite files that are in the way")
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "test": test,
     "sweep": sweep,
     "check": check,
     "challenge": challenge,
     "summary": summary,
+    "copy": copy,
+    "new": new,
 }
