@@ -46,7 +46,7 @@ find_python() {
     echo "$here/.venv/bin/python"
     return
   else
-    set -- python3 python3.13 python3.12 python3.11 python3.10
+    set -- python3 python3.14 python3.13 python3.12 python3.11 python3.10
   fi
   for candidate; do
     if answer=$("$candidate" -c "$PROBE" 2>/dev/null); then
