@@ -120,6 +120,8 @@ def write(folder: Path, files: Mapping[str, str], force: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             path = folder / name
+            if path.is_symlink():
+                path.unlink()  # what it leads to isn't in the way
             path.write_text(text, "utf-8")
             if text.startswith("#!"):
                 path.chmod(path.stat().st_mode | EXECUTABLE)

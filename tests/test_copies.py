@@ -127,6 +127,13 @@ class TestAFileInTheWay:
         assert "can't write unique_ids.py: Is a directory" in capsys.readouterr().err
         assert files(here) == ["echo.py", "unique_ids.py"]
 
+    def test_is_the_link_and_not_what_it_leads_to(self, here):
+        (here / "precious").write_text("mine")
+        (here / "echo.py").symlink_to("precious")
+        assert main(["copy", "1", "--force"]) == 0
+        assert (here / "precious").read_text() == "mine"
+        assert (here / "echo.py").read_text() == (ROOT / "echo.py").read_text()
+
     def test_is_in_the_way_of_a_new_node_too(self, here, capsys):
         (here / "test_mine.py").write_text("mine")
         assert main(["new", "mine"]) == 254
