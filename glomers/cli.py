@@ -185,7 +185,7 @@ def check(arguments: Sequence[str]) -> int:
     parser.add_argument("path", type=Path, metavar="PATH", help="a history, or a folder with one")
     add_check_flags(parser, sorted(WORKLOADS))
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_intermixed_args(arguments)
     options = from_namespace(parsed)
     results = judge(parsed.path, options)
     if parsed.json:
@@ -240,7 +240,7 @@ def copy(arguments: Sequence[str]) -> int:
         action="store_true",
         help="put what is needed of the library into the script itself (for real time only)",
     )
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_intermixed_args(arguments)
     copies.copy(parsed.challenge, parsed.folder, parsed.single_file, parsed.force)
     return VALID
 
@@ -255,7 +255,7 @@ def new(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("name", metavar="NAME", help="the script's name, with or without .py")
     _add_folder(parser)
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_intermixed_args(arguments)
     copies.new(parsed.name, parsed.folder, parsed.force)
     return VALID
 

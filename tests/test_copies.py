@@ -98,6 +98,13 @@ def test_a_challenge_may_be_named_by_its_number_alone_or_in_full():
     assert {copies.script_of(name).name for name in ("3", "3a", "3E")} == {"broadcast.py"}
 
 
+def test_flags_may_stand_before_the_folder_and_after_it(here):
+    assert main(["copy", "1", "--single-file", "before"]) == 0
+    assert main(["copy", "1", "after", "--single-file"]) == 0
+    assert [path.name for path in (here / "before").iterdir()] == ["echo.py"]
+    assert [path.name for path in (here / "after").iterdir()] == ["echo.py"]
+
+
 def test_copies_of_two_challenges_share_the_library(here):
     assert main(["copy", "1"]) == 0
     assert main(["copy", "3"]) == 0

@@ -165,7 +165,7 @@ def main(arguments: Sequence[str], figures_of: Callable[[Results, Path], list[Fi
         help="the test's folder (default: store/latest)",
     )
     parser.add_argument("--challenge", metavar="NAME", help="show this challenge's targets")
-    parsed: argparse.Namespace = parser.parse_args(arguments)
+    parsed: argparse.Namespace = parser.parse_intermixed_args(arguments)
     file = parsed.path / "results.edn"
     try:
         results = edn.loads(file.read_text("utf-8"))
