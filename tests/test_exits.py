@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import runpy
+import shlex
 import signal
 import subprocess
 import sys
@@ -126,7 +127,7 @@ def test_an_output_that_is_full_is_no_verdict(tmp_path):
 
 
 def test_closed_streams_do_no_harm(tmp_path):
-    command = f'"$0" -m glomers {" ".join(TEST)} --log-net-send <&- >&- 2>&-'
+    command = f'"$0" -m glomers {shlex.join(TEST)} --log-net-send <&- >&- 2>&-'
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         ["/bin/sh", "-c", command, sys.executable], env=environment, cwd=tmp_path, timeout=PATIENCE

@@ -71,6 +71,6 @@ def _is_no_python(path: Path, source: bytes) -> str:
             compile(source, str(path), "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         first = source.split(b"\n", 1)[0]
-        meant = b"python" in first if first.startswith(b"#!") else path.suffix == ".py"
+        meant = path.suffix == ".py" or (first.startswith(b"#!") and b"python" in first)
         return "" if meant else f"the first line of this is '{quote(first.strip(), 80)}'"
     return ""

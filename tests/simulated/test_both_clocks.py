@@ -21,7 +21,9 @@ from glomers.options import Options
 from glomers.run.single import run
 from glomers.testing import RequestError, simulated
 
-HEAD = f"""#!{sys.executable}
+# The second line is a string to Python, and to the shell a command: see test_process.py.
+HEAD = f"""#!/bin/sh
+"exec" "{sys.executable}" "$0" "$@"
 import os, sys, time, queue, threading, random, uuid
 from maelstrom_node import Node, RPCError
 node = Node()
