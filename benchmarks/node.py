@@ -292,8 +292,10 @@ def main() -> int:
     flooded = floods([BARE, *nodes])
     pinged = in_turn([(*BARE, "flush"), *nodes], PINGS, ping)
     print(f"{'':<34}{'bare loop':>12}{'before':>12}{'here':>12}{'ratio':>8}")
-    reached = median_ratio(flooded, 0) <= LONGEST_FLOOD
-    goal = f"{median_ratio(flooded, 0):.2f} to the bare loop; goal {LONGEST_FLOOD}: {word(reached)}"
+    ratio = median_ratio(flooded, 0)
+    reached = ratio <= LONGEST_FLOOD
+    beside = f"{ratio:.2f} to bare loop " if before else ""  # or else it is the row's own ratio
+    goal = f"{beside}goal {LONGEST_FLOOD}: {word(reached)}"
     show(f"{REQUESTS:,} requests", flooded, ["bare loop", *names], "s", goal)
     quick = statistics.median(row[-1] for row in pinged) <= LONGEST_PING
     goal = f"goal {LONGEST_PING * 1e6:.0f} µs: {word(quick)}"
