@@ -174,7 +174,7 @@ def _without(arguments: Sequence[str], *flags: str) -> list[str]:
 def check(arguments: Sequence[str]) -> int:
     """`check`: judge a recorded history."""
     from glomers.report.summary import render
-    from glomers.run.figures import figures
+    from glomers.run.figures import figures, reasons
     from glomers.run.recorded import judge
     from glomers.workloads import WORKLOADS
 
@@ -193,7 +193,8 @@ def check(arguments: Sequence[str]) -> int:
 
         print(json.dumps(edn.to_json(results), indent=2))
     else:
-        render(results, figures(results, options.workload), None)
+        told = figures(results, options.workload), reasons(results, options.workload)
+        render(results, *told, None)
     return exits.of_verdict(results["valid?"])
 
 

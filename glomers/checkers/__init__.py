@@ -17,6 +17,10 @@ from glomers.report.figures import Figure
 Result = dict[str, Any]
 
 
+def no_reasons(result: Mapping[str, Any]) -> Iterator[str]:
+    yield from ()
+
+
 def no_warnings(history: History, options: Options) -> list[Result]:
     return []
 
@@ -27,10 +31,12 @@ class Checker:
 
     `check` gives the verdict: `valid?` is True, False or "unknown", then with an `error` that says
     why. `figures` reads a result, except one that consists of a verdict and an error only; it
-    raises LookupError for that of another checker. `warnings` are what Maelstrom lets pass, each
-    with its `kind`, a `text`, a `count` and the `first` case.
+    raises LookupError for that of another checker. `reasons` are sentences that say why a result
+    isn't valid, the most telling first; there are none for one that is. `warnings` are what
+    Maelstrom lets pass, each with its `kind`, a `text`, a `count` and the `first` case.
     """
 
     check: Callable[[History, Options], Result]
     figures: Callable[[Mapping[str, Any]], Iterator[Figure]]
+    reasons: Callable[[Mapping[str, Any]], Iterator[str]] = no_reasons
     warnings: Callable[[History, Options], list[Result]] = no_warnings

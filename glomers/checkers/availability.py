@@ -44,4 +44,9 @@ def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
     yield Figure(challenges.AVAILABILITY, result["ok-fraction"], write=percent)
 
 
-CHECKER = Checker(check, figures)
+def reasons(result: Mapping[str, Any]) -> Iterator[str]:
+    if result["valid?"] is False:
+        yield f"only {percent(result['ok-fraction'])} of the operations succeeded"
+
+
+CHECKER = Checker(check, figures, reasons)

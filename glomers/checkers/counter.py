@@ -53,11 +53,19 @@ def _holds(ranges: Iterable[Range], value: Any) -> bool:
 
 
 def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
-    reads = result["final-reads"]
     yield Figure(challenges.WRONG_COUNTS, len(result["errors"] or ()))
-    yield Figure("final reads", None, some(reads))
-    bounds = [f"{low}" if low == high else f"{low} to {high}" for low, high in result["acceptable"]]
-    yield Figure("acceptable", None, " or ".join(bounds))
+    yield Figure("final reads", None, some(result["final-reads"]))
+    yield Figure("acceptable", None, _bounds(result))
 
 
-CHECKER = Checker(check, figures)
+def _bounds(result: Mapping[str, Any]) -> str:
+    ranges = result["acceptable"]
+    return " or ".join(f"{low}" if low == high else f"{low} to {high}" for low, high in ranges)
+
+
+def reasons(result: Mapping[str, Any]) -> Iterator[str]:
+    if result["errors"]:
+        yield f"final reads {some(result['final-reads'])}, acceptable {_bounds(result)}"
+
+
+CHECKER = Checker(check, figures, reasons)

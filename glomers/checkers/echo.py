@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from glomers.checkers import Checker
@@ -39,8 +39,28 @@ def _echoed(completion: Operation) -> Any:
 def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
     """How many answers were wrong, and the first of them, if any was."""
     if errors := result["errors"]:
-        first = json.dumps(edn.to_json(errors[0]), ensure_ascii=False)
-        yield Figure("wrong answers", len(errors), quote(first))
+        yield Figure("wrong answers", len(errors), _difference(errors[0]))
 
 
-CHECKER = Checker(check, figures)
+def reasons(result: Mapping[str, Any]) -> Iterator[str]:
+    if errors := result["errors"]:
+        yield f"an answer was not what had been sent: {_difference(errors[0])}"
+
+
+def _difference(error: Sequence[Any]) -> str:
+    """What was sent and what came back. Of an error answer the result keeps nothing."""
+    _, sent, _, answer = error
+    if not isinstance(answer, Mapping):
+        return f"sent {_shown(sent)}, answered with an error"
+    if "echo" not in answer:
+        return f"sent {_shown(sent)}, got {_shown(answer)}, which has no `echo`"
+    got = answer["echo"]
+    same = " (it looks the same, but the type differs)" if str(sent) == str(got) else ""
+    return f"sent {_shown(sent)}, got {_shown(got)}{same}"
+
+
+def _shown(value: Any) -> str:
+    return quote(json.dumps(edn.to_json(value), ensure_ascii=False))
+
+
+CHECKER = Checker(check, figures, reasons)

@@ -138,4 +138,9 @@ def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
     yield Figure("keys that are not linearizable", len(keys), some(keys))
 
 
-CHECKER = Checker(check, figures, warnings)
+def reasons(result: Mapping[str, Any]) -> Iterator[str]:
+    if keys := result["failures"]:
+        yield f"not linearizable: {'keys' if len(keys) > 1 else 'key'} {some(keys)}"
+
+
+CHECKER = Checker(check, figures, reasons, warnings)

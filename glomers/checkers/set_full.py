@@ -218,4 +218,18 @@ def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
             yield Figure(name, quantiles[q], write=milliseconds)
 
 
-CHECKER = Checker(check, figures)
+def reasons(result: Mapping[str, Any]) -> Iterator[str]:
+    if result["lost-count"]:
+        yield f"{_values(result['lost-count'])} lost: {some(result['lost'])}"
+    if result["duplicated-count"]:
+        shown = times(result["duplicated"])
+        yield f"{_values(result['duplicated-count'])} read more than once by one read: {shown}"
+    if result["valid?"] is not True and result["never-read-count"]:
+        yield f"{_values(result['never-read-count'])} never read: {some(result['never-read'])}"
+
+
+def _values(count: int) -> str:
+    return f"{count:,} value{'s were' if count != 1 else ' was'}"
+
+
+CHECKER = Checker(check, figures, reasons)

@@ -11,7 +11,7 @@ from glomers.checkers.verdict import UNKNOWN, merge_valid, warning
 from glomers.history import edn
 from glomers.history.operations import History, as_map
 from glomers.options import Options
-from glomers.report.figures import Figure
+from glomers.report.figures import Figure, word
 
 # They may fail as often as they like (jepsen.tests.kafka/stats-checker).
 EXEMPT = ("crash", "debug-topic-partitions")
@@ -66,4 +66,9 @@ def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
     yield Figure("operations", result["count"], ", ".join(counts))
 
 
-CHECKER = Checker(check, figures)
+def reasons(result: Mapping[str, Any]) -> Iterator[str]:
+    if without := [word(f) for f, c in result["by-f"].items() if not c["ok-count"]]:
+        yield f"no {' and no '.join(without)} succeeded"
+
+
+CHECKER = Checker(check, figures, reasons)

@@ -255,7 +255,17 @@ def _without_redundant(names: Sequence[str]) -> list[str]:
 
 
 def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
-    bad = result["anomaly-types"] or ()
+    bad = _proven(result)
     yield Figure(challenges.ANOMALIES, len(bad), kinds(bad, result.get("anomalies") or {}))
     if result.get("not"):
         yield Figure("models that do not hold", None, some(sorted(map(word, result["not"]))))
+
+
+def reasons(result: Mapping[str, Any]) -> Iterator[str]:
+    if bad := _proven(result):
+        yield kinds(bad, result.get("anomalies") or {})
+
+
+def _proven(result: Mapping[str, Any]) -> list[Any]:
+    """The anomalies; those that leave everything open are none."""
+    return [name for name in result["anomaly-types"] or () if name not in UNDECIDED]

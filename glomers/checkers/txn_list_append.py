@@ -29,6 +29,7 @@ from glomers.checkers.transactions import (
     figures,
     intermediate_writers,
     lost_updates,
+    reasons,
     verdict,
     writers,
 )
@@ -316,4 +317,4 @@ def _reason(relation: int, key: Any, before: Any, after: Any, names: tuple[str, 
     return f"{first} read key {key!r} up to {before!r}, before {second} appended {after!r}"
 
 
-CHECKER = Checker(check, figures, warnings)
+CHECKER = Checker(check, figures, reasons, warnings)

@@ -33,6 +33,7 @@ from glomers.checkers.transactions import (
     figures,
     intermediate_writers,
     lost_updates,
+    reasons,
     verdict,
     writers,
 )
@@ -256,4 +257,4 @@ def warnings(history: History, options: Options) -> list[Case]:
     return found
 
 
-CHECKER = Checker(check, figures, warnings)
+CHECKER = Checker(check, figures, reasons, warnings)

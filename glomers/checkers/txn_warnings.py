@@ -61,7 +61,15 @@ def warnings(history: History, options: Options, seen: Seen) -> list[dict[str, A
         "silent": list(run.silent()),
         "isolated": list(run.isolated()),
     }
-    return [warning(kind, TEXTS[kind], found) for kind, found in cases.items() if found]
+    return [warning(kind, _text(kind, found), found) for kind, found in cases.items() if found]
+
+
+def _text(kind: str, cases: list[Case]) -> str:
+    """What a warning says: for those about nodes, of which ones, and of how many reads."""
+    if "node" not in cases[0]:
+        return TEXTS[kind]
+    nodes = ", ".join(case["node"] for case in cases)
+    return f"{TEXTS[kind]} ({nodes}; {cases[0]['node']} was read {cases[0]['reads']:,} times)"
 
 
 def node_of(operation: Operation, options: Options) -> str:

@@ -53,4 +53,9 @@ def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
     yield Figure(challenges.DUPLICATED_IDS, result["duplicated-count"], remark)
 
 
-CHECKER = Checker(check, figures)
+def reasons(result: Mapping[str, Any]) -> Iterator[str]:
+    if result["duplicated"]:
+        yield f"ids given more than once: {times(result['duplicated'])}"
+
+
+CHECKER = Checker(check, figures, reasons)

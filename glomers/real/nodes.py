@@ -30,7 +30,8 @@ from glomers.history.times import MILLIS
 from glomers.interrupts import uninterrupted
 from glomers.launch.program import problem as program_problem
 from glomers.real import descendants
-from glomers.world.cluster import Cluster, NodeLog, describe_status, full_logs
+from glomers.world.cluster import Cluster, NodeLog, describe_status, tell_of_logs
+from glomers.world.incidents import Incidents
 from glomers.world.loop import RealLoop
 from glomers.world.network import Message, Network
 from glomers.world.protocol import MESSAGE, Sender
@@ -384,6 +385,7 @@ class ProcessCluster(Cluster):
         command: Sequence[str],
         loop: RealLoop,
         network: Network,
+        incidents: Incidents,
         logs: Path,
         show_stderr: Callable[[str], object] | None = None,
     ) -> None:
@@ -392,6 +394,7 @@ class ProcessCluster(Cluster):
         self._loop = loop
         self._network = network
         self._folder = logs
+        self._incidents = incidents
         self._logs: dict[str, NodeLog] = {}
         self._show_stderr = show_stderr
         self._mark = f"{secrets.token_hex(8)}."
@@ -407,7 +410,8 @@ class ProcessCluster(Cluster):
         show = partial(self._show, id) if self._show_stderr else None
         if id not in self._logs:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._logs[id] = NodeLog((self._folder / f"{id}.log").open("wb"))
+            file = (self._folder / f"{id}.log").open("wb")
+            self._logs[id] = NodeLog(id, file, self._incidents)
         with uninterrupted():  # or else there might be a process that nobody knows
             self._nodes[id] = ProcessNode(
                 id,
@@ -442,8 +446,8 @@ class ProcessCluster(Cluster):
     def evidence(self, node: str) -> list[str]:
         return self._nodes[node].evidence()
 
-    def unfinished_lines(self) -> list[str]:
-        return [line for node in self._nodes.values() if (line := node.unfinished_line)]
+    def unfinished_lines(self) -> list[tuple[str, str]]:
+        return [(id, line) for id, node in self._nodes.items() if (line := node.unfinished_line)]
 
     def stop(self) -> list[str]:
         """End all nodes, together, and what they started."""
@@ -452,7 +456,7 @@ class ProcessCluster(Cluster):
             for log in self._logs.values():
                 log.close()
             self._guardian.dismiss()
-        warnings = full_logs(self._logs)
+        warnings = tell_of_logs(self._logs, self._incidents)
         if forced:
             who = ", ".join(forced)
             warnings.append(f"{who} ignored SIGTERM for {GRACE:g} s and had to be killed.")

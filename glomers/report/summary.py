@@ -19,14 +19,16 @@ from rich.text import Text
 
 from glomers import challenges
 from glomers.challenges import Challenge, Target
-from glomers.errors import UsageError, quote
+from glomers.errors import UsageError
 from glomers.exits import of_verdict
 from glomers.history import edn
 from glomers.options import Parser, program
+from glomers.report import incidents
 from glomers.report.figures import Figure, word
 from glomers.report.screen import Screen
 
 Results = Mapping[str, Any]
+Told = tuple[list[Figure], list[str]]
 
 # Maelstrom's last line for each verdict.
 LAST_LINES = {
@@ -36,7 +38,6 @@ LAST_LINES = {
 }
 VERDICT_STYLES = {True: "bold green", False: "bold red", "unknown": "bold yellow"}
 
-WHY = 400  # characters of a reason
 PLAIN_WIDTH = 200  # columns, where there is no terminal
 
 
@@ -65,33 +66,19 @@ def _row(figure: Figure, target: Target | None) -> Row:
     return Row(figure.name, value, figure.remark, aim, target.reached(figure.value))
 
 
-# In words
-
-
-def reasons(results: Results) -> list[str]:
-    """Which checkers did not find the test valid, and why as far as it fits in a word or two."""
-    found = []
-    for name, part in results.items():
-        if not isinstance(part, Mapping) or part.get("valid?") in (True, None):
-            continue
-        kinds = part.get("by-f") or {}
-        without = [word(f) for f, stats in kinds.items() if not stats["ok-count"]]
-        why = f"no {' and no '.join(without)} succeeded" if without else part.get("error")
-        found.append(f"{name} ({quote(str(why), WHY)})" if why else name)
-    return found
-
-
 # On the screen
 
 
 def render(
     results: Results,
     figures: Iterable[Figure],
+    reasons: Sequence[str],
     store_path: Path | None,
     challenge: str | None = None,
     console: Console | None = None,
 ) -> None:
-    """Print the summary: the verdict, `figures` beside the targets, where the test is kept.
+    """Print the summary: the verdict and its `reasons`, what befell the nodes, `figures` beside
+    the targets, and where the test is kept.
 
     What ended before its time has figures, but missed no target yet.
     Raises UsageError if there is no such challenge.
@@ -104,14 +91,21 @@ def render(
     valid = results["valid?"]
     console.print()
     console.print(Text(LAST_LINES[valid], VERDICT_STYLES[valid]))
-    if "error" in results:
-        console.print(Text(str(results["error"])), soft_wrap=True)
-    elif found := reasons(results):
-        console.print(Text(f"Not valid: {', '.join(found)}"), soft_wrap=True)
+    error, _, evidence = str(results.get("error", "")).partition("\n")
+    if error:
+        console.print(Text(error), soft_wrap=True)
+    elif reasons:
+        console.print(Text(f"Not valid: {'; '.join(reasons)}"), soft_wrap=True)
+    for told in incidents.first_sentences(results, store_path):
+        console.print(Text(f"  {told}", "yellow"), soft_wrap=True)
+    if evidence:
+        console.print(Text(evidence), soft_wrap=True)
     aims = [row for row in table if row.reached is not None]
     if missed := [row.figure for row in aims if not row.reached]:
         console.print(Text(f"Targets missed: {', '.join(missed)}", "yellow"))
     for warning in results.get("warnings", ()):
+        if incidents.is_incident(warning):
+            continue
         text = f"Warning ({word(warning['kind'])}, {warning['count']:,}×): {warning['text']}"
         console.print(Text(text, "yellow"), soft_wrap=True)
     if table:
@@ -147,10 +141,10 @@ def lines(table: Sequence[Row], width: int) -> Iterator[Text]:
 # The command
 
 
-def main(arguments: Sequence[str], figures_of: Callable[[Results, Path], list[Figure]]) -> int:
+def main(arguments: Sequence[str], told: Callable[[Results, Path], Told]) -> int:
     """`summary`: show the summary of a test that was kept, by either engine, and its verdict.
 
-    `figures_of` gives the figures of results that were kept in a folder.
+    `told` gives the figures of results that were kept in a folder, and the reasons of the verdict.
     """
     parser = Parser(
         prog=f"{program()} summary",
@@ -176,9 +170,10 @@ def main(arguments: Sequence[str], figures_of: Callable[[Results, Path], list[Fi
     if not isinstance(results, Mapping) or results.get("valid?") not in tuple(LAST_LINES):
         raise UsageError(f"{file} holds no results: expected a map with a verdict as its :valid?")
     try:
-        figures = figures_of(results, parsed.path)
-        reasons(results)
+        figures, reasons = told(results, parsed.path)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise UsageError(f"{file} holds no results of a test: {error!r}") from None
-    render(results, figures, parsed.path.resolve(), parsed.challenge)
+    if "incidents" not in results and "error" not in results:  # as in one of Maelstrom's
+        results = {**results, "incidents": incidents.of_logs(parsed.path)}
+    render(results, figures, reasons, parsed.path.resolve(), parsed.challenge)
     return of_verdict(results["valid?"])

@@ -19,19 +19,20 @@ from glomers.run.recorder import MessageJournal, Recorder
 from glomers.workloads import WORKLOADS
 from glomers.world import services
 from glomers.world.cluster import Cluster, stream
+from glomers.world.incidents import Incidents
 from glomers.world.load import Load
 from glomers.world.loop import Loop, RealLoop
 from glomers.world.nemesis import Nemesis
 from glomers.world.network import Journal, Latency, Network
-from glomers.world.oddities import Oddities
 from glomers.world.setup import Setup
+from glomers.world.witness import Witness
 from glomers.world.world import World
 
 if TYPE_CHECKING:
     from glomers.simulated.turns import TurnLoop
 
 L = TypeVar("L", bound=Loop)
-MakeCluster = Callable[[Options, L, Network], Cluster]
+MakeCluster = Callable[[Options, L, Network, Incidents], Cluster]
 
 
 def silent(line: str) -> None:
@@ -71,7 +72,7 @@ def _test(
         stream(options.seed, "workers"),
         recorder.record,
         client_names,
-        world.oddities,
+        world.incidents,
     )
     nemesis = Nemesis(
         options,
@@ -89,24 +90,31 @@ def make_world(
     options: Options, loop: L, make_cluster: MakeCluster[L], journal: Journal
 ) -> World[L]:
     """The parts of a world, whose nodes haven't been started. `journal` hears of all messages."""
+    incidents = Incidents(lambda: loop.now)
+    witness = Witness(journal, incidents)
     network = Network(
         loop,
         stream(options.seed, "network"),
-        journal,
+        witness,
         Latency(options.latency, options.latency_dist),
         options.p_loss,
         options.p_duplicate,
     )
-    oddities = Oddities()
-    services.start_all(network, stream(options.seed, "services"), oddities)
-    return World(loop, network, make_cluster(options, loop, network), oddities)
+    services.start_all(network, stream(options.seed, "services"), incidents)
+    cluster = make_cluster(options, loop, network, incidents)
+    return World(loop, network, cluster, incidents, witness)
 
 
 # Clusters
 
 
 def processes(
-    options: Options, loop: RealLoop, network: Network, store: Store, log: Log
+    options: Options,
+    loop: RealLoop,
+    network: Network,
+    incidents: Incidents,
+    store: Store,
+    log: Log,
 ) -> Cluster:
     """A process for each node."""
     from glomers.real.nodes import ProcessCluster
@@ -116,6 +124,7 @@ def processes(
         [str(Path(options.bin).absolute()), *options.args],
         loop,
         network,
+        incidents,
         store.path / "node-logs",
         log if options.log_stderr else None,
     )
@@ -125,6 +134,7 @@ def scripts(
     options: Options,
     loop: TurnLoop,
     network: Network,
+    incidents: Incidents,
     store: Store | None = None,
     log: Log = silent,
 ) -> Cluster:
@@ -137,6 +147,7 @@ def scripts(
         options.args,
         loop,
         network,
+        incidents,
         options.seed,
         (lambda id: store.open(f"node-logs/{id}.log")) if store else None,
         log if options.log_stderr else None,

@@ -111,9 +111,11 @@ class Test:
     def judge(self) -> Results:
         """The results of what has been recorded."""
         recorder = self.recorder
-        # What came before the first operation is told by the error that ended the test.
-        warnings = self.world.oddities.warnings() if recorder.invocations else []
+        incidents, origin = self.world.incidents, recorder.origin
+        warnings = [*incidents.warnings(origin), *self.workload.warnings()]
         results = check(History(recorder.operations), self.options, warnings)
+        if found := incidents.remarkable(origin):
+            results["incidents"] = found
         net = recorder.journal.totals(recorder.invocations)
         return {**results, "net": net}
 

@@ -12,10 +12,13 @@ from typing import Any
 
 from glomers import challenges
 from glomers.checkers import availability, stats
+from glomers.errors import quote
 from glomers.report.figures import Figure
 from glomers.workloads import WORKLOADS
 
 Results = Mapping[str, Any]
+
+WHY = 400  # characters of a reason
 
 
 def figures(results: Results, workload: str | None) -> list[Figure]:
@@ -24,21 +27,39 @@ def figures(results: Results, workload: str | None) -> list[Figure]:
     Raises LookupError if the results are of another workload.
     """
     judged = _part(results, "workload")
+    any_done = _part(results, "stats").get("count") != 0  # or else 100 % of nothing succeeded
     return [
         *_if_any(stats.figures, _part(results, "stats")),
-        *_if_any(availability.figures, _part(results, "availability")),
+        *(_if_any(availability.figures, _part(results, "availability")) if any_done else ()),
         *_traffic(results.get("net") or {}),
         *(_if_any(WORKLOADS[workload].checker.figures, judged) if workload else _guess(results)),
     ]
 
 
-def of_kept(results: Results, folder: Path) -> list[Figure]:
-    """The figures of a test that was kept in `folder`: store/<workload>/<time>.
+def of_kept(results: Results, folder: Path) -> tuple[list[Figure], list[str]]:
+    """Figures and reasons of a test that was kept in `folder`: store/<workload>/<time>.
 
     Raises LookupError if the results are of another workload.
     """
-    workload = folder.resolve().parent.name
-    return figures(results, workload if workload in WORKLOADS else None)
+    name = folder.resolve().parent.name
+    workload = name if name in WORKLOADS else None
+    return figures(results, workload), reasons(results, workload)
+
+
+def reasons(results: Results, workload: str | None) -> list[str]:
+    """Why the checkers did not find a test valid, the most telling of each part first."""
+    checkers = {"stats": stats.CHECKER, "availability": availability.CHECKER}
+    if workload:
+        checkers["workload"] = WORKLOADS[workload].checker
+    found = []
+    for name, part in results.items():
+        if not isinstance(part, Mapping) or part.get("valid?") in (True, None):
+            continue
+        why = part.get("error")
+        known = name in checkers and not why and _part(results, name)
+        told = list(checkers[name].reasons(part)) if known else []
+        found += told or [f"{name} ({quote(str(why), WHY)})" if why else name]
+    return found
 
 
 def _part(results: Results, name: str) -> Results:

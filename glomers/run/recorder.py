@@ -123,15 +123,15 @@ class Recorder:
         self._loop = loop
         self._store = store
         self._begun = False
-        self._origin = 0
+        self.origin = 0  # when the load started
         self._edn = store.open("history.edn") if store else None
         self._jsonl = store.open("history.jsonl") if store else None
 
     def begin(self) -> None:
         """The load starts now."""
         self._begun = True
-        self._origin = self._loop.now
-        self.journal.begin(self._origin)
+        self.origin = self._loop.now
+        self.journal.begin(self.origin)
 
     def end(self) -> None:
         """The test is over, perhaps before the load started."""
@@ -143,7 +143,7 @@ class Recorder:
     @property
     def elapsed(self) -> int:
         """Nanoseconds since the load started."""
-        return self._loop.now - self._origin
+        return self._loop.now - self.origin
 
     def record(
         self, type: str, process: int | str, what: Invocation, error: Any = None

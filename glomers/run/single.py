@@ -12,7 +12,7 @@ from glomers.report.screen import Screen
 from glomers.report.summary import render
 from glomers.run.build import real_test, simulated_test
 from glomers.run.drive import Results
-from glomers.run.figures import figures
+from glomers.run.figures import figures, reasons
 from glomers.run.progress import Progress, RunLog
 
 
@@ -34,5 +34,6 @@ def run(options: Options, root: Path, challenge: str | None, simulated: bool) ->
             log.keep(f"valid: {results['valid?']}")
             store.write_results(results)
         finally:
-            render(results, figures(results, options.workload), store.path, challenge)
+            told = figures(results, options.workload), reasons(results, options.workload)
+            render(results, *told, store.path, challenge)
     return results

@@ -37,11 +37,13 @@ from glomers.history.values import quantile
 from glomers.interrupts import handled
 from glomers.options import Options, program
 from glomers.report.figures import Figure
-from glomers.report.summary import reasons
+from glomers.report.incidents import is_incident, sentences
 from glomers.run.build import simulated_test
-from glomers.run.figures import figures
+from glomers.run.drive import Results
+from glomers.run.figures import figures, reasons
 
 FAILING_SHOWN = 10
+LINES_SHOWN = 2  # of the reasons of one seed
 MOST_SEEDS = 10_000_000
 AT_A_TIME = 256  # seeds that are handed out
 DASK_TIMEOUT = "10s"
@@ -54,7 +56,7 @@ class SeedResult:
     seed: int
     valid: Any
     figures: dict[str, Figure] = field(default_factory=dict)
-    reason: str = ""
+    reasons: tuple[str, ...] = ()
 
 
 def run_seed(options: Options) -> SeedResult:
@@ -62,12 +64,17 @@ def run_seed(options: Options) -> SeedResult:
     results = simulated_test(options).run()
     found = [figure for figure in figures(results, options.workload) if figure.value is not None]
     values = {figure.name: replace(figure, remark="") for figure in found}
-    reason = str(results.get("error", "")).split("\n")[0]
-    if not reason and results["valid?"] == "unknown":
-        reason = "; ".join(reasons(results))
-    if not reason and results["valid?"] is not True:
-        reason = "; ".join(f"{f.name}: {f.remark}" for f in found if f.value and f.remark)
-    return SeedResult(options.seed, results["valid?"], values, reason)
+    return SeedResult(options.seed, results["valid?"], values, _why(results, options.workload))
+
+
+def _why(results: Results, workload: str) -> tuple[str, ...]:
+    """Why a test isn't valid: what the checkers say, and the likeliest cause."""
+    if results["valid?"] is True:
+        return ()
+    error = str(results.get("error", "")).split("\n")[0]
+    told = [error] if error else ["; ".join(reasons(results, workload))]
+    told += [warning["text"] for warning in results.get("warnings", ()) if not is_incident(warning)]
+    return tuple(line for line in (*told, *sentences(results)) if line)[:LINES_SHOWN]
 
 
 def seeds(text: str) -> range:
@@ -212,7 +219,8 @@ def show(outcomes: Sequence[SeedResult], command: Sequence[str], console: Consol
     for outcome in failing[:FAILING_SHOWN]:
         line = shlex.join(with_seed(command, outcome.seed))
         console.print(f"  {program()} test {line}", soft_wrap=True, markup=False)
-        console.print(f"    {outcome.reason or 'nothing is known'}", soft_wrap=True, markup=False)
+        for reason in outcome.reasons or ("nothing is known",):
+            console.print(f"    {reason}", soft_wrap=True, markup=False)
     if len(failing) > FAILING_SHOWN:
         rest = " ".join(str(outcome.seed) for outcome in failing[FAILING_SHOWN:])
         console.print(f"  and with these seeds: {rest}", soft_wrap=True)

@@ -41,7 +41,8 @@ from glomers.simulated.virtual import (
     virtual_uuid,
 )
 from glomers.simulated.virtual_threading import World, virtual_thread, virtual_threading
-from glomers.world.cluster import Cluster, NodeLog, describe_status, full_logs, stream
+from glomers.world.cluster import Cluster, NodeLog, describe_status, stream, tell_of_logs
+from glomers.world.incidents import Incidents
 from glomers.world.network import Message, Network
 from glomers.world.protocol import MESSAGE, Sender
 
@@ -345,6 +346,7 @@ class SimulatedCluster(Cluster):
         args: Sequence[str],
         loop: TurnLoop,
         network: Network,
+        incidents: Incidents,
         seed: int,
         open_log: Callable[[str], TextIO] | None = None,
         show_stderr: Callable[[str], object] | None = None,
@@ -356,6 +358,7 @@ class SimulatedCluster(Cluster):
         self.environ = dict(os.environ)
         self._ids = nodes
         self._seed = seed
+        self._incidents = incidents
         self._open_log = open_log
         self._show_stderr = show_stderr
         self._logs: dict[str, NodeLog] = {}
@@ -393,10 +396,10 @@ class SimulatedCluster(Cluster):
         self.loop.unpause(self._hosts[id])
 
     def write_log(self, id: str, text: str) -> None:
-        if self._open_log is not None:
-            if id not in self._logs:
-                self._logs[id] = NodeLog(self._open_log(id).buffer)
-            self._logs[id].write(text.encode("utf-8", "surrogatepass"))
+        if id not in self._logs:
+            file = self._open_log(id).buffer if self._open_log else None
+            self._logs[id] = NodeLog(id, file, self._incidents)
+        self._logs[id].write(text.encode("utf-8", "surrogatepass"))
         if self._show_stderr is not None:
             for line in text.splitlines():
                 self._show_stderr(f"{id} {line}")
@@ -406,7 +409,9 @@ class SimulatedCluster(Cluster):
 
     def stop(self) -> list[str]:
         self.loop.shut_down()
-        warnings = full_logs(self._logs)
+        for log in self._logs.values():
+            log.reader.end()
+        warnings = tell_of_logs(self._logs, self._incidents)
         ours, copy = Path(maelstrom_node.__file__), self.script.parent / "maelstrom_node.py"
         if copy.is_file() and not filecmp.cmp(copy, ours, shallow=False):
             text = f"{copy} was not used: it differs from {ours}, with which nodes are simulated."

@@ -147,6 +147,10 @@ class Workload(ABC):
     def session(self, node: str) -> ClientSession:
         """A fresh client for `node`."""
 
+    def warnings(self) -> list[dict[str, Any]]:
+        """What its clients saw and no history tells, as warnings of the results."""
+        return []
+
     @classmethod
     def misfit(cls, operation: Operation) -> str:
         """Why a client's operation can't be one of this workload, in a few words; "" if it can."""

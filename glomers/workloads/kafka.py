@@ -16,11 +16,12 @@ all that is known of, at most 10 s.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from glomers.checkers import kafka
+from glomers.checkers.verdict import warning
 from glomers.history.edn import Keyword
 from glomers.history.operations import History, Operation
 from glomers.history.times import NANOS
@@ -41,6 +42,7 @@ ASSIGN_PROBABILITY = 1 / 64
 CATCH_UP_PROBABILITY = 1 / 3
 CRASH_INTERVAL = 30.0  # seconds, on average, for each worker
 FINAL_POLL_INTERVAL = 0.2  # seconds, on average
+ENOUGH_LISTINGS = 5  # of keys with a commit, after which one should have been shown
 
 SEND, POLL = Keyword("send"), Keyword("poll")
 SEEK_TO_BEGINNING = ("seek-to-beginning?", True)
@@ -208,11 +210,34 @@ class FinalGenerator(OperationGenerator):
 # A client
 
 
+@dataclass
+class Commits:
+    """What nodes said of commits: the keys with an acknowledged one, and how they were listed."""
+
+    acknowledged: set[str] = field(default_factory=set)
+    occasions: int = 0  # that such a key was asked for
+    shown: int = 0  # … and an offset was listed
+
+    def note(self, expected: set[str], listed: Offsets) -> None:
+        self.occasions += len(expected)
+        self.shown += len(expected & listed.keys())
+
+    def warnings(self) -> list[dict[str, Any]]:
+        if self.shown or self.occasions < ENOUGH_LISTINGS:
+            return []
+        text = (
+            "list_committed_offsets never showed an offset of a key of which commit_offsets had"
+            " been acknowledged: commits seem to be dropped"
+        )
+        return [warning("commits-dropped", text, sorted(self.acknowledged))]
+
+
 class Session(ClientSession):
     """A consumer and producer. `positions` has the next offset to poll of each assigned key."""
 
-    def __init__(self) -> None:
+    def __init__(self, commits: Commits | None = None) -> None:
         self.positions: Offsets = {}
+        self._commits = commits or Commits()
 
     def invoke(self, invocation: Invocation) -> Conversation:
         if invocation.f == "crash":
@@ -235,7 +260,9 @@ class Session(ClientSession):
         if from_beginning:
             self.positions = dict.fromkeys(keys, 0)
         else:
-            yield {"type": "list_committed_offsets", "keys": keys}
+            expected = self._commits.acknowledged.intersection(keys)
+            answer = yield {"type": "list_committed_offsets", "keys": keys}
+            self._commits.note(expected, answer["offsets"])
             self.positions = {key: self.positions.get(key, 0) for key in keys}
 
     def _poll(self) -> Conversation:
@@ -245,6 +272,7 @@ class Session(ClientSession):
         raise_to(self.positions, {k: max(some, default=-1) + 1 for k, some in offsets.items()})
         if seen := {key: max(0, *some) for key, some in offsets.items() if some}:
             yield {"type": "commit_offsets", "offsets": seen}
+            self._commits.acknowledged.update(seen)
         return [[POLL, messages]]
 
 
@@ -273,6 +301,7 @@ class KafkaWorkload(Workload):
     def __init__(self, options: Options, random: Random) -> None:
         super().__init__(options, random)
         self._known: Offsets = {}
+        self._commits = Commits()
 
     def generator(self) -> OperationGenerator:
         return MainGenerator(self.options, self.random, self._known)
@@ -281,7 +310,10 @@ class KafkaWorkload(Workload):
         return FinalGenerator(self.random, dict(self._known))
 
     def session(self, node: str) -> ClientSession:
-        return Session()
+        return Session(self._commits)
+
+    def warnings(self) -> list[dict[str, Any]]:
+        return self._commits.warnings()
 
     @staticmethod
     def has_final_phase(history: History) -> bool:

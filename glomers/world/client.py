@@ -4,7 +4,7 @@ The rules are Maelstrom's (`maelstrom.client`). A client does one thing at a tim
 a few seconds for an answer; a time-out makes the operation `info`, because nobody knows whether
 it happened, but `fail` if it is safe to repeat. An `error` answer is a `fail` if its code is
 definite (or the operation safe to repeat), otherwise an `info`. An answer of the wrong shape is
-the node's mistake. What answers no request of the client is passed over, and noted as an oddity;
+the node's mistake. What answers no request of the client is passed over, and noted as an incident;
 an answer that only comes late is neither.
 """
 
@@ -22,9 +22,9 @@ from glomers.history.times import nanos
 from glomers.workloads.base import Conversation, SessionCrash
 from glomers.workloads.shapes import describe, mismatch
 from glomers.world.error_codes import error_code
+from glomers.world.incidents import Incidents
 from glomers.world.loop import Loop
 from glomers.world.network import Body, Message, Network
-from glomers.world.oddities import TEXTS, Oddities
 
 
 class RequestFailed(Exception):
@@ -50,10 +50,7 @@ Answers = Mapping[str, tuple[str, Mapping[Any, Any]]]
 
 
 class Client:
-    """One endpoint that holds conversations with nodes, one at a time.
-
-    `stray` tells of the first message that came and answered nothing; "" if there was none.
-    """
+    """One endpoint that holds conversations with nodes, one at a time."""
 
     def __init__(
         self,
@@ -61,11 +58,10 @@ class Client:
         network: Network,
         name: str,
         answers: Answers,
-        oddities: Oddities | None = None,
+        incidents: Incidents | None = None,
     ) -> None:
         self.name = name
-        self.stray = ""
-        self._oddities = oddities or Oddities()
+        self._incidents = incidents or Incidents()
         self._loop = loop
         self._network = network
         self._answers = answers
@@ -136,10 +132,12 @@ class Client:
                 self._awaited = None
                 if answer is None:
                     self._unanswered.add(id)
+                    self._note_silence(node, request, sent)
                 answered(request, answer)
 
         self._awaited = id
         self._receive = receive
+        sent = self._loop.now
         self._loop.call_later(nanos(timeout), receive, None)
         message = {"src": self.name, "dest": node, "body": request}
         self._network.send(self.name, node, request, json.dumps(message).encode())
@@ -149,9 +147,9 @@ class Client:
         if self._awaited is not None and type(reply_to) is int and reply_to == self._awaited:
             self._receive(message.body)
         else:
-            self._pass_over(message.body, message.line)
+            self._pass_over(message.src, message.body, message.line)
 
-    def _pass_over(self, body: Body, line: bytes) -> None:
+    def _pass_over(self, src: str, body: Body, line: bytes) -> None:
         """Note what answers nothing, unless it is late: the request timed out."""
         reply_to = body.get("in_reply_to")
         remark = ""
@@ -165,8 +163,18 @@ class Client:
             kind, remark = "answered-before", f"request {reply_to} of {self.name}"
         else:
             return
-        self._oddities.note(kind, line, remark)
-        self.stray = self.stray or f"{TEXTS[kind]}: {quote(line)}"
+        self._incidents.note(kind, src, line, remark)
+
+    def _note_silence(self, node: str, request: Body, sent: int) -> None:
+        """Note that a request timed out, and what the node did instead of answering."""
+        when, latest = self._network.latest.get(node, (-1, None))
+        instead = "it sent nothing after that"
+        if latest and when >= sent:
+            instead = f"the last that it sent is {quote(latest.line)}"
+        text = f"never answered {request['type']!r} ({instead})"
+        self._incidents.add(
+            "no-answer", request["type"], text, {node: 1}, json.dumps(request), sent
+        )
 
     def _checked(self, node: str, request: Body, answer: Body | None) -> Body:
         """The answer, if it is one. Raises RequestFailed for errors, NodeError for nonsense."""
@@ -175,7 +183,7 @@ class Client:
         if answer.get("type") == "error":
             code = answer.get("code")
             if not isinstance(code, int) or isinstance(code, bool):
-                self._oddities.note("code-no-integer", json.dumps(answer))
+                self._incidents.note("code-no-integer", node, json.dumps(answer))
                 code = None
             known = error_code(code)
             raise RequestFailed([Keyword(known.name), answer.get("text")], definite=known.definite)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import BinaryIO
+
+from glomers.history.node_logs import Finding, LogReader
+from glomers.world.incidents import Incidents
 
 MOST_LOG = 1 << 26  # bytes of standard error that are kept of a node
 
@@ -20,15 +23,21 @@ def stream(seed: int, name: str) -> Random:
 
 
 class NodeLog:
-    """Keeps what a node prints to standard error, up to MOST_LOG bytes: a disk is finite."""
+    """What a node prints to standard error: it is kept, and read for incidents.
 
-    def __init__(self, file: BinaryIO) -> None:
+    Only MOST_LOG bytes are, since a disk is finite. Without a file nothing is kept.
+    """
+
+    def __init__(self, node: str, file: BinaryIO | None, incidents: Incidents) -> None:
+        self.node = node
         self._file = file
+        self._incidents = incidents
         self._room = MOST_LOG
+        self.reader = LogReader(self._hear)
 
     @property
     def path(self) -> str:
-        return str(self._file.name)
+        return str(self._file.name) if self._file else ""
 
     @property
     def is_full(self) -> bool:
@@ -37,18 +46,38 @@ class NodeLog:
     def write(self, text: bytes) -> None:
         if self.is_full:
             return
-        self._file.write(text[: self._room])
+        self.reader.feed(text)
+        self._keep(text[: self._room])
         self._room -= len(text)
         if self.is_full:
-            self._file.write(f"\n[The log ends here: it has {_mebibytes(MOST_LOG)}.]\n".encode())
-        self._file.flush()
+            self._keep(f"\n[The log ends here: it has {_mebibytes(MOST_LOG)}.]\n".encode())
+
+    def _keep(self, text: bytes) -> None:
+        if self._file:
+            self._file.write(text)
+            self._file.flush()
 
     def close(self) -> None:
-        self._file.close()
+        """Nothing more will come."""
+        self.reader.end()
+        if self._file:
+            self._file.close()
+
+    def _hear(self, finding: Finding) -> None:
+        self._incidents.add(finding.kind, finding.key, finding.text, {self.node: 1}, finding.line)
 
 
-def full_logs(logs: dict[str, NodeLog]) -> list[str]:
-    """A warning if some of the logs, which go by nodes, are not complete."""
+def tell_of_logs(logs: Mapping[str, NodeLog], incidents: Incidents) -> list[str]:
+    """Note what looks like errors in the logs, by node, beside what has been recognised.
+
+    Returns a warning if some of the logs are not complete.
+    """
+    alarming = {id: log.reader for id, log in logs.items() if log.reader.alarm}
+    if alarming:
+        lines = {id: reader.lines for id, reader in alarming.items()}
+        text = f"printed {sum(lines.values()):,} lines to standard error, the last like an error"
+        example = " / ".join(next(iter(alarming.values())).block)
+        incidents.add("stderr", "stderr", text, dict.fromkeys(lines, 1), example, time=None)
     full = [node for node, log in logs.items() if log.is_full]
     if not full:
         return []
@@ -106,8 +135,8 @@ class Cluster(ABC):
     def evidence(self, node: str) -> list[str]:
         """The last that `node` printed, above all to standard error, for an error message."""
 
-    def unfinished_lines(self) -> list[str]:
-        """What stands in the standard output of nodes, and no newline has ended it for a while."""
+    def unfinished_lines(self) -> list[tuple[str, str]]:
+        """Nodes whose standard output ends with a line that nothing has ended for a while."""
         return []
 
     @abstractmethod

@@ -18,9 +18,9 @@ from glomers.history.operations import Operation
 from glomers.history.times import NANOS, nanos
 from glomers.workloads.base import Invocation, OperationGenerator, Workload
 from glomers.world.client import Client, Outcome
+from glomers.world.incidents import Incidents
 from glomers.world.loop import Loop
 from glomers.world.network import Network
-from glomers.world.oddities import Oddities
 
 NEVER = 1 << 63  # nanoseconds; later than any test
 
@@ -95,7 +95,7 @@ class Load:
         random: Random,
         record: Record,
         client_names: Iterator[str] | None = None,
-        oddities: Oddities | None = None,
+        incidents: Incidents | None = None,
     ) -> None:
         self.workload = workload
         self.record = record
@@ -105,7 +105,7 @@ class Load:
         self._network = network
         self._random = random
         self._client_names = client_names or (f"c{number}" for number in count())
-        self._oddities = oddities or Oddities()
+        self._incidents = incidents or Incidents()
         self._workers: Sequence[Worker] = ()
         self._rate: float | None = 0.0
         self._due = 0  # when the next operation is to come
@@ -115,7 +115,7 @@ class Load:
 
     def new_client(self) -> Client:
         name, answers = next(self._client_names), self.workload.answers
-        return Client(self._loop, self._network, name, answers, self._oddities)
+        return Client(self._loop, self._network, name, answers, self._incidents)
 
     def open_clients(self) -> None:
         """Open a client for every worker."""

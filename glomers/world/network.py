@@ -77,8 +77,8 @@ def involves_client(message: Message) -> bool:
     return message.src[0] == "c" or message.dest[0] == "c"
 
 
-# Hears of a message that came too late: its body, and its line.
-Late = Callable[[Body, bytes], object]
+# Hears of a message that came too late: who sent it, its body, and its line.
+Late = Callable[[str, Body, bytes], object]
 
 # When it is due (nanoseconds), a tie-breaker, and the message.
 Entry = tuple[int, int, Message]
@@ -112,6 +112,7 @@ class Network:
         self.p_duplicate = p_duplicate
         self.slowness: dict[str, int] = {}
         self.filter: Callable[[Message], bool] = lambda message: False  # True: lose it
+        self.latest: dict[str, tuple[int, Message]] = {}  # sender -> when, and what
         self._grudges: dict[str, Mapping[str, frozenset[str]]] = {}
         self._journal = journal
         self._inboxes: dict[str, Inbox] = {}
@@ -126,7 +127,7 @@ class Network:
         self._inboxes[endpoint] = Inbox(deliver)
         self._former.pop(endpoint, None)
 
-    def leave(self, endpoint: str, late: Late = lambda body, line: None) -> None:
+    def leave(self, endpoint: str, late: Late = lambda src, body, line: None) -> None:
         """Forget `endpoint` and what waits for it. Late messages to it vanish, as `late` hears."""
         del self._inboxes[endpoint]
         self._former[endpoint] = late
@@ -161,12 +162,13 @@ class Network:
         inbox = self._inboxes.get(dest)
         if inbox is None:
             if dest in self._former:
-                self._former[dest](body, line)
+                self._former[dest](src, body, line)
                 return
             raise UnknownEndpoint(dest)
         now = self.loop.now
         message = Message(self._sent, src, dest, body, line)
         self._sent += 1
+        self.latest[src] = now, message
         self._journal.record("send", now, message)
         dead = inbox.deliver is None
         if dead or self.filter(message) or self._happens(self.p_loss, message):

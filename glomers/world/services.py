@@ -30,8 +30,8 @@ from glomers.world.error_codes import (
     PRECONDITION_FAILED,
     ErrorCode,
 )
+from glomers.world.incidents import Incidents
 from glomers.world.network import Body, Message, Network
-from glomers.world.oddities import Oddities
 
 STATES_KEPT = 32
 
@@ -215,25 +215,26 @@ def default_services(random: Random) -> dict[str, Service]:
     }
 
 
-def start_all(network: Network, random: Random, oddities: Oddities | None = None) -> None:
+def start_all(network: Network, random: Random, incidents: Incidents | None = None) -> None:
     """Let all services answer on the network."""
     for name, service in default_services(random).items():
-        start(name, service, network, oddities or Oddities())
+        start(name, service, network, incidents or Incidents())
 
 
-def start(name: str, service: Service, network: Network, oddities: Oddities) -> None:
+def start(name: str, service: Service, network: Network, incidents: Incidents) -> None:
     """Let `service` answer on the network as `name`."""
 
     def on_message(message: Message) -> None:
         answer = service.answer(message.src, message.body)
         msg_id = message.body.get("msg_id")
         if answer.get("code") == NOT_SUPPORTED.code:
-            oddities.note("service-refused", message.line, f"{name}: {answer['text']}")
+            remark = f"{name}: {answer['text']}"
+            incidents.note("service-refused", message.src, message.line, remark)
             if msg_id is None:
                 return  # nobody waits for it, and two that refuse might never come to an end
         elif missing := service.missing(message.body):
             fields = " and ".join(f"`{field}`" for field in missing)
-            oddities.note("field-left-out", message.line, f"{fields} of {name}")
+            incidents.note("field-left-out", message.src, message.line, f"{fields} of {name}")
         body = {**answer, "in_reply_to": msg_id}
         reply = {"src": name, "dest": message.src, "body": body}
         network.send(name, message.src, body, json.dumps(reply).encode())

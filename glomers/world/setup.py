@@ -61,7 +61,7 @@ class Setup:
         # As in Maelstrom, of the answer to init only the type counts.
         answers: Answers = {"init": ("init_ok", {str: Any}), **self._workload.answers}
         world = self._world
-        client = Client(world.loop, world.network, next(self._names), answers, world.oddities)
+        client = Client(world.loop, world.network, next(self._names), answers, world.incidents)
 
         def done(outcome: Outcome) -> None:
             client.close()
@@ -72,8 +72,7 @@ class Setup:
                 problem = f"did not answer {request} within {timeout:g} s."
             else:
                 problem = f"answered {request} with an error: {json.dumps(outcome.error)}."
-            evidence = [f"What came instead: {client.stray}"] if client.stray else []
-            evidence += world.cluster.evidence(node)
+            evidence = world.cluster.evidence(node)
             raise NodeError(node, problem, evidence=evidence, expected=expected)
 
         client.converse(node, conversation, timeout, done)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from glomers.world.cluster import Cluster
+from glomers.world.incidents import Incidents
 from glomers.world.loop import Loop
 from glomers.world.network import Network
-from glomers.world.oddities import Oddities
+from glomers.world.witness import Witness
 
 L = TypeVar("L", bound=Loop)
 
@@ -17,19 +18,21 @@ L = TypeVar("L", bound=Loop)
 class World(Generic[L]):
     """The surroundings of a test, and its nodes. `glomers.run.build` makes one.
 
-    Services answer on the network already; nodes do once `cluster` has been started. `oddities`
-    collects what is odd about the messages of both.
+    Services answer on the network already; nodes do once `cluster` has been started. `incidents`
+    collects what befell them; `witness` watches their messages for more.
     """
 
     loop: L
     network: Network
     cluster: Cluster
-    oddities: Oddities
+    incidents: Incidents
+    witness: Witness
 
     def end(self) -> list[str]:
         """End all nodes; the loop can't be used afterwards. Returns what is worth a warning."""
-        for line in self.cluster.unfinished_lines():
-            self.oddities.note("no-newline", line)
+        for node, line in self.cluster.unfinished_lines():
+            self.incidents.note("no-newline", node, line)
+        self.witness.end()
         warnings = self.cluster.stop()
         self.loop.close()
         return warnings

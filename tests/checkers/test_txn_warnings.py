@@ -93,6 +93,8 @@ def test_a_transaction_that_is_open_at_the_end_shows_nothing():
 def test_one_silent_node_of_two():
     half = history(together("w x 1", "w y 1"), together("r x 1", "r y -"))
     assert first(half, "silent")["node"] == "n1"
+    (told,) = [w["text"] for w in warnings(half, TWO_NODES) if w["kind"] == "silent"]
+    assert "(n1; n1 was read " in told
 
 
 def test_a_node_that_never_shows_what_another_wrote():

@@ -49,7 +49,7 @@ def test_a_node_that_maelstrom_takes_is_taken(run, name, workload, nodes):
 
 def test_a_refusal_by_a_service_is_told_and_counts_if_the_test_is_strict(run):
     status, output = run("service_type_list", "echo", 1, "--strict")
-    assert "Warning (service-refused, 1×): a service refused a request" in output
+    assert "n0 sent a service a request that it refused, with an error (lin-kv" in output
     assert "(lin-kv: request type [] is not supported" in output
     assert '"dest": "lin-kv", "body": {"type": [], "msg_id": 1}}' in output
     assert status == 1

@@ -18,6 +18,7 @@ from glomers.cli import main
 from glomers.real import descendants
 from glomers.real.nodes import ProcessCluster
 from glomers.run.recorder import MessageJournal
+from glomers.world.incidents import Incidents
 from glomers.world.loop import RealLoop
 from glomers.world.network import Network
 
@@ -161,8 +162,8 @@ def test_it_answers_without_a_newline(run, monkeypatch):
     status, output = run(echo="os.write(1, b'forgotten')", flags=("--rate", "1"))
     assert status == 1
     assert "no echo succeeded" in output
-    assert "Warning (no-newline, 1×): the standard output of a node ends with a line" in output
-    assert "never read: forgotten" in output
+    assert "  n0 ended its standard output with a line that has no newline" in output
+    assert " s: forgotten\n" in output
 
 
 def test_it_prints_nothing_at_all(run, monkeypatch, tmp_path):
@@ -182,8 +183,11 @@ def test_an_answer_to_init_that_answers_nothing_is_quoted(run, monkeypatch):
     odd = 'say(json.dumps({"src": me, "dest": "c0", "body": {"type": "init_ok"}}))'
     status, output = run(init=odd)
     assert status == 1
-    assert "did not answer init within 3 s.\n    What came instead: a client was sent" in output
-    assert 'without `in_reply_to`, which answers nothing: {"src": "n0", "dest": "c0"' in output
+    assert (
+        "did not answer init within 3 s.\n  n0 sent a client a message without `in_reply_to`"
+        in output
+    )
+    assert 's: {"src": "n0", "dest": "c0"' in output
 
 
 def test_answers_to_the_wrong_client_are_told_beside_the_verdict(run, monkeypatch):
@@ -192,8 +196,9 @@ def test_answers_to_the_wrong_client_are_told_beside_the_verdict(run, monkeypatc
     status, output = run(echo=wrong, flags=("--strict",))
     assert status == 1
     verdict, _, figures = output.partition("\n\n  operations")
-    assert "Warning (answer-to-nothing, " in verdict
-    assert 'c0 made no request 7): {"src": "n0", "dest": "c0", ' in verdict
+    assert " sent a client an answer to a request that it never made" in verdict
+    assert "c0 made no request 7), " in verdict
+    assert '{"src": "n0", "dest": "c0", ' in verdict
     assert figures
 
 
@@ -306,7 +311,7 @@ def test_what_a_node_started_ends_when_it_is_killed(tmp_path, how):
     node = write_node(tmp_path / "node.py", start=with_child(tmp_path, how))
     loop = RealLoop()
     network = Network(loop, Random(1), MessageJournal(None))
-    cluster = ProcessCluster(["n0"], [str(node)], loop, network, tmp_path / "logs")
+    cluster = ProcessCluster(["n0"], [str(node)], loop, network, Incidents(), tmp_path / "logs")
     try:
         cluster.start()
         wait_until((tmp_path / "child").exists)

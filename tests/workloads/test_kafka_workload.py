@@ -15,7 +15,7 @@ from glomers.history.operations import History, read_history
 from glomers.history.times import NANOS
 from glomers.options import Options
 from glomers.workloads.base import Invocation, SessionCrash
-from glomers.workloads.kafka import SEEK_TO_BEGINNING, Sends, Session
+from glomers.workloads.kafka import ENOUGH_LISTINGS, SEEK_TO_BEGINNING, Commits, Sends, Session
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 
@@ -70,6 +70,20 @@ def test_a_poll_commits_what_it_saw_and_moves_on():
     assign(session, "1", "2")
     poll(session, {"1": [[0, 1], [5, 2]], "2": []}, committed={"1": 5})
     assert asks(session) == {"1": 6, "2": 0}
+
+
+@pytest.mark.parametrize(("listed", "dropped"), [({}, True), ({"1": 0}, False)])
+def test_commits_that_no_listing_ever_shows_are_told_of(listed, dropped):
+    commits = Commits()
+    session = Session(commits)
+    for _ in range(ENOUGH_LISTINGS):
+        assert commits.warnings() == []
+        request = {"type": "list_committed_offsets", "keys": ["1"]}
+        answer = {"type": "list_committed_offsets_ok", "offsets": listed}
+        assert_talk(session, "assign", ["1"], (request, answer), result=["1"])
+        poll(session, {"1": [[0, 1]]}, committed={"1": 0})
+    assert_talk(session, "assign", ["1"], (request, answer), result=["1"])
+    assert [str(w["kind"]) for w in commits.warnings()] == ["commits-dropped"] * dropped
 
 
 def test_null_is_an_empty_list_of_messages():

@@ -9,9 +9,9 @@ import pytest
 
 from glomers.history.times import nanos
 from glomers.world.client import Client, RequestFailed
+from glomers.world.incidents import Incidents
 from glomers.world.loop import Loop
 from glomers.world.network import Network
-from glomers.world.oddities import Oddities
 
 ANSWERS = {"echo": ("echo_ok", {"echo": str})}
 
@@ -22,11 +22,11 @@ class World:
     def __init__(self) -> None:
         self.loop = Loop()
         self.network = Network(self.loop, Random(0), self)
-        self.oddities = Oddities()
+        self.incidents = Incidents()
         self.requests = []
         self.outcomes = []
         self.network.join("n0", lambda message: self.requests.append(message.body))
-        self.client = Client(self.loop, self.network, "c1", ANSWERS, self.oddities)
+        self.client = Client(self.loop, self.network, "c1", ANSWERS, self.incidents)
 
     def record(self, event, time, message):
         pass
@@ -50,7 +50,7 @@ class World:
 
     @property
     def odd(self):
-        return {warning["kind"]: warning["count"] for warning in self.oddities.warnings()}
+        return {warning["kind"]: warning["count"] for warning in self.incidents.warnings()}
 
 
 @pytest.fixture
@@ -63,7 +63,6 @@ def test_the_answer_to_the_request_is_taken(world):
     world.answer(in_reply_to=1)
     assert [outcome.type for outcome in world.outcomes] == ["ok"]
     assert world.odd == {}
-    assert world.client.stray == ""
 
 
 @pytest.mark.parametrize(
@@ -85,11 +84,9 @@ def test_what_answers_nothing_is_passed_over_counted_and_quoted(world, body, kin
     world.answer(**body)
     assert world.outcomes == []
     assert world.odd == {kind: 2}
-    [warning] = world.oddities.warnings()
+    [warning] = world.incidents.warnings()
     assert words in warning["text"]
-    assert warning["first"]["line"] in warning["text"]
     assert json.loads(warning["first"]["line"])["body"].items() >= body.items()
-    assert world.client.stray.endswith(warning["first"]["line"])
 
 
 def test_a_late_answer_is_nothing_odd(world):
@@ -109,7 +106,7 @@ def test_an_answer_to_what_has_been_answered_is_odd(world, left):
     if left:  # as the client that sent init has: its id is often taken for another's
         world.client.close()
     world.answer(in_reply_to=1)
-    [warning] = world.oddities.warnings()
+    [warning] = world.incidents.warnings()
     assert warning["kind"] == "answered-before"
     assert "(request 1 of c1)" in warning["text"]
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from glomers.options import SERVICES
 from glomers.run.recorder import MessageJournal
+from glomers.world.incidents import Incidents
 from glomers.world.loop import Loop
 from glomers.world.network import Network
-from glomers.world.oddities import Oddities
 from glomers.world.services import (
     LastWriteWinsKV,
     LinearizableKV,
@@ -105,7 +105,7 @@ def test_create_if_not_exists_may_be_anything_but_null_and_false(value, creates)
 def test_an_answer_says_to_which_message_if_that_had_an_id():
     loop, answers = Loop(), []
     network = Network(loop, Random(1), MessageJournal(None))
-    start("lin-tso", TimestampOracle(), network, Oddities())
+    start("lin-tso", TimestampOracle(), network, Incidents())
     network.join("n0", lambda message: answers.append((message.src, message.body)))
     for body in ({"type": "ts", "msg_id": 7}, {"type": "ts", "msg_id": 0}, {"type": "ts"}):
         network.send("n0", "lin-tso", body, b"")
@@ -252,10 +252,10 @@ class World:
     """Services, and a node n0 that writes down what they answer."""
 
     def __init__(self) -> None:
-        self.oddities = Oddities()
+        self.incidents = Incidents()
         self.network = Network(Loop(), Random(0), self)
         self.answers = []
-        start_all(self.network, Random(0), self.oddities)
+        start_all(self.network, Random(0), self.incidents)
         self.network.join("n0", lambda message: self.answers.append(message.body))
 
     def record(self, event, time, message):
@@ -269,7 +269,7 @@ class World:
         return answers
 
     def warnings(self):
-        return {warning["kind"]: warning for warning in self.oddities.warnings()}
+        return {warning["kind"]: warning for warning in self.incidents.warnings()}
 
 
 def test_an_answer_replies_to_the_msg_id_whatever_that_is():
@@ -288,7 +288,7 @@ def test_refusals_are_counted_and_the_first_is_quoted():
     warning = world.warnings()["service-refused"]
     assert warning["count"] == 2
     assert '(seq-kv: request type "get" is not supported; try one of read,' in warning["text"]
-    assert '"body": {"type": "get", "msg_id": 7, "key": "a"}}' in warning["text"]
+    assert '"body": {"type": "get", "msg_id": 7, "key": "a"}}' in warning["first"]["line"]
 
 
 def test_ordinary_errors_of_a_store_are_no_refusals():
@@ -312,4 +312,4 @@ def test_a_field_that_was_left_out_is_named():
     world.ask("lin-kv", type="cas", key="a", msg_id=1)
     warning = world.warnings()["field-left-out"]
     assert warning["count"] == 2
-    assert "which counts as null (`value` of lin-kv): {" in warning["text"]
+    assert "which counts as null (`value` of lin-kv)" in warning["text"]

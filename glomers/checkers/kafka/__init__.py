@@ -39,7 +39,7 @@ from glomers.history.values import identity
 from glomers.options import Options
 from glomers.report.figures import Figure, kinds, milliseconds, word
 
-__all__ = ["CHECKER", "anomalies", "check", "figures", "warnings"]
+__all__ = ["CHECKER", "anomalies", "check", "figures", "reasons", "warnings"]
 
 # Anomalies that don't make a history invalid. Jepsen's reason: the sends of processes interleave,
 # so one that skips is normal. (It allows more to tests that subscribe, or look for write cycles.)
@@ -127,4 +127,9 @@ def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
         yield Figure("worst lag of a poll", lag["lag"] * 1000, remark, milliseconds)
 
 
-CHECKER = Checker(check, figures, warnings)
+def reasons(result: Mapping[str, Any]) -> Iterator[str]:
+    if bad := result["bad-error-types"]:
+        yield f"{kinds(bad, result)}"
+
+
+CHECKER = Checker(check, figures, reasons, warnings)

@@ -1,0 +1,105 @@
+"""Watches the messages of a test for incidents: errors, and requests that nobody answered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from glomers.errors import quote
+from glomers.history.times import NANOS
+from glomers.report.incidents import names
+from glomers.world.error_codes import error_code
+from glomers.world.incidents import Incidents
+from glomers.world.network import Journal, Message
+
+IN_FLIGHT = NANOS  # ns before the end of a test; what was asked later may yet be answered
+
+
+@dataclass(slots=True)
+class Request:
+    """A request of a node that has not been answered yet: its type, when it was sent, and where.
+
+    `lost` tells whether it, or an answer to it, was lost on the way.
+    """
+
+    type: str
+    time: int
+    line: bytes
+    lost: bool = False
+
+
+@dataclass(slots=True)
+class Silence:
+    """The requests of one type that had no answer: by who sent them, and to whom."""
+
+    first: Request
+    nodes: Counter[str] = field(default_factory=Counter)
+    peers: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+
+
+class Witness:
+    """A journal that hears of all messages, and passes them on to another."""
+
+    def __init__(self, journal: Journal, incidents: Incidents) -> None:
+        self._journal = journal
+        self._incidents = incidents
+        self._open: dict[tuple[str, str, int], Request] = {}  # by sender, receiver and msg_id
+
+    def record(self, event: str, time: int, message: Message) -> None:
+        self._journal.record(event, time, message)
+        body = message.body
+        reply_to = body.get("in_reply_to")
+        if reply_to is None:
+            msg_id = body.get("msg_id")
+            if type(msg_id) is int:
+                self._see_request(event, time, message, (message.src, message.dest, msg_id))
+        elif type(reply_to) is int:
+            self._see_answer(event, message, (message.dest, message.src, reply_to))
+
+    def _see_request(
+        self, event: str, time: int, message: Message, key: tuple[str, str, int]
+    ) -> None:
+        if event == "send":
+            request = Request(str(message.body.get("type")), time, message.line)
+            self._open.setdefault(key, request)
+        elif event != "recv" and key in self._open:
+            self._open[key].lost = True
+
+    def _see_answer(self, event: str, message: Message, key: tuple[str, str, int]) -> None:
+        if event == "send":
+            if message.body.get("type") == "error":
+                self._see_error(message, self._open.get(key))
+        elif event == "recv":
+            self._open.pop(key, None)
+        elif key in self._open:
+            self._open[key].lost = True
+
+    def _see_error(self, message: Message, request: Request | None) -> None:
+        code = message.body.get("code")
+        name = error_code(code).name if type(code) is int else "unknown"
+        asked = quote(request.type, 40) if request else "?"
+        text = f"answered {asked!r} with error {quote(str(code), 40)} ({name})"
+        line = quote(str(message.body.get("text", "")))
+        self._incidents.add("error", text, text, {message.src: 1}, line)
+
+    def end(self) -> None:
+        """The test is over: tell of what was never answered."""
+        silences: dict[str, Silence] = {}
+        until = self._incidents.now() - IN_FLIGHT
+        for (src, dest, _), request in self._open.items():
+            if src[0] == "c" or request.time > until:
+                continue
+            silence = silences.setdefault(request.type, Silence(request))
+            silence.nodes[src] += 1
+            silence.peers[dest] += 1
+            silence.lost += request.lost
+        for type, silence in silences.items():
+            every = silence.lost == silence.nodes.total()
+            lost = "all" if every else f"{silence.lost:,}" if silence.lost else ""
+            lost = lost and f" ({lost} lost on the way)"
+            whom = names(silence.peers)
+            text = f"got no answer to {quote(type, 40)!r} from {whom}{lost}"
+            first = silence.first
+            self._incidents.add("unanswered", type, text, silence.nodes, first.line, first.time)
+        self._open.clear()

@@ -1,0 +1,82 @@
+"""Incidents in words, and in their order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from glomers.history.times import NANOS
+from glomers.report.incidents import SHOWN, first_sentences, names, of_logs, sentences
+
+
+def incident(kind, text, count=1, nodes=("n1",), line="", time=NANOS // 4):
+    first = {"time": time, "line": line}
+    counts = {node: count if node == nodes[0] else 0 for node in nodes}
+    return {"kind": kind, "text": text, "count": count, "nodes": counts, "first": first}
+
+
+def told(*incidents, **where):
+    return sentences({"incidents": incidents}, **where)
+
+
+def test_an_exception_is_told_with_its_node_place_count_time_and_log():
+    raised = incident("exception", "raised KeyError: 'vals' in gossip (mine.py:44)", 172)
+    assert told(raised, folder=Path("store/x")) == [
+        "n1 raised KeyError: 'vals' in gossip (mine.py:44), 172 times, first at 0.25 s;"
+        " all of it in store/x/node-logs/n1.log"
+    ]
+
+
+def test_what_happened_once_is_not_counted():
+    assert told(incident("exception", "raised X")) == ["n1 raised X, at 0.25 s"]
+    assert told(incident("exception", "raised X", time=None)) == ["n1 raised X"]
+
+
+def test_the_likeliest_cause_comes_first_and_of_those_the_most_frequent():
+    kinds = ["unanswered", "error", "no-answer", "no-newline", "complaint", "exception"]
+    every = [incident(kind, kind) for kind in kinds] + [incident("error", "often", 9)]
+    order = [sentence.split()[1].strip(",") for sentence in told(*every)]
+    assert order == [
+        *("exception", "complaint", "no-newline", "no-answer", "often", "error", "unanswered")
+    ]
+
+
+def test_warnings_about_nodes_are_incidents_and_others_are_not():
+    history = {"kind": "silent", "text": "nothing was shown", "count": 1, "first": {}}
+    results = {"warnings": [incident("no-newline", "ended"), history]}
+    assert sentences(results) == ["n1 ended, at 0.25 s"]
+
+
+def test_only_so_many_are_shown_and_then_how_many_there_are():
+    many = {"incidents": [incident("error", str(number)) for number in range(SHOWN + 5)]}
+    shown = first_sentences(many)
+    assert len(shown) == SHOWN + 1
+    assert shown[-1].startswith("and 5 more kinds of incident")
+    assert len(first_sentences({"incidents": many["incidents"][: SHOWN + 1]})) == SHOWN + 1
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        (["n1"], "n1"),
+        (["n10", "n2"], "n2 and n10"),
+        (["a", "b", "c", "d"], "a, b, c and d"),
+        (["a", "b", "c", "d", "e"], "a, b, c and 2 more"),
+    ],
+)
+def test_nodes_are_listed_in_words(nodes, words):
+    assert names(nodes) == words
+
+
+def test_the_logs_of_a_test_that_was_kept_are_read(tmp_path):
+    logs = tmp_path / "node-logs"
+    logs.mkdir()
+    trace = 'Traceback (most recent call last):\n  File "m.py", line 3, in f\nValueError: %d\n'
+    (logs / "n1.log").write_text(trace % 1 + trace % 2)
+    (logs / "n2.log").write_text("starting\n" + trace % 3 + "maelstrom_node: odd: {}\n")
+    found = of_logs(tmp_path)
+    assert sentences({"incidents": found}) == [
+        "n1 and n2 raised ValueError: 1 in f (m.py:3), 3 times",
+        "n2: odd: {}",
+    ]
