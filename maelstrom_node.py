@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import signal
 import sys
@@ -33,7 +34,7 @@ import threading
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
 from errno import EBADF
@@ -170,14 +171,95 @@ def _quote(value: object) -> str:
         text = repr(value[:200] if isinstance(value, (bytes, str)) else value)
     except Exception as error:  # somebody's __repr__, or too deep for it
         text = f"{type(value).__name__} ({type(error).__name__})"
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)  # which no two runs have in common
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
-def _describe(function: Callable[..., object]) -> str:
-    """A function's name and where it is."""
-    name = getattr(function, "__qualname__", repr(function))
-    code = getattr(function, "__code__", None)
-    return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code else name
+# ---------------------------------------------------------------------------------------------
+# What scripts pass in: functions
+# ---------------------------------------------------------------------------------------------
+
+NEVER_RUN = {  # flags of code that a plain call doesn't run, and what they say
+    0x20: "a generator",
+    0x80: "an async def",
+    0x200: "an async generator",
+}
+STAR = 0x04  # the flag of code that takes *args
+
+
+def _check_function(function: Any, args: Sequence[object], use: str, passed: str, fix: str) -> None:
+    """Raise TypeError unless `function(*args)` runs the function.
+
+    The error says who would call it (`use`), with what (`passed`), and what to write (`fix`).
+    """
+    if not callable(function):
+        _close_coroutine(function)
+        raise TypeError(f"{use} takes a function, not {_quote(function)}: {fix}")
+    inner = _plain(function)
+    code = getattr(inner, "__code__", None)
+    flags = code.co_flags if code else 0
+    for flag, kind in NEVER_RUN.items():
+        if flags & flag:
+            problem = f"{_describe(function)} is {kind}, which {use} can't run"
+            raise TypeError(f"{problem}: write a def without async and yield; it may block")
+    if code and not code.co_kwonlyargcount and inner is _unbound(function):
+        number = len(args) + (inner is not function)
+        most = sys.maxsize if flags & STAR else code.co_argcount
+        if code.co_argcount - len(inner.__defaults__ or ()) <= number <= most:
+            return
+    import inspect  # takes long, so only for what isn't a function or a method that suits
+
+    try:
+        signature = inspect.signature(function, follow_wrapped=False)
+    except (TypeError, ValueError):  # some of those that are written in C have none
+        return
+    try:
+        signature.bind(*args)
+    except TypeError:
+        problem = f"{_describe(function)} takes {signature}, but {use} passes {passed}"
+        raise TypeError(f"{problem}: {fix}") from None
+
+
+def _unbound(function: Any) -> Any:
+    """The function of a bound method."""
+    return getattr(function, "__func__", function)
+
+
+def _plain(function: Any) -> Any:
+    """The function that a partial, a bound method or a callable object calls in the end."""
+    inner = _unbound(getattr(function, "func", function))
+    return inner if hasattr(inner, "__code__") else type(inner).__call__
+
+
+def _name(function: Any) -> str:
+    """A function's name, without those of the functions around it."""
+    function = getattr(function, "func", function)
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return str(name).rpartition("<locals>.")[2]
+
+
+def _place(function: Any) -> str:
+    """The file and the line where a function begins; empty if it is written in C."""
+    code = getattr(_plain(function), "__code__", None)
+    return f"{code.co_filename.rpartition(os.sep)[2]}:{code.co_firstlineno}" if code else ""
+
+
+def _describe(function: Any) -> str:
+    """A function's name and place, as in `gossip (mine.py:44)`."""
+    place = _place(function)
+    return f"{_name(function)} ({place})" if place else _name(function)
+
+
+def _def(function: Any, otherwise: str) -> str:
+    """A function's name as it stands after `def`."""
+    name: str = getattr(function, "__name__", otherwise)
+    return name if name.isidentifier() else otherwise
+
+
+def _close_coroutine(value: Any) -> None:
+    """Let Python not complain that a coroutine was never awaited: we say so better."""
+    if type(value).__name__ == "coroutine":
+        value.close()
 
 
 # ---------------------------------------------------------------------------------------------
@@ -196,13 +278,37 @@ class Message(NamedTuple):
 _new = tuple.__new__  # takes half the time of Message(...)
 
 
+class _FromInit:
+    """An attribute of a node before init. What init sets on the node itself is found first."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, node: object, owner: type) -> Any:
+        if node is None:
+            return self
+        raise RuntimeError(
+            f"node.{self._name} is known from init on; "
+            'use it in a handler, or in a function under @node.on("init")'
+        )
+
+
 class Node:
-    """A node as its script sees it: what to do about messages, and the means to do it."""
+    """A node as its script sees it: what to do about messages, and the means to do it.
+
+    `id` is the node's name, a string; `ids` lists the names of all nodes, this one included, in
+    Maelstrom's order; `peers` lists all but this one. The three are known from init on, and raise
+    RuntimeError before. `lin_kv`, `seq_kv` and `lww_kv` are clients (`KV`) of Maelstrom's
+    key-value services, `lin_tso` is one (`TSO`) of its timestamp oracle.
+
+    `runtime` is for tests and simulations; a script makes a `Node()`.
+    """
+
+    id: str = _FromInit()  # type: ignore[assignment]
+    ids: list[str] = _FromInit()  # type: ignore[assignment]
+    peers: list[str] = _FromInit()  # type: ignore[assignment]
 
     def __init__(self, runtime: Runtime | None = None) -> None:
-        self.id = ""  # this and the next two are known from init on
-        self.ids: list[str] = []
-        self.peers: list[str] = []  # all but this one
         self.lin_kv = KV(self, "lin-kv")
         self.seq_kv = KV(self, "seq-kv")
         self.lww_kv = KV(self, "lww-kv")
@@ -213,43 +319,97 @@ class Node:
     # What a script says
 
     def on(self, type: str) -> Callable[[F], F]:
-        """Decorate the handler for messages of a type. Raises ValueError if there is one.
+        """Decorate the handler for messages of a type.
 
-        Only "init" may have several. They run before init_ok goes out, in the order in which they
-        were decorated, and what they return is ignored.
+        The handler is called with each `Message`, in a thread of its own, and may block. It
+        returns the body of the answer, a dict with a "type", or None for no answer. An RPCError
+        that it raises is the answer as well; any other exception is logged and answered with
+        error 13.
+
+        Only "init" may have several handlers. They run before init_ok is sent, in the order in
+        which they were decorated, and what they return is ignored.
+
+        Raises ValueError for an empty type and for one that has a handler, TypeError for what
+        can't be a handler: a handler is a plain function of one argument.
         """
+        if not isinstance(type, str):
+            if callable(type):
+                name = _def(type, "gossip")
+                problem = f'@node.on needs a type: write @node.on("{name}") for {_describe(type)}'
+                raise TypeError(problem)
+            problem = f'a type is a string, not {_quote(type)}: write, say, @node.on("gossip")'
+            raise TypeError(problem)
+        if not type:
+            raise ValueError('a type is not empty: write, say, @node.on("gossip")')
 
         def register(handler: F) -> F:
+            fix = f"write def {_def(handler, 'handle')}(message)"
+            use = f'@node.on("{type}")'
+            _check_function(handler, (None,), use, "one argument, the message", fix)
             self._dispatcher.add_handler(type, handler)
             return handler
 
         return register
 
     def every(self, seconds: float) -> Callable[[F], F]:
-        """Decorate a function to be called periodically, from one period after init on."""
+        """Decorate a function to be called periodically, for the first time one period after init.
+
+        The function runs in the background and may block; a call that takes longer than a period
+        delays the next one, so that it never overlaps with itself. Exceptions go to the log and
+        don't end it.
+
+        Raises TypeError or ValueError for a period that is no number of seconds above 0, TypeError
+        for what isn't a plain function without arguments.
+        """
+        if not hasattr(seconds, "__float__"):
+            if callable(seconds):
+                problem = (
+                    f"@node.every needs seconds: write @node.every(1.0) for {_describe(seconds)}"
+                )
+                raise TypeError(problem)
+            problem = f"a period is a number of seconds, not {_quote(seconds)}"
+            raise TypeError(f"{problem}: write, say, @node.every(1.0)")
+        period = float(seconds)
+        if not 0 < period <= threading.TIMEOUT_MAX:
+            problem = f"a period is a number of seconds above 0, not {_quote(seconds)}"
+            raise ValueError(f"{problem}: write, say, @node.every(1.0)")
 
         def register(task: F) -> F:
-            self._dispatcher.add_task(seconds, task)
+            fix = f"write def {_def(task, 'task')}()"
+            _check_function(task, (), f"@node.every({seconds})", "no arguments", fix)
+            self._dispatcher.add_task(period, task)
             return task
 
         return register
 
     def run(self) -> None:
-        """Handle messages until the end of input."""
+        """Handle messages until the end of input: the script's last line. Blocks until then."""
         self._runtime.serve(self._dispatcher)
 
     # What its handlers use
 
     def send(self, dest: str, body: Body) -> None:
-        """Send a message. Raises TypeError or ValueError if it can't be encoded."""
-        if not self.id:
-            raise RuntimeError("a node can't send before init, which tells it who it is")
-        self._runtime.write(_encode_message(self.id, dest, body))
+        """Send a message to a node, a client or a service, without waiting for an answer.
+
+        Raises TypeError or ValueError if the body can't be encoded as JSON, RuntimeError before
+        init.
+        """
+        try:
+            src = self.id
+        except RuntimeError:
+            problem = "a node can't send before init, which tells it who it is"
+            raise RuntimeError(problem) from None
+        line = _encode_message(src, dest, body)
+        if "in_reply_to" in body:
+            self._dispatcher.answers_itself = True
+        self._runtime.write(line)
 
     def rpc(self, dest: str, body: Body, timeout: float = 1.0) -> Body:
-        """Send a request, wait for the answer, return its body.
+        """Send a request, wait for the answer, and return the answer's body.
 
-        Raises RPCTimeout after `timeout` seconds, RPCError if the answer is an error.
+        Blocks for `timeout` seconds at most; other handlers go on meanwhile. The library chooses
+        the `msg_id`. Raises RPCTimeout if no answer comes in time, RPCError if the answer is an
+        error, and what `send` raises.
         """
         answer = self.request(dest, body)
         try:
@@ -258,25 +418,35 @@ class Node:
             self._dispatcher.forget(answer)
 
     def request(self, dest: str, body: Body) -> Answer:
-        """Send a request without waiting. The answer is lost if nobody keeps what this returns."""
+        """Send a request without waiting; `.result(timeout)` of what this returns waits.
+
+        The answer is lost if nobody keeps what this returns. Raises what `send` raises.
+        """
         answer = self._dispatcher.expect(f"{body.get('type')!r} from {dest}")
         self.send(dest, {**body, "msg_id": answer.msg_id})
         return answer
 
     def spawn(self, function: Callable[..., object], *args: Any) -> None:
-        """Run a function in the background. An exception in it goes to the log."""
+        """Run `function(*args)` in the background, where it may block; return at once.
+
+        What it returns is lost; an exception in it goes to the log. Raises TypeError if the
+        function can't be called with these arguments, or isn't a plain function.
+        """
+        passed = f"{len(args)} argument{'s' * (len(args) != 1)}"
+        _check_function(function, args, "node.spawn", passed, "write node.spawn(f, x) to run f(x)")
         self._runtime.spawn(self._dispatcher.guard, function, *args)
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass. After the end of input this ends a function in the background."""
+        """Block for so many seconds. At the end of input this ends a function in the background."""
         self._runtime.sleep(seconds)
 
     def now(self) -> float:
-        """Seconds on a clock that never goes back."""
+        """Seconds on a clock that never goes back. Only differences mean something."""
         return self._runtime.now()
 
     @property
     def random(self) -> Random:
+        """A source of randomness; in a simulation the seed determines it."""
         return self._runtime.random
 
     def log(self, text: str) -> None:
@@ -317,6 +487,8 @@ class Answer:
 # Lines in, lines out
 # ---------------------------------------------------------------------------------------------
 
+LATE = 1.0  # seconds after which a request whose handler returned None counts as unanswered
+
 
 class Dispatcher:
     """What a runtime calls, and scripts don't: makes messages of lines, and lines of answers.
@@ -334,6 +506,9 @@ class Dispatcher:
         self._init_handlers: list[Handler] = []
         self._routes: dict[str, Handler] = {}  # the handlers, once init is done
         self._tasks: list[tuple[float, Callable[[], object]]] = []
+        self._id = ""  # the node's, from init on
+        self.answers_itself = False  # whether the script has sent an answer by `send`
+        self._unanswered: dict[str, Message] = {}  # the first request for which None was returned
         self._msg_ids = count(1)
         self._answers: WeakValueDictionary[int, Answer] = WeakValueDictionary()
         self._closed = False
@@ -345,7 +520,7 @@ class Dispatcher:
         try:
             message = decode(line)
         except Exception as error:
-            self.log(f"dropped what is not JSON: {_quote(line)}: {error}")
+            self.complain("dropped a line that is not JSON", f"{_quote(line)}: {error}")
             return None
         try:
             src, dest, body = message["src"], message["dest"], message["body"]
@@ -360,7 +535,8 @@ class Dispatcher:
             return None
         answer = self._answers.pop(in_reply_to, None) if type(in_reply_to) is int else None
         if answer is None:
-            self.log(f"dropped an answer that nobody waits for: {_quote(line)}")
+            problem = "dropped an answer that nobody waits for"
+            self.complain(f"{problem}, a {body['type']!r} from {src}", _quote(line))
         else:
             answer.waiter.set(body)
         return None
@@ -377,24 +553,21 @@ class Dispatcher:
             raise
         except BaseException as error:
             self.log(traceback.format_exc().rstrip())
-            return self._fail(message, RPCError(Code.CRASH, _quote(error)))
+            return self._error_line(message, RPCError(Code.CRASH, _quote(error)))
         if reply is None:
+            if body.get("msg_id") is not None:
+                self._note_unanswered(message)
             return None
         msg_id = body.get("msg_id")
         try:
-            if "type" not in reply:
-                raise TypeError("no type")
-            if msg_id is None:  # nobody waits for it
-                return None
-            return _encode_message(self._node.id, message.src, {**reply, "in_reply_to": msg_id})
-        except Exception as error:
-            problem = (
-                f"the handler for {body['type']!r} returned {_quote(reply)}, "
-                f"which is not an object with a type, or not one for JSON: {error}"
+            if not isinstance(reply["type"], str):
+                raise TypeError("its type is no string")
+            line = _encode_message(
+                self._id or message.dest, message.src, {**reply, "in_reply_to": msg_id}
             )
-            if msg_id is not None:
-                self.log(problem)
-            return self._fail(message, RPCError(Code.CRASH, problem))
+        except Exception as error:
+            return self._refuse_reply(message, reply, error)
+        return None if msg_id is None else line  # without a msg_id nobody waits for it
 
     def receive(self, line: bytes | str) -> None:
         """Take in a line, handle what is in it, write the answer: for a runtime of one thread."""
@@ -405,7 +578,11 @@ class Dispatcher:
 
     def refuse(self, message: Message, problem: str) -> str | None:
         """The line that says that a message can't be handled now, if somebody waits for it."""
-        return self._fail(message, RPCError(Code.TEMPORARILY_UNAVAILABLE, problem))
+        if message.body.get("msg_id") is None:
+            self.complain(
+                f"{problem}, so a message was dropped", f"{message.src} sent {_quote(message.body)}"
+            )
+        return self._error_line(message, RPCError(Code.TEMPORARILY_UNAVAILABLE, problem))
 
     def close(self) -> None:
         """No more input will come: let nobody wait for an answer."""
@@ -414,6 +591,15 @@ class Dispatcher:
 
     def log(self, text: str) -> None:
         self._node.log(text)
+
+    def complain(self, problem: str, example: str = "") -> None:
+        """Log that something is wrong, in one line.
+
+        `problem` has no ": " in it, and doesn't vary from message to message, so that lines which
+        say the same can be counted.
+        """
+        text = f"{problem}: {example}" if example else problem
+        self.log(f"maelstrom_node: {' '.join(text.splitlines())}")
 
     # What the node calls
 
@@ -424,7 +610,7 @@ class Dispatcher:
         first = self._handlers.setdefault(type, handler)
         if first is not handler:
             both = f"{_describe(first)} and {_describe(handler)}"
-            raise ValueError(f"two handlers for {type!r}: {both}")
+            raise ValueError(f"two handlers for {type!r}: {both}; a type has one handler")
 
     def add_task(self, seconds: float, task: Callable[[], object]) -> None:
         self._tasks.append((seconds, task))
@@ -447,7 +633,7 @@ class Dispatcher:
         try:
             function(*args)
         except RPCError as error:
-            self.log(f"{_describe(function)}: {error}")
+            self.complain(f"{_describe(function)} raised {error}")
         except (Stopped, SystemExit):
             raise
         except BaseException:
@@ -460,13 +646,12 @@ class Dispatcher:
         node = self._node
         type, id, ids = (message.body.get(key) for key in ("type", "node_id", "node_ids"))
         if type != "init":
-            if self._is_ready:
-                raise RPCError(Code.NOT_SUPPORTED, f"there is no handler for {type!r}")
-            raise RPCError(Code.TEMPORARILY_UNAVAILABLE, f"{type!r} came before init was done")
+            return self._refuse_type(message)
         if not isinstance(id, str) or not id or not isinstance(ids, list):
             raise RPCError(Code.MALFORMED_REQUEST, "init has a node_id and a list of node_ids")
         if not self._is_ready:
             node.id, node.ids, node.peers = id, ids, [other for other in ids if other != id]
+            self._id = id
             for handler in self._init_handlers:
                 handler(message)
             self._routes = self._handlers
@@ -475,6 +660,63 @@ class Dispatcher:
         elif (id, ids) != (node.id, node.ids):
             raise RPCError(Code.PRECONDITION_FAILED, f"this node is {node.id} already")
         return {"type": "init_ok"}
+
+    def _refuse_type(self, message: Message) -> Body:
+        """Say in the log, and in an answer, that nothing handles a message."""
+        src, type = message.src, message.body["type"]
+        if self._is_ready:
+            code = Code.NOT_SUPPORTED
+            sender = "a node" if src in self._node.ids else "a client"
+            hint = _hint(type, tuple(self._handlers))
+            problem = f"no handler takes {type!r} from {sender} ({hint})"
+        else:
+            code = Code.TEMPORARILY_UNAVAILABLE
+            problem = f"{type!r} came before init was done"
+        self.complain(problem, f"{src} sent {_quote(message.body)}")
+        return {"type": "error", "code": code, "text": problem}
+
+    def _refuse_reply(self, message: Message, reply: Any, error: Exception) -> str | None:
+        """Say in the log, and to who waits for an answer, that a handler returned none."""
+        kind, example = _kind(reply), _quote(reply)
+        if isinstance(reply, dict) and isinstance(reply.get("type"), str):
+            kind, example = f"{kind} that is not JSON", f"{example}: {error}"
+        elif isinstance(reply, dict):
+            kind += ' without a string as its "type"'
+        _close_coroutine(reply)
+        problem = (
+            f"{self._handler_of(message)} returned {kind}, which is no answer "
+            '(return a dict with a "type", or None for no answer)'
+        )
+        self.complain(problem, example)
+        return self._error_line(message, RPCError(Code.CRASH, f"{problem}: {example}"))
+
+    def _note_unanswered(self, message: Message) -> None:
+        """Say in the log, once per type, that a handler returned None for a request.
+
+        Not of scripts that answer by `send` instead. They may do so later, so this waits a while.
+        """
+        first = self._unanswered.setdefault(message.body["type"], message)
+        if first is not message or self.answers_itself:
+            return
+
+        def tell() -> None:
+            try:
+                self._runtime.sleep(LATE)
+            finally:
+                if not self.answers_itself:
+                    problem = f"{self._handler_of(message)} returned None"
+                    problem += ", so the request has no answer"
+                    self.complain(problem, f"{message.src} sent {_quote(message.body)}")
+
+        with contextlib.suppress(RuntimeError):  # no thread can be started
+            self._runtime.spawn(tell)
+
+    def _handler_of(self, message: Message) -> str:
+        """The handler of a message, as complaints name it."""
+        type = message.body["type"]
+        handler = self._handlers.get(type)
+        about = [_name(handler), _place(handler)] if handler else []
+        return f"the handler for {type!r}" + (f" ({', '.join(filter(None, about))})" * bool(about))
 
     @property
     def _is_ready(self) -> bool:
@@ -489,32 +731,56 @@ class Dispatcher:
 
     def _fail(self, message: Message, error: RPCError) -> str | None:
         """The line that answers with an error; if nobody waits for an answer, log it instead."""
+        if message.body.get("msg_id") is None:
+            text = f"{error}; {message.src} sent {_quote(message.body)}"
+            self.complain(f"{self._handler_of(message)} raised {text}")
+        return self._error_line(message, error)
+
+    def _error_line(self, message: Message, error: RPCError) -> str | None:
+        """The line that answers with an error, if somebody waits for an answer."""
         msg_id = message.body.get("msg_id")
         if msg_id is None:
-            self.log(f"{error}; it came from {message.src}: {_quote(message.body)}")
             return None
         body = {"type": "error", "code": error.code, "text": error.text, "in_reply_to": msg_id}
-        return _encode_message(self._node.id or message.dest, message.src, body)
+        return _encode_message(self._id or message.dest, message.src, body)
 
     def _refuse_malformed(self, message: Any) -> None:
         """Answer what is no proper message with an error, or log it."""
         match message:
             case {"src": str(src), "body": {"msg_id": int()} as body, **rest}:
                 dest = rest.get("dest")
-                if body.get("in_reply_to") is None and (self._node.id or isinstance(dest, str)):
+                if body.get("in_reply_to") is None and (self._id or isinstance(dest, str)):
                     problem = "a message has a src, a dest and a body with a type"
                     error = RPCError(Code.MALFORMED_REQUEST, problem)
-                    answer = self._fail(Message(src, str(dest), body), error)
+                    answer = self._error_line(Message(src, str(dest), body), error)
                     if answer is not None:
                         self._runtime.write(answer)
                     return
-        self.log(f"dropped what is not a message: {_quote(message)}")
+        self.complain("dropped a line that is not a message", _quote(message))
 
     def _end_waiting(self) -> None:
         for ref in self._answers.valuerefs():  # a copy, whatever other threads add meanwhile
             answer = self._answers.pop(ref.key, None)
             if answer is not None:
                 answer.waiter.set({"type": "error", "code": 0, "text": "end of input"})
+
+
+@lru_cache(maxsize=256)
+def _hint(type: str, known: tuple[str, ...]) -> str:
+    """What may be meant by a type that no handler takes."""
+    if type.endswith("_ok"):
+        return "an answer has an in_reply_to"
+    from difflib import get_close_matches  # takes long to import
+
+    for near in get_close_matches(type, known, 1):
+        return f"did you mean {near!r}?"
+    return f"there are handlers for {', '.join(map(repr, known))}" if known else "there are none"
+
+
+def _kind(value: object) -> str:
+    """What a value is: "a set", "an int"."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1036,7 +1302,7 @@ class StdioRuntime(Runtime):
             self._dispatcher.close()
             self._ended.set()
         except BaseException:
-            self._give_up(traceback.format_exc().rstrip())
+            self._give_up()
 
     def _next_chunk(self) -> bytes:
         """Wait for input, and look after what waits meanwhile. Empty at the end of input."""
@@ -1127,12 +1393,12 @@ class StdioRuntime(Runtime):
                         self._flush()
             self._flush()
         except BaseException:
-            self._give_up(traceback.format_exc().rstrip())
+            self._give_up()
         with self._counting:
             self._busy -= 1
 
     def _refuse_requests(self) -> None:
-        problem = f"no thread is free: all {self._busy} handlers are busy"
+        problem = f"no thread is free, all {self._busy} handlers are busy"
         with contextlib.suppress(Empty):
             while True:
                 message = self._dispatcher.take_in(self._requests.get_nowait())
@@ -1160,18 +1426,23 @@ class StdioRuntime(Runtime):
             except OSError as error:
                 self._give_up(f"can't write to stdout: {error}")
             except BaseException:
-                self._give_up(traceback.format_exc().rstrip())
+                self._give_up()
             finally:
                 self._writing.release()
 
     # The end
 
-    def _give_up(self, problem: str, status: int = 1) -> None:
-        """Nothing can be read any more, or written: end the process."""
+    def _give_up(self, problem: str | None = None, status: int = 1) -> None:
+        """Nothing can be read any more, or written: end the process.
+
+        `problem` says why, or else the exception that is being handled.
+        """
         if self._status is None:
             self._status = status
-            if problem:
-                self._dispatcher.log(problem)
+            if problem is None:
+                self._dispatcher.log(traceback.format_exc().rstrip())
+            elif problem:
+                self._dispatcher.complain(problem)
         self._ended.set()
 
     def _finish(self) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import json
 import math
 import random
+import re
 import subprocess
 import sys
 import threading
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import assume, example, given, settings
@@ -43,6 +46,25 @@ def stage(bare):
 def logged(capsys):
     """The lines that have been logged since the last call."""
     return lambda: capsys.readouterr().err.splitlines()
+
+
+@pytest.fixture
+def complaint(logged):
+    """What the library complains of, in one line since the last call: problem and example."""
+
+    def complaint():
+        (line,) = logged()
+        assert line.startswith("maelstrom_node: ")
+        problem, _, example = line.removeprefix("maelstrom_node: ").partition(": ")
+        return problem, example
+
+    return complaint
+
+
+def place(function, before=" ("):
+    """A function of this file as it is shown in the log."""
+    code = function.__code__
+    return f"{code.co_name}{before}test_node.py:{code.co_firstlineno}{')' * (before == ' (')}"
 
 
 def works(stage):
@@ -133,23 +155,55 @@ def test_an_exception_that_cannot_be_shown_is_answered_all_the_same(stage, logge
     assert works(stage)
 
 
-def test_an_unknown_type_answers_10(stage):
-    answer = stage.ask("fly")
-    assert answer == {"type": "error", "code": 10, "text": "there is no handler for 'fly'"}
+@pytest.mark.parametrize(
+    ("type", "hint"),
+    [
+        ("ecko", "did you mean 'echo'?"),
+        ("fly", "there are handlers for 'echo', 'read'"),
+        ("echo_ok", "an answer has an in_reply_to"),
+    ],
+)
+@pytest.mark.parametrize(("sender", "kind"), [("n2", "a node"), ("c1", "a client")])
+def test_every_message_of_an_unknown_type_is_logged_with_what_may_be_meant(
+    stage, complaint, type, hint, sender, kind
+):
+    stage.node.on("read")(lambda message: None)
+    for _ in range(2):
+        stage.receive(message(sender, "n1", type, value=3))
+        problem, example = complaint()
+        assert problem == f"no handler takes '{type}' from {kind} ({hint})"
+        assert example == f"{sender} sent {{'type': '{type}', 'value': 3}}"
+    stage.assert_silence()
 
 
-@pytest.mark.parametrize("type", ["fly", "fail"])
-def test_an_error_that_nobody_waits_for_is_logged_in_one_line(stage, logged, type):
+def test_a_request_of_an_unknown_type_answers_10_and_says_the_same(stage, complaint):
+    answer = stage.ask("ecko")
+    problem, _ = complaint()
+    assert answer == {"type": "error", "code": 10, "text": problem}
+    assert "'echo'" in problem
+
+
+def test_a_node_without_handlers_says_that_it_has_none(bare):
+    assert "(there are none)" in bare.init().ask("fly")["text"]
+
+
+def test_an_rpc_error_that_nobody_waits_for_is_logged(stage, complaint):
     @stage.node.on("fail")
     def fail(message):
-        raise RPCError(Code.ABORT, "can't")
+        raise RPCError(Code.ABORT, "can't\nnow")
 
-    stage.receive(message("n2", "n1", type, why="because\nof that"))
+    stage.receive(message("n2", "n1", "fail", why="because\nof that"))
     stage.assert_silence()
-    (line,) = logged()
-    assert type in line
-    assert "n2" in line
-    assert "because" in line
+    problem, example = complaint()
+    assert problem == f"the handler for 'fail' ({place(fail, ', ')}) raised abort (14)"
+    assert example == r"can't now; n2 sent {'type': 'fail', 'why': 'because\nof that'}"
+
+
+def test_an_exception_is_logged_as_a_traceback_only(stage, logged):
+    stage.node.on("fail")(lambda message: message.body["no"])
+    stage.receive(message("n2", "n1", "fail"))
+    log = logged()
+    assert (log[0], log[-1]) == ("Traceback (most recent call last):", "KeyError: 'no'")
 
 
 class Unknown:
@@ -173,26 +227,268 @@ CIRCLE: list = []
 CIRCLE.append(CIRCLE)
 
 
-@pytest.mark.parametrize(
-    "reply",
-    ["text", 5, ["list"], {"no": "type"}, True, Odd(), {"type": "x", "value": Unknown()},
-     {"type": "x", "value": {1, 2}}, {"type": "x", "value": CIRCLE}, {"type": "x", "value": b"b"}],
-    ids=repr,
-)  # fmt: skip
-def test_a_reply_that_cannot_be_sent_answers_13_and_is_logged_in_one_line(stage, logged, reply):
-    stage.node.on("read")(lambda message: reply)
-    answer = stage.ask("read")
-    assert (answer["type"], answer["code"]) == ("error", 13)
-    (line,) = logged()
-    assert "'read'" in line
+async def coroutine():
+    """Nothing that anybody awaits."""
+
+
+NO_ANSWERS = {
+    "a str": (lambda: "text", "'text'"),
+    "an int": (lambda: 5, "5"),
+    "a bool": (lambda: True, "True"),
+    "a list": (lambda: ["list"], "['list']"),
+    "a set": (lambda: {"type"}, "{'type'}"),
+    "an Odd": (Odd, "odd"),
+    "a coroutine": (coroutine, "<coroutine object coroutine>"),
+    'a dict without a string as its "type"': (lambda: {"no": "type"}, "{'no': 'type'}"),
+    "a dict that is not JSON": (lambda: {"type": "x", "value": Unknown()}, "{'type': 'x', 'value'"),
+}
+
+
+@pytest.mark.filterwarnings("error")  # such as that a coroutine was never awaited
+@pytest.mark.parametrize("kind", NO_ANSWERS)
+@pytest.mark.parametrize("fields", [{}, {"msg_id": 1}], ids=["a message", "a request"])
+def test_a_handler_that_returns_no_answer_is_named_with_what_it_returned(
+    stage, complaint, kind, fields
+):
+    make, shown = NO_ANSWERS[kind]
+
+    @stage.node.on("read")
+    def read(message):
+        return make()
+
+    stage.receive(message("c1", "n1", "read", **fields))
+    problem, example = complaint()
+    assert problem == (
+        f"the handler for 'read' ({place(read, ', ')}) returned {kind}, which is no answer "
+        '(return a dict with a "type", or None for no answer)'
+    )
+    assert example.startswith(shown)
+    if fields:
+        assert stage.assert_sent(dest="c1", in_reply_to=1) == {
+            "type": "error", "code": 13, "text": f"{problem}: {example}", "in_reply_to": 1
+        }  # fmt: skip
+    stage.assert_silence()
     assert works(stage)
 
 
-def test_a_reply_that_is_no_object_is_logged_even_if_nobody_waits_for_it(stage, logged):
-    stage.node.on("read")(lambda message: "text")
-    stage.receive(message("n2", "n1", "read"))
-    assert len(logged()) == 1
-    stage.assert_silence()
+@pytest.mark.parametrize("reply", [{"type": 5}, {"type": "x", "value": {1, 2}},
+                                   {"type": "x", "value": CIRCLE}, {"type": "x", "value": b"b"}],
+                         ids=repr)  # fmt: skip
+def test_a_dict_that_cannot_be_sent_answers_13_and_is_logged(stage, complaint, reply):
+    stage.node.on("read")(lambda message: reply)
+    answer = stage.ask("read")
+    assert (answer["type"], answer["code"]) == ("error", 13)
+    assert "'read'" in complaint()[0]
+    assert works(stage)
+
+
+def test_a_handler_that_returns_none_for_a_request_is_named_once_per_type(stage, complaint, logged):
+    @stage.node.on("read")
+    def read(message): ...
+
+    @stage.node.on("write")
+    def write(message): ...
+
+    for handler in (read, write):
+        name = handler.__name__
+        for _ in range(2):
+            stage.receive(message("c1", "n1", name, msg_id=1))
+        assert complaint() == (
+            f"the handler for '{name}' ({place(handler, ', ')}) returned None, "
+            "so the request has no answer",
+            f"c1 sent {{'type': '{name}', 'msg_id': 1}}",
+        )
+    stage.receive(message("c1", "n1", "read"))
+    assert logged() == []
+
+
+@pytest.mark.parametrize("when", ["first", "soon"])
+def test_a_handler_may_return_none_where_the_script_answers_by_send(bare, logged, when):
+    def answer():
+        body = {"type": "read_ok", "in_reply_to": 1}
+        bare.node.send("c1", body)
+
+    class Slow(type(bare.runtime)):
+        def sleep(self, seconds):
+            assert seconds > 0.5
+            answer()
+
+    if when == "soon":
+        bare.runtime.__class__ = Slow
+    bare.node.on("read")(lambda message: answer() if when == "first" else None)
+    bare.init().receive(message("c1", "n1", "read", msg_id=1))
+    bare.assert_sent(dest="c1", type="read_ok", in_reply_to=1)
+    assert logged() == []
+
+
+# Misuse is told where it happens
+
+
+def gossip(message): ...
+
+
+async def asleep(message): ...
+
+
+def generator(message):
+    yield
+
+
+def nothing(): ...
+
+
+def two(message, lock): ...
+
+
+def with_options(message, lock=None, *rest, key=1): ...
+
+
+def needs_a_key(message, *, key): ...
+
+
+class Methods:
+    def one(self, message): ...
+
+    def none(self): ...
+
+    async def asleep(self, message): ...
+
+    def __call__(self, message): ...
+
+
+class AsleepWhenCalled:
+    async def __call__(self, message): ...
+
+
+def wrapped(function):
+    return functools.wraps(function)(lambda *args: function(*args))
+
+
+SUITABLE = [
+    gossip, with_options, Methods().one, Methods(), lambda message, name="n1": None,
+    lambda *args: None, [].append, functools.partial(two, lock=1), functools.partial(two, 1),
+    print, dict, Message._make, wrapped(two), wrapped(asleep), staticmethod(gossip), Mock(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("handler", SUITABLE)
+def test_whatever_can_be_called_with_a_message_can_be_a_handler(bare, handler):
+    assert bare.node.on("gossip")(handler) is handler
+
+
+ON = '@node.on("gossip")'
+A_MESSAGE = "passes one argument, the message"
+PLAIN = "write a def without async and yield; it may block"
+UNSUITABLE = [
+    (asleep, f"{place(asleep)} is an async def, which {ON} can't run: {PLAIN}"),
+    (Methods().asleep, f"Methods.{place(Methods.asleep)} is an async def, which"),
+    (functools.partial(asleep, 1), f"{place(asleep)} is an async def, which"),
+    (AsleepWhenCalled(), "AsleepWhenCalled (test_node.py:"),
+    (generator, f"{place(generator)} is a generator, which {ON} can't run: {PLAIN}"),
+    (nothing, f"{place(nothing)} takes (), but {ON} {A_MESSAGE}: write def nothing(message)"),
+    (two, f"{place(two)} takes (message, lock), but {ON} {A_MESSAGE}: write def two(message)"),
+    (needs_a_key, f"{place(needs_a_key)} takes (message, *, key), but"),
+    (Methods().none, f"Methods.{place(Methods.none)} takes (), but"),
+    (Methods.one, f"Methods.{place(Methods.one)} takes (self, message), but"),
+    (lambda: None, f"takes (), but {ON} {A_MESSAGE}: write def handle(message)"),
+    (functools.partial(two, 1, 2), f"{place(two)} takes (), but"),
+    (5, f"{ON} takes a function, not 5: write def handle(message)"),
+    (None, f"{ON} takes a function, not None: write def handle(message)"),
+]
+
+
+@pytest.mark.parametrize(("handler", "problem"), UNSUITABLE)
+def test_what_cannot_be_a_handler_is_refused_with_its_place_and_a_remedy(bare, handler, problem):
+    with pytest.raises(TypeError, match=re.escape(problem)):
+        bare.node.on("gossip")(handler)
+    bare.node.on("gossip")(gossip)
+
+
+def test_what_cannot_handle_init_is_refused_too(bare):
+    with pytest.raises(TypeError, match=r'@node\.on\("init"\) passes one argument'):
+        bare.node.on("init")(nothing)
+
+
+@pytest.mark.parametrize(
+    ("type", "error", "problem"),
+    [
+        (gossip, TypeError, f'@node.on needs a type: write @node.on("gossip") for {place(gossip)}'),
+        (5, TypeError, 'a type is a string, not 5: write, say, @node.on("gossip")'),
+        (None, TypeError, "a type is a string, not None"),
+        ("", ValueError, 'a type is not empty: write, say, @node.on("gossip")'),
+    ],
+)
+def test_on_takes_a_type(bare, type, error, problem):
+    with pytest.raises(error, match=f"^{re.escape(problem)}"):
+        bare.node.on(type)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error", "problem"),
+    [
+        (nothing, TypeError, "@node.every needs seconds: write @node.every(1.0) for "),
+        ("1", TypeError, "a period is a number of seconds, not '1': write, say, @node.every(1.0)"),
+        (None, TypeError, "a period is a number of seconds, not None"),
+        (0, ValueError, "a period is a number of seconds above 0, not 0: write, say, @node."),
+        (-0.5, ValueError, "above 0, not -0.5"),
+        (math.nan, ValueError, "above 0, not nan"),
+        (math.inf, ValueError, "above 0, not inf"),
+    ],
+)
+def test_every_takes_a_number_of_seconds(bare, seconds, error, problem):
+    with pytest.raises(error, match=re.escape(problem)):
+        bare.node.every(seconds)
+
+
+@pytest.mark.parametrize("seconds", [1, 0.5, Fraction(1, 2), Decimal("0.5")])
+def test_every_takes_any_kind_of_number(bare, seconds):
+    bare.node.every(seconds)(nothing)
+    bare.init()
+    assert [period for period, _ in bare.runtime.periodic] == [seconds]
+
+
+@pytest.mark.parametrize(
+    ("task", "problem"),
+    [
+        (gossip, f"{place(gossip)} takes (message), but @node.every(0.1) passes no arguments: "
+                 "write def gossip()"),
+        (asleep, f"{place(asleep)} is an async def, which @node.every(0.1) can't run: {PLAIN}"),
+        (None, "@node.every(0.1) takes a function, not None"),
+    ],
+)  # fmt: skip
+def test_every_takes_a_function_without_arguments(bare, task, problem):
+    with pytest.raises(TypeError, match=f"^{re.escape(problem)}"):
+        bare.node.every(0.1)(task)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("function", "args", "problem"),
+    [
+        (None, (), "node.spawn takes a function, not None: write node.spawn(f, x) to run f(x)"),
+        (coroutine, None, "node.spawn takes a function, not <coroutine object coroutine>: write"),
+        (asleep, (1,), f"{place(asleep)} is an async def, which node.spawn can't run: {PLAIN}"),
+        (two, (1,), f"{place(two)} takes (message, lock), but node.spawn passes 1 argument: "
+                    "write node.spawn(f, x) to run f(x)"),
+        (two, (), "takes (message, lock), but node.spawn passes 0 arguments"),
+    ],
+)  # fmt: skip
+def test_spawn_takes_a_function_and_its_arguments(stage, function, args, problem):
+    with pytest.raises(TypeError, match=re.escape(problem)):
+        stage.node.spawn(*((function(),) if args is None else (function, *args)))
+
+
+def test_a_script_that_is_right_does_not_import_inspect(tmp_path):
+    """It takes long."""
+    program = """
+import sys, threading
+from maelstrom_node import Node, Replication
+sys.modules["inspect"] = None  # importing it fails
+node = Node()
+Replication(node, threading.Lock())
+node.on("echo")(lambda message, name="n1": {"type": "echo_ok"})
+"""
+    subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": str(ROOT)}, check=True)
 
 
 def test_a_second_handler_for_a_type_is_an_error(bare):
@@ -255,11 +551,13 @@ def test_a_request_before_init_is_done_answers_11_in_the_name_it_was_sent_to(bar
     assert bare.ask("echo") == {"type": "echo_ok"}
 
 
-def test_a_message_before_init_that_nobody_waits_for_is_logged_in_one_line(bare, logged):
+def test_a_message_before_init_is_logged(bare, complaint):
     bare.receive(message("n2", "n1", "news", value=3))
     bare.assert_silence()
-    (line,) = logged()
-    assert "before init" in line
+    assert complaint() == (
+        "'news' came before init was done",
+        "n2 sent {'type': 'news', 'value': 3}",
+    )
 
 
 @pytest.mark.parametrize("fields", [{}, {"node_id": "n1"}, {"node_id": 1, "node_ids": ["n1"]},
@@ -284,6 +582,14 @@ def test_a_hook_that_fails_fails_init(bare):
         raise RPCError(Code.TEMPORARILY_UNAVAILABLE, "not today")
 
     assert bare.ask("init", node_id="n1", node_ids=["n1"])["text"] == "not today"
+
+
+@pytest.mark.parametrize("name", ["id", "ids", "peers"])
+def test_what_init_tells_is_not_known_before(bare, name):
+    with pytest.raises(RuntimeError, match=rf"^node\.{name} is known from init on; use it in a ha"):
+        getattr(bare.node, name)
+    bare.init()
+    assert getattr(bare.node, name)
 
 
 def test_a_node_that_does_not_know_its_name_cannot_send(bare):
@@ -338,10 +644,12 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("bad", UNANSWERABLE.values(), ids=UNANSWERABLE)
-def test_what_cannot_be_answered_is_logged_in_one_line(stage, logged, bad):
+def test_what_cannot_be_answered_is_logged_in_one_line(stage, complaint, bad):
     stage.receive(bad)
     stage.assert_silence()
-    assert len(logged()) == 1
+    problem, example = complaint()
+    assert problem.startswith("dropped ")
+    assert example
     assert works(stage)
 
 
@@ -661,13 +969,15 @@ def test_errors_are_definite_as_maelstrom_defines_it(code):
     assert RPCError(code).definite == (code in DEFINITE)
 
 
-def test_a_late_answer_is_logged_and_blocks_nothing(stage, logged):
+def test_a_late_answer_is_logged_and_blocks_nothing(stage, complaint):
     with pytest.raises(RPCTimeout) as raised:
         stage.node.rpc("n2", {"type": "read"})
     msg_id = stage.assert_sent(dest="n2")["msg_id"]
-    for _ in range(3):
-        stage.receive(message("n2", "n1", "read_ok", in_reply_to=msg_id, value=1))
-        assert len(logged()) == 1
+    for value in range(3):
+        stage.receive(message("n2", "n1", "read_ok", in_reply_to=msg_id, value=value))
+        problem, example = complaint()
+        assert problem == "dropped an answer that nobody waits for, a 'read_ok' from n2"
+        assert f'"value": {value}' in example
     assert works(stage)
     del raised  # only now, since the exception might keep the request alive
 
@@ -935,9 +1245,21 @@ def test_an_exception_in_the_background_is_logged(stage, logged, start):
 
     run(lambda: {}["missing"])
     assert logged()[-1] == "KeyError: 'missing'"
-    run(lambda: stage.node.rpc("n2", {"type": "read"}))
-    (line,) = logged()
-    assert "no answer to 'read' from n2" in line
+
+
+@pytest.mark.parametrize("start", ["every", "spawn"])
+def test_an_rpc_error_in_the_background_is_a_complaint(stage, complaint, start):
+    def ask():
+        stage.node.rpc("n2", {"type": "read"})
+
+    if start == "spawn":
+        stage.node.spawn(ask)
+    else:
+        stage.node.every(1)(ask)
+        stage.runtime.periodic.pop()[1]()
+    assert complaint() == (
+        f"{place(ask)} raised timeout (0)", "no answer to 'read' from n2 within 1 s"
+    )  # fmt: skip
 
 
 def test_spawn_passes_arguments(stage):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -731,6 +733,41 @@ def test_background_tasks_end_with_the_input(stage):
     assert time.monotonic() - began < maelstrom_node.DRAIN / 2
 
 
+def test_a_node_can_ask_itself(stage):
+    @stage.node.on("relay")
+    def relay(message):
+        return stage.node.rpc("n1", {**message.body, "type": "echo"})
+
+    stage.start()
+    stage.put(message("c1", "n1", "relay", msg_id=1, echo="x"))
+    for _ in range(2):  # what it asks itself, and what it answers, as the network does
+        stage.put(json.dumps(stage.next()))
+    assert stage.next()["body"] == {"type": "echo_ok", "echo": "x", "in_reply_to": 1}
+
+
+def test_a_request_for_which_none_was_returned_is_told_at_the_end_at_the_latest(tmp_path):
+    source = f"{ECHO}@node.on('forget')\ndef forget(message): ...\nnode.run()"
+    with process(*write_script(tmp_path, source), folder=tmp_path) as node:
+        node.put(init(), *[message("c1", "n1", "forget", msg_id=number) for number in range(5)])
+        rest, status, log = node.end()
+    assert (answered(rest), status) == ([0], 0)
+    (line,) = log.splitlines()
+    assert re.fullmatch(
+        r"maelstrom_node: the handler for 'forget' \(forget, node\.py:11\) returned None, "
+        r"so the request has no answer: c1 sent {'type': 'forget', 'msg_id': \d}",
+        line,
+    )
+
+
+def test_an_exception_in_a_thread_of_the_script_goes_to_the_log(tmp_path):
+    source = f"{ECHO}threading.Thread(target=lambda: {{}}['missing']).start()\nnode.run()"
+    with process(*write_script(tmp_path, source), folder=tmp_path) as node:
+        rest, status, log = node.end()
+    assert (rest, status) == ([], 0)
+    assert "Traceback (most recent call last):" in log
+    assert log.splitlines()[-1] == "KeyError: 'missing'"
+
+
 def test_a_handler_that_never_ends_is_abandoned(tmp_path):
     source = (
         ECHO
@@ -748,7 +785,8 @@ node.run()
         rest, status, log = node.end()
         assert answered(rest) == [0, 2]
         assert status == 0
-        assert len(log.splitlines()) == 1
+        (line,) = log.splitlines()
+        assert line.startswith("maelstrom_node: gave up on handlers that took 0.1 s after the end")
 
 
 def test_run_returns_at_the_end_of_input(tmp_path):
@@ -791,7 +829,8 @@ def test_a_full_disk_is_no_quiet_end(tmp_path):
         node.put(init())
         status, log = node.wait()
         assert status == 1
-        assert len(log.splitlines()) == 1
+        (line,) = log.splitlines()
+        assert line.startswith("maelstrom_node: can't write to stdout: ")
 
 
 def test_a_stdin_that_cannot_be_read_is_no_quiet_end(tmp_path):
