@@ -11,12 +11,17 @@
     if __name__ == "__main__":
         node.run()
 
-What a handler returns is the answer; None is no answer. A handler that raises RPCError answers
-with that error. Handlers may block, in `node.rpc` or anything else: others go on meanwhile, so
-state that they share needs a `threading.Lock`. What a script prints goes to the log.
+A handler returns the body of its answer, or None for no answer. A handler that raises RPCError
+answers with that error. Handlers run in threads and may block, in `node.rpc` or anything else,
+while other handlers go on; so state that handlers share needs a `threading.Lock`. While the node
+runs, `print` writes to the log, which is stderr.
 
-Copy this file wherever you like: it needs Python 3.10 or newer and nothing else. With ujson
-installed it is faster. The protocol is Maelstrom's:
+The library writes to the log, too: tracebacks of exceptions, as Python shows them, and lines that
+begin with `maelstrom_node: ` where something is wrong that is no exception, such as a message of a
+type that no handler takes. All times are in seconds.
+
+Copy this file wherever you like: it needs only Python 3.10 or newer, and is faster where ujson is
+installed. The protocol is Maelstrom's:
 https://github.com/jepsen-io/maelstrom/blob/main/doc/protocol.md
 
 Version 1.0. Licence: MIT, the Gossip Glomers in Python authors.
@@ -69,7 +74,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Code(IntEnum):
-    """Maelstrom's error codes. Those of 1000 and above are your own."""
+    """Maelstrom's error codes. Scripts may define their own from 1000 on.
+
+    https://github.com/jepsen-io/maelstrom/blob/main/doc/protocol.md#errors
+    """
 
     TIMEOUT = 0
     NODE_NOT_FOUND = 1
@@ -89,7 +97,10 @@ DEFINITE = frozenset(Code) - {Code.TIMEOUT, Code.CRASH}
 
 
 class RPCError(Exception):
-    """A request failed: raised by `node.rpc`, and by handlers to answer with an error."""
+    """A request failed. `node.rpc` raises it, and handlers raise it to answer with an error.
+
+    `code` is a `Code` or a number of your own, `text` says what went wrong, to people.
+    """
 
     def __init__(self, code: int, text: str = "") -> None:
         super().__init__(code, text)
@@ -98,7 +109,7 @@ class RPCError(Exception):
 
     @property
     def definite(self) -> bool:
-        """Whether what was asked for has certainly not happened, and never will."""
+        """Whether the request certainly had no effect, and never will have one."""
         return self.code in DEFINITE
 
     def __str__(self) -> str:
@@ -106,14 +117,14 @@ class RPCError(Exception):
 
 
 class RPCTimeout(RPCError):
-    """No answer came in time: what was asked for may have happened, or may happen yet."""
+    """No answer came in time. The request may have had its effect, or may have it later."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__(Code.TIMEOUT, text)
 
 
 class Stopped(BaseException):
-    """The node is at its end: raised by the runtime in code that waits, which is to end, too."""
+    """The node has ended. The runtime raises this in code that waits, so that it ends as well."""
 
 
 # ---------------------------------------------------------------------------------------------
@@ -268,7 +279,10 @@ def _close_coroutine(value: Any) -> None:
 
 
 class Message(NamedTuple):
-    """A message as it came. Its body has a type."""
+    """A message that came in: who sent it, to whom, and its body.
+
+    The body is a dict in which "type" is a string. It is the handler's own: nothing else uses it.
+    """
 
     src: str
     dest: str
@@ -457,7 +471,7 @@ class Node:
 
 
 class Answer:
-    """The answer to a request, which may not be there yet."""
+    """The answer to a request, which may still be on its way. `node.request` returns it."""
 
     __slots__ = ("__weakref__", "msg_id", "request", "waiter")
 
@@ -467,9 +481,10 @@ class Answer:
         self.waiter = waiter
 
     def result(self, timeout: float = 1.0) -> Body:
-        """Wait for the answer and return its body.
+        """Block until the answer is there, and return its body. May be called again.
 
-        Raises RPCTimeout after `timeout` seconds, RPCError if the answer is an error.
+        Raises RPCTimeout after `timeout` seconds, and at the end of input; RPCError if the answer
+        is an error.
         """
         try:
             body: Body = self.waiter.wait(timeout)
@@ -491,12 +506,12 @@ LATE = 1.0  # seconds after which a request whose handler returned None counts a
 
 
 class Dispatcher:
-    """What a runtime calls, and scripts don't: makes messages of lines, and lines of answers.
+    """Makes messages of lines, and lines of answers. A runtime calls it; scripts don't.
 
-    `take_in` runs no handler, so that a thread that reads can call it and go on reading: it
-    completes an answer that somebody waits for, and returns a message that is to be handled.
-    `handle` runs a handler, which may block. Any number of threads may call both at once. Neither
-    raises anything but `Stopped`, whatever comes in and whatever handlers do.
+    `take_in` completes an answer that somebody waits for, or returns a message that is to be
+    handled. It runs no handler, so a thread that reads can call it and go on reading. `handle` runs
+    a handler, which may block. Any number of threads may call both at once. Neither raises anything
+    but `Stopped`, whatever comes in and whatever handlers do.
     """
 
     def __init__(self, node: Node, runtime: Runtime) -> None:
@@ -792,9 +807,14 @@ MISSING: Any = object()
 
 
 class KV:
-    """A client of a key-value service: lin-kv, seq-kv or lww-kv.
+    """A client of one of Maelstrom's key-value services: lin-kv, seq-kv or lww-kv.
 
-    `timeout` is in seconds, for each request. All methods raise RPCError.
+    lin-kv is linearizable; seq-kv is sequentially consistent, so that a read may be stale; lww-kv
+    keeps the last write, by clocks that may be wrong. Keys and values are anything that JSON knows.
+
+    Every method sends a request, or several, and blocks for `timeout` seconds at most for each.
+    All raise RPCTimeout if no answer comes, and RPCError if the service answers with an error.
+    https://github.com/jepsen-io/maelstrom/blob/main/doc/services.md
     """
 
     def __init__(self, node: Node, service: str, timeout: float = 1.0) -> None:
@@ -803,7 +823,10 @@ class KV:
         self._service = service
 
     def read(self, key: Any, default: Any = REQUIRED) -> Any:
-        """The value of a key; `default`, if given, where there is none."""
+        """Return the value of a key.
+
+        Where the key doesn't exist, return `default` if it is given, or raise RPCError 20.
+        """
         try:
             return self._ask(type="read", key=key)["value"]
         except RPCError as error:
@@ -812,17 +835,22 @@ class KV:
             return default
 
     def write(self, key: Any, value: Any) -> None:
+        """Set a key to a value, whatever it was."""
         self._ask(type="write", key=key, value=value)
 
     def cas(self, key: Any, from_: Any, to: Any, create_if_not_exists: bool = False) -> None:
-        """Change a value from `from_` to `to`; raises 22 if it is another, 20 if there is none."""
+        """Change the value of a key from `from_` to `to` (compare and set).
+
+        Raises RPCError 22 if the value is another one, 20 if the key doesn't exist; with
+        `create_if_not_exists` the key is created instead.
+        """
         body = {"type": "cas", "key": key, "from": from_, "to": to}
         if create_if_not_exists:
             body["create_if_not_exists"] = True
         self._ask(**body)
 
     def create_if_not_exists(self, key: Any, value: Any) -> None:
-        """Give a key a value unless it has one."""
+        """Set a key to a value if the key doesn't exist; do nothing if it does."""
         try:
             self.cas(key, value, value, create_if_not_exists=True)
         except RPCError as error:
@@ -832,10 +860,12 @@ class KV:
                 raise
 
     def update(self, key: Any, function: Callable[[Any], Any], default: Any = REQUIRED) -> Any:
-        """Replace a value by `function(value)`, and return that, whoever else does the same.
+        """Replace a value by `function(value)` atomically, and return the new value.
 
-        `default`, if given, stands for the value of a key that does not exist. The function is
-        called again whenever somebody else was quicker.
+        The function is called again whenever another client has changed the value meanwhile, so it
+        should do nothing but compute. `default`, if given, is the value of a key that doesn't
+        exist; without it such a key raises RPCError 20. An error after which the change may have
+        happened (a time-out, 13) is raised, and not tried again.
         """
         races = (Code.KEY_DOES_NOT_EXIST, Code.KEY_ALREADY_EXISTS, Code.PRECONDITION_FAILED)
         cas_creates = True
@@ -861,14 +891,17 @@ class KV:
 
 
 class TSO:
-    """A client of the timestamp oracle, lin-tso. `timeout` is in seconds."""
+    """A client of Maelstrom's timestamp oracle, lin-tso. `timeout` is in seconds."""
 
     def __init__(self, node: Node, timeout: float = 1.0) -> None:
         self.timeout = timeout
         self._node = node
 
     def ts(self) -> int:
-        """A number greater than any that anybody got before. Raises RPCError."""
+        """Return an integer greater than any that the oracle has given to any node before.
+
+        Blocks for `timeout` seconds at most. Raises RPCTimeout and RPCError.
+        """
         ts: int = self._node.rpc("lin-tso", {"type": "ts"}, self.timeout)["ts"]
         return ts
 
@@ -879,25 +912,31 @@ class TSO:
 
 
 class Replication:
-    """A *log* for each node, to which only that node appends, and of which all come to have all.
+    """Data that every node must have, despite lost messages.
+
+    Each node has a *log*, a list of entries to which only that node appends. Every node gets the
+    entries of every log, in the order of the log. Entries are anything that JSON knows.
 
     A *version vector* says how much of every log a node has: one number per node, however many
-    entries there are. Every message carries its sender's, and so acknowledges for free.
+    entries there are. Every message carries its sender's vector, and so acknowledges for free.
 
-    - Push. A peer is sent what is new, and again the latest that it hasn't acknowledged: so the
-      next push brings what was lost.
+    - Push. `push` sends a peer the new entries, and again the latest ones that the peer hasn't
+      acknowledged; so the next push brings what was lost.
     - Repair. A node that has waited too long for an acknowledgement sends "compare", and then each
       of the two sends what the other lacks.
     - Silence. A peer that doesn't answer is marked silent and is sent no more entries. It is probed
       now and then; as soon as one silent peer is heard, all are probed.
 
-    What else there is to say, such as what an entry does, a subclass says by overriding `apply`,
-    `add_entries`, `unacknowledged` or `on_message`. The first three are called with the lock held,
-    `on_message` without. The types of the messages are "news" and "compare".
+    A subclass says what an entry does, by overriding `apply`, and may override `add_entries`,
+    `unacknowledged` and `on_message`. The first three are called with the lock held, `on_message`
+    without. The messages have the types "news" and "compare".
 
-    A method that is called without the lock, or with it, against its rule raises a RuntimeError.
+    `lock` is the script's: it guards the logs and whatever the script computes from them.
+    `patience` is for how many seconds an entry may remain unacknowledged before the node asks.
+
+    A method that must be called with the lock held, or without it, raises RuntimeError otherwise.
     But a plain lock doesn't tell who holds it. So where the lock must be held, it is enough that
-    somebody does; and where the caller must not hold it, the error comes after LOCK_TIMEOUT.
+    any thread holds it; where the caller must not hold it, the error comes after LOCK_TIMEOUT.
 
     The idea is anti-entropy: Demers and others, Epidemic Algorithms for Replicated Database
     Maintenance, 1987; the vectors are those of Parker and others, 1983.
@@ -928,12 +967,16 @@ class Replication:
     # What a subclass may say
 
     def apply(self, origin: str, entry: Any) -> None:
-        """Let an entry take effect. All entries of a log come here, once and in their order."""
+        """Let an entry of the log of node `origin` take effect.
+
+        Called once for each entry, in the order of its log, with the lock held. It must not block.
+        """
 
     def add_entries(self, origin: str, first: int, entries: list[Any]) -> None:
-        """Put entries into the log of `origin`; the first of them has the number `first`.
+        """Put entries into the log of node `origin`; the first of them has the number `first`.
 
-        To be called with the lock held.
+        Entries that are there already are left alone; those after a gap wait until it is filled.
+        Must be called with the lock held.
         """
         self._check_locked("add_entries")
         log, early = self.logs[origin], self._early[origin]
@@ -946,28 +989,30 @@ class Replication:
             self.apply(origin, entry)
 
     def unacknowledged(self) -> dict[str, dict[str, int]]:
-        """Which logs we see to it that a peer gets: peer -> log -> how much it has acknowledged.
+        """Return the logs that this node brings to each peer.
 
-        To be called with the lock held.
+        They are peer -> log -> number of entries that the peer has acknowledged. By default a node
+        brings only its own log. Must be called with the lock held.
         """
         self._check_locked("unacknowledged")
         me = self.node.id
         return {peer: {me: self.acked[peer][me]} for peer in self.node.peers}
 
     def on_message(self, peer: str, body: Body) -> None:
-        """Make something of a message from a peer, when its news are taken in."""
+        """Called with the body of every message from a peer, after its entries are in the logs."""
 
     # What a script does
 
     def append(self, entry: Any) -> None:
-        """Append to this node's log. To be called with the lock held."""
+        """Append an entry to this node's log. Must be called with the lock held."""
         self._check_locked("append")
         self.add_entries(self.node.id, len(self.logs[self.node.id]), [entry])
 
     def push(self, **extra: Any) -> None:
-        """Send peers what they haven't acknowledged, except those that are silent.
+        """Send each peer that isn't silent the entries that it hasn't acknowledged.
 
-        To be called without the lock.
+        `extra` are further fields of the messages, for `on_message`. Doesn't wait for answers.
+        Must be called without the lock.
         """
         with self._locked_for("push"):
             have = self._have()
@@ -976,9 +1021,10 @@ class Replication:
             self.node.send(peer, {"type": "news", "news": news, "have": have, **extra})
 
     def ask(self, peer: str) -> bool:
-        """Compare notes with a peer: each sends what the other lacks. Did it answer?
+        """Compare vectors with a peer, so that each sends what the other lacks.
 
-        To be called without the lock.
+        Blocks for TIMEOUT at most. Return whether the peer answered; False, too, if it is being
+        asked already. Must be called without the lock.
         """
         with self._locked_for("ask"):
             if peer in self._asked:
@@ -1122,16 +1168,16 @@ class Waiter(ABC):
 
 
 class Runtime(ABC):
-    """Where lines come from and go to, who runs handlers, what time it is, what is random.
+    """All that a node knows of the world: its lines, its threads, its clock, its randomness.
 
-    A runtime serves a `Dispatcher`. It calls `take_in` for every line that comes; `handle` for
-    every message that `take_in` returns, and writes the line that this returns, if any; `refuse`
-    instead of `handle` for what it can't handle soon; and `close` when no more lines will come.
-    All may be called from any thread. `receive` is all of it for one line, for a runtime that
-    runs handlers where it reads.
+    A runtime serves a `Dispatcher`. It calls `take_in` for every line of input; `handle` for every
+    message that `take_in` returns, and writes the line that `handle` returns, if any; `refuse`
+    instead of `handle` for a message that it can't handle soon; and `close` at the end of input.
+    All of these may be called from any thread. `receive` does all of it for one line, for a
+    runtime that runs handlers where it reads.
 
-    Where a node's code waits, or goes on, though the node is at its end, a runtime may raise
-    `Stopped`.
+    A runtime may raise `Stopped` in code of a node that has ended, where that code waits or goes
+    on. All times are in seconds.
     """
 
     random: Random
@@ -1145,18 +1191,23 @@ class Runtime(ABC):
         """Send a line, which is given without its newline."""
 
     @abstractmethod
-    def waiter(self) -> Waiter: ...
+    def waiter(self) -> Waiter:
+        """Return a new waiter, for one answer."""
 
     @abstractmethod
     def spawn(self, function: Callable[..., object], *args: Any) -> None:
-        """Run a function in the background. SystemExit ends it, as it ends a thread."""
+        """Run a function in the background. SystemExit ends it, as it ends a thread.
+
+        Raises RuntimeError if no thread can be started.
+        """
 
     @abstractmethod
     def every(self, seconds: float, function: Callable[[], object]) -> None:
         """Run a function in the background once per period, after the first one has passed."""
 
     @abstractmethod
-    def sleep(self, seconds: float) -> None: ...
+    def sleep(self, seconds: float) -> None:
+        """Block the caller."""
 
     @abstractmethod
     def now(self) -> float:
@@ -1181,24 +1232,25 @@ DRAIN = 5.0  # seconds for which handlers may go on after the end of input
 class StdioRuntime(Runtime):
     """Lines from stdin and to stdout, handlers in the threads of a ThreadPoolExecutor.
 
-    One thread, the *reader*, reads all input. It completes answers itself, so that no answer
-    waits behind a request, and puts requests into a queue. A *handler thread* takes requests from
-    the queue until it is empty, and writes many answers at once: to wake a thread for each request
-    would cost several times what a quick handler does.
+    One thread, the *reader*, reads all input. The reader completes answers itself, so that no
+    answer waits behind a request, and puts requests into a queue. A *handler thread* takes requests
+    from the queue until it is empty, and writes many answers at once: waking a thread for each
+    request would cost several times as much as a quick handler.
 
-    A handler may block, though, and then its thread takes no more. So the reader adds a handler
-    thread when a request comes into an empty queue, and doubles their number whenever requests
-    have waited for a TICK and none was taken: if a thousand handlers block, each has a thread
-    after ten ticks. `rpc` and `sleep` are known to block, and add a thread at once. If there can
-    be no more threads, the requests that wait are refused (error 11).
+    A handler may block, and then its thread takes no more requests. So the reader adds a handler
+    thread when a request comes into an empty queue, and doubles the number of threads whenever
+    requests have waited for a TICK and none was taken: if a thousand handlers block, each has a
+    thread after ten ticks. `rpc` and `sleep` are known to block, and add a thread at once. If no
+    more threads can be started, the requests that wait are refused (error 11).
 
-    If nobody reads stdout, threads that write wait, and when very many requests wait as well, so
-    does the reader. At the end of input what waits is still handled; only a handler that takes
-    longer than DRAIN is abandoned.
+    If nobody reads stdout, threads that write wait; if very many requests wait as well, the reader
+    waits, too. At the end of input the waiting requests are still handled; only a handler that
+    takes longer than DRAIN is abandoned.
 
-    Who guards what: the queue guards itself, and so does the outbox, a list to which all append
-    and from which only the holder of `_writing` takes. `_counting` guards `_busy`. `_waiting` and
-    `_stalled` belong to the reader, and after the end of input to the thread that serves.
+    What guards what: the queue guards itself, and so does the outbox, a list to which all threads
+    append and from which only the holder of `_writing` takes. `_counting` guards `_busy`.
+    `_waiting` and `_stalled` belong to the reader, and after the end of input to the thread that
+    serves.
     """
 
     def __init__(self, stdin: int = 0, stdout: int = 1) -> None:

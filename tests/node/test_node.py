@@ -1291,7 +1291,7 @@ def test_decoding_is_strict_about_utf8():
 
 
 def test_the_example_in_the_documentation_runs(monkeypatch):
-    example = maelstrom_node.__doc__.split("\n\n", 1)[1].split("\nWhat ")[0]
+    example = maelstrom_node.__doc__.split("\n\n", 1)[1].split("\nA handler ")[0]
     source = "\n".join(line[4:] for line in example.splitlines())
     stage = Stage()
     monkeypatch.setattr(maelstrom_node, "default_runtime", lambda: stage.runtime)
