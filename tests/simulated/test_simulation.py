@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -450,6 +451,18 @@ def hello(message):
 """)
     assert nodes.request("n0", "hello")
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("mistake", "problem"),
+    [
+        ("print(node.id)", "RuntimeError: node.id is known from init on; use it in a handler"),
+        ("@node.on\ndef gossip(message): ...", 'write @node.on("gossip") for gossip (node.py:'),
+    ],
+)
+def test_misuse_of_the_library_ends_the_run_with_what_to_write_instead(cluster, mistake, problem):
+    with pytest.raises(NodeError, match=re.escape(problem)):
+        cluster(mistake)
 
 
 def test_a_message_to_nobody_is_reported(cluster):
