@@ -551,7 +551,7 @@ class Dispatcher:
         answer = self._answers.pop(in_reply_to, None) if type(in_reply_to) is int else None
         if answer is None:
             problem = "dropped an answer that nobody waits for"
-            self.complain(f"{problem}, a {body['type']!r} from {src}", _quote(line))
+            self.complain(f"{problem}, a {_quote(body['type'])} from {src}", _quote(line))
         else:
             answer.waiter.set(body)
         return None
@@ -683,10 +683,10 @@ class Dispatcher:
             code = Code.NOT_SUPPORTED
             sender = "a node" if src in self._node.ids else "a client"
             hint = _hint(type, tuple(self._handlers))
-            problem = f"no handler takes {type!r} from {sender} ({hint})"
+            problem = f"no handler takes {_quote(type)} from {sender} ({hint})"
         else:
             code = Code.TEMPORARILY_UNAVAILABLE
-            problem = f"{type!r} came before init was done"
+            problem = f"{_quote(type)} came before init was done"
         self.complain(problem, f"{src} sent {_quote(message.body)}")
         return {"type": "error", "code": code, "text": problem}
 

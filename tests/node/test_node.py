@@ -183,6 +183,12 @@ def test_a_request_of_an_unknown_type_answers_10_and_says_the_same(stage, compla
     assert "'echo'" in problem
 
 
+def test_an_endless_type_is_not_repeated_in_full(stage, complaint):
+    for fields in ({}, {"in_reply_to": 9}):
+        stage.receive(message("n2", "n1", "x" * 100_000, **fields))
+        assert len("".join(complaint())) < 1000
+
+
 def test_a_node_without_handlers_says_that_it_has_none(bare):
     assert "(there are none)" in bare.init().ask("fly")["text"]
 
