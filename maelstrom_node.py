@@ -730,8 +730,10 @@ class Dispatcher:
         """The handler of a message, as complaints name it."""
         type = message.body["type"]
         handler = self._handlers.get(type)
-        about = [_name(handler), _place(handler)] if handler else []
-        return f"the handler for {type!r}" + (f" ({', '.join(filter(None, about))})" * bool(about))
+        if handler is None:  # as for init, which may have several
+            return f"the handler for {_quote(type)}"
+        about = ", ".join(filter(None, (_name(handler), _place(handler))))
+        return f"the handler for {_quote(type)} ({about})"
 
     @property
     def _is_ready(self) -> bool:
