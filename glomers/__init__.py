@@ -15,7 +15,7 @@ way, down this list:
     launch/       what ./run.sh does before anything is installed
     history/      what happened, and how it is kept
     copies.py     files to begin with: the scripts, a new node
-    options.py  challenges.py  errors.py  exits.py  interrupts.py
+    options.py  challenges.py  errors.py  exits.py  interrupts.py  invocation.py
 
 Data flows one way round: options, test, load, client, network, node, network, client, history,
 checker, result, store, report.

@@ -203,6 +203,11 @@ CHALLENGES = (
 )
 
 
+def is_number(word: str) -> bool:
+    """Is it meant as a challenge: 3c, and 3f as well?"""
+    return word[:1].isdigit()
+
+
 def find(name: str) -> Challenge:
     """The challenge of that name ("3c"). Raises UsageError if there is none."""
     for challenge in CHALLENGES:

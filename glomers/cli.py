@@ -12,6 +12,7 @@ from pathlib import Path
 from glomers import __version__, challenges, exits
 from glomers.errors import UsageError, did_you_mean
 from glomers.exits import VALID
+from glomers.invocation import Invocation, carrying_out, named, of_process, present, shown_program
 from glomers.options import (
     IGNORED,
     TEST_USAGE,
@@ -24,14 +25,15 @@ from glomers.options import (
     from_namespace,
     parser_of_test,
     program,
-    split_node_arguments,
+    without_flags,
 )
 
 USAGE = f"""usage: {program()} COMMAND …
 
   3c, …       run a challenge of Gossip Glomers; with --bin FILE, on your node
   test        run a test, with the flags of `maelstrom test`
-  sweep       simulate a test with many seeds
+  sweep       simulate a test, or a challenge, with many seeds
+  again       repeat the last run, with its seed; further flags are added
   check       judge a history that was recorded, by us or by Maelstrom
   summary     show the summary of a test that was kept
   copy        copy a challenge's script and the node library here, to run and to change
@@ -59,7 +61,12 @@ ELSEWHERE = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status. Errors are told in a sentence, not a traceback."""
     words = sys.argv[1:] if arguments is None else arguments
-    return exits.run(lambda: _carry_out(*words))
+
+    def command() -> int:
+        with carrying_out(of_process(words)):
+            return _carry_out(*words)
+
+    return exits.run(command)
 
 
 def _carry_out(command: str = "", *arguments: str) -> int:
@@ -71,7 +78,7 @@ def _carry_out(command: str = "", *arguments: str) -> int:
     if command == "--version":
         print(f"glomers {__version__}")
         return VALID
-    if command[:1].isdigit():
+    if challenges.is_number(command):
         return challenge([command, *arguments])
     names = f"{', '.join(COMMANDS)}, or a challenge such as 3c"
     if not command:
@@ -101,7 +108,8 @@ def test(arguments: Sequence[str]) -> int:
         if parsed.test_count > 1:
             which = f"Test {number + 1} of {parsed.test_count}"
             print(f"\n{which}, with --seed {again.seed}", flush=True)
-        results = single.run(again, Path(parsed.store), parsed.challenge, parsed.simulate)
+        root = Path(parsed.store)
+        results = single.run(again, root, parsed.challenge, parsed.simulate, parsed.keep)
         if results.get("error") == "interrupted":
             raise KeyboardInterrupt
         status = exits.of_verdict(results["valid?"])
@@ -111,7 +119,10 @@ def test(arguments: Sequence[str]) -> int:
 
 
 def sweep(arguments: Sequence[str]) -> int:
-    """`sweep`: simulate the same test with many seeds."""
+    """`sweep`: simulate the same test, or a challenge's, with many seeds."""
+    if arguments and challenges.is_number(arguments[0]):
+        return challenge(["sweep", *arguments])
+
     from glomers.checkers.verdict import merge_valid
     from glomers.launch.program import check_script
     from glomers.report.screen import Screen
@@ -139,7 +150,7 @@ def sweep(arguments: Sequence[str]) -> int:
     console = Screen()
     with sweep.executor(parsed.dask) as pool:
         outcomes, complete = sweep.sweep(options, parsed.seeds, pool, console)
-    sweep.show(outcomes, _without(arguments, "--seeds", "--dask"), console)
+    sweep.show(outcomes, _test_of_sweep(), console)
     if not complete:
         raise KeyboardInterrupt
     return exits.of_verdict(merge_valid(outcome.valid for outcome in outcomes))
@@ -158,17 +169,10 @@ def _options(parser: Parser, arguments: Sequence[str]) -> tuple[Options, argpars
     return options, parsed
 
 
-def _without(arguments: Sequence[str], *flags: str) -> list[str]:
-    """A command line without some flags and their values; the node's arguments stay."""
-    words, node_arguments = split_node_arguments(arguments)
-    kept: list[str] = []
-    rest = iter(words)
-    for argument in rest:
-        if argument in flags:
-            next(rest, None)
-        elif argument.partition("=")[0] not in flags:
-            kept.append(argument)
-    return [*kept, *(["--", *node_arguments] if node_arguments else [])]
+def _test_of_sweep() -> list[str]:
+    """The command of a test of the sweep that the person called for, but for its seed."""
+    _, *words = without_flags(present().words, "--seeds", "--dask")
+    return words if words and challenges.is_number(words[0]) else ["test", *words]
 
 
 def check(arguments: Sequence[str]) -> int:
@@ -182,7 +186,7 @@ def check(arguments: Sequence[str]) -> int:
         prog=f"{program()} check",
         description="Judge a history: history.edn or history.jsonl, plain or gzipped.",
     )
-    parser.add_argument("path", type=Path, metavar="PATH", help="a history, or a folder with one")
+    parser.add_argument("path", type=named, metavar="PATH", help="a history, or a folder with one")
     add_check_flags(parser, sorted(WORKLOADS))
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parsed = parser.parse_intermixed_args(arguments)
@@ -203,19 +207,22 @@ def challenge(arguments: Sequence[str]) -> int:
 
     With `--from`: what `./run.sh` does, for somebody in the folder that it names.
     """
-    from glomers.launch.launcher import Here, launch
+    from glomers.launch.launcher import ROOT, Here, launch
 
-    if "--from" not in arguments[:1] or len(arguments) < 2:
+    if "--from" in arguments[:1] and len(arguments) > 1:
+        start, words, here = Path(arguments[1]), tuple(arguments[2:]), None
+        with carrying_out(replace(present(), folder=start)):
+            program = shown_program(ROOT / "run.sh")
+    else:
         here = Here(Path.cwd(), lambda words: COMMANDS[words[0]](words[1:]))
-        return launch(arguments, here.root, ELSEWHERE, here)
-    start, rest = Path(arguments[1]), arguments[2:]
-    ours = {
-        name: f"{name} is no challenge but a command of the workbench: "
-        f"source .venv/bin/activate && python -m glomers {name}"
-        for name in COMMANDS
-        if name != "test"
-    }
-    return launch(rest, start, {**ELSEWHERE, **ours})
+        start, words, program = here.root, tuple(arguments), present().program
+    with carrying_out(Invocation(program, start, words)):
+        return launch(words, ELSEWHERE, COMMANDS, here)
+
+
+def again(arguments: Sequence[str]) -> int:
+    """`again`: repeat a run that was kept."""
+    return challenge(["again", *arguments])
 
 
 def summary(arguments: Sequence[str]) -> int:
@@ -263,7 +270,7 @@ def new(arguments: Sequence[str]) -> int:
 
 def _add_folder(parser: Parser) -> None:
     parser.add_argument(
-        "folder", nargs="?", type=Path, default=Path(), metavar="FOLDER",
+        "folder", nargs="?", type=named, default=".", metavar="FOLDER",
         help="where to put it (default: here)",
     )  # fmt: skip
     parser.add_argument("--force", action="store_true", help="overwrite files that are in the way")
@@ -273,6 +280,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "test": test,
     "sweep": sweep,
     "check": check,
+    "again": again,
     "challenge": challenge,
     "summary": summary,
     "copy": copy,

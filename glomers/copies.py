@@ -22,6 +22,7 @@ from typing import NamedTuple, TypeGuard
 from glomers import challenges
 from glomers.challenges import CHALLENGES, find
 from glomers.errors import UsageError
+from glomers.invocation import shown
 
 LIBRARY = challenges.LIBRARY.stem
 RULE = "# " + 93 * "-"
@@ -125,7 +126,7 @@ def write(folder: Path, files: Mapping[str, str], force: bool) -> None:
             path.write_text(text, "utf-8")
             if text.startswith("#!"):
                 path.chmod(path.stat().st_mode | EXECUTABLE)
-            print(f"wrote {path}")
+            print(f"wrote {shown(path)}")
     except OSError as error:
         raise UsageError(f"can't write {error.filename}: {error.strerror}") from None
 

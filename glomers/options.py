@@ -6,13 +6,13 @@ import argparse
 import random
 import re
 import shlex
-import sys
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from glomers import invocation
 from glomers.errors import HelpShown, UsageError, did_you_mean, quote
 
 TOPOLOGY_NAMES = ("line", "grid", "tree", "tree2", "tree3", "tree4", "total")
@@ -30,6 +30,8 @@ FASTEST, SLOWEST = 1_000_000, 0.001  # operations per second
 LONGEST, SHORTEST = 1_000_000, 0.001  # seconds
 LONGEST_NAME = 200  # bytes: it is part of a file's name
 NODES_FILE = 1 << 20  # bytes that are read of it
+
+KEPT = 100  # runs in a store, unless the person says otherwise
 
 TEST_USAGE = "%(prog)s --bin FILE [FLAG ...] [[--] ARGUMENT ...]"
 
@@ -87,8 +89,8 @@ class Options:
 
 
 def program() -> str:
-    """What the person typed to come here: `glomers`, where that is installed."""
-    return "glomers" if Path(sys.argv[0]).name == "glomers" else "python -m glomers"
+    """What the person typed to come here: `./run.sh`, or `glomers`, where that is installed."""
+    return invocation.present().program
 
 
 T = TypeVar("T")
@@ -219,6 +221,14 @@ def one_of(known: Sequence[str], what: str) -> Callable[[str], str]:
 
 positive = checked(int, lambda n: n > 0, "a positive integer")
 fraction = checked(float, lambda x: 0 <= x <= 1, "a number from 0 to 1")
+
+
+def _keep(text: str) -> int | None:
+    """How many runs; None for all."""
+    return None if text == "all" else int(text)
+
+
+keep = checked(_keep, lambda n: n is None or n > 0, "a positive integer, or all")
 rate = limited(
     checked(float, lambda x: 0 <= x < float("inf"), "a number >= 0"), FASTEST, least=SLOWEST
 )
@@ -399,6 +409,8 @@ def parser_of_test(workloads: Sequence[str] = (), faults: Mapping[str, str] = {}
     add = parser.add_argument
     add("--store", type=checked(str, bool, "a folder"), metavar="FOLDER",
         default="store", help="where tests are kept (default: store)")  # fmt: skip
+    add("--keep", type=keep, default=KEPT, metavar="NUM",
+        help=f"how many runs stay there, the last ones, or 'all' (default: {KEPT})")  # fmt: skip
     add("--challenge", metavar="NAME", help="show this challenge's targets")
     add("--simulate", action="store_true",
         help="run the Python script --bin here, in virtual time")  # fmt: skip
@@ -419,6 +431,25 @@ def split_node_arguments(arguments: Sequence[str]) -> tuple[list[str], tuple[str
         return list(arguments), ()
     cut = list(arguments).index("--")
     return list(arguments[:cut]), tuple(arguments[cut + 1 :])
+
+
+def with_flags(words: Sequence[str], *flags: str) -> list[str]:
+    """A command line with further flags, which come before the arguments for the node."""
+    cut = words.index("--") if "--" in words else len(words)
+    return [*words[:cut], *flags, *words[cut:]]
+
+
+def without_flags(words: Sequence[str], *flags: str) -> list[str]:
+    """A command line without some flags and their values; the node's arguments stay."""
+    cut = words.index("--") if "--" in words else len(words)
+    kept: list[str] = []
+    rest = iter(words[:cut])
+    for word in rest:
+        if word in flags:
+            next(rest, None)
+        elif word.partition("=")[0] not in flags:
+            kept.append(word)
+    return [*kept, *words[cut:]]
 
 
 def from_namespace(parsed: argparse.Namespace, args: tuple[str, ...] = ()) -> Options:

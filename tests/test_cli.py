@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
+import shlex
 from collections.abc import Sequence
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from glomers.cli import main
 from glomers.errors import HelpShown, UsageError
+from glomers.history.command import read_command
 from glomers.history.store import Store
 from glomers.options import Options, from_namespace, parser_of_test
 from glomers.run import single
@@ -145,7 +148,7 @@ def tests(monkeypatch):
     class Tests(list):
         verdicts: Sequence[object] = (True,) * 9
 
-        def run(self, options, store, challenge, simulated):
+        def run(self, options, store, challenge, simulated, keep):
             self.append(options)
             return {"valid?": self.verdicts[len(self) - 1]}
 
@@ -210,6 +213,106 @@ def test_test_count_repeats_until_one_is_not_valid(tests, verdicts, runs, status
     assert main([*TEST, "--seed", "7", "--test-count", "3"]) == status
     assert [options.seed for options in tests] == [7, 8, 9][:runs]
     assert f"Test {runs} of 3, with --seed {6 + runs}\n" in capsys.readouterr().out
+
+
+def test_a_store_keeps_a_hundred_runs_unless_told_otherwise(monkeypatch):
+    kept = []
+
+    def run(options, store, challenge, simulated, keep):
+        kept.append(keep)
+        return {"valid?": True}
+
+    monkeypatch.setattr(single, "run", run)
+    for flags in ([], ["--keep", "3"], ["--keep=all"]):
+        assert main([*TEST, *flags]) == 0
+    assert kept == [100, 3, None]
+
+
+# To have a run again
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder where the person is."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+SIMULATED = [*TEST, "--time-limit", "1", "--simulate"]
+
+
+def test_a_seed_that_was_drawn_is_shown_and_kept(here, capsys):
+    assert main(SIMULATED) == 0
+    out = capsys.readouterr().out
+    results = json.loads((here / "store" / "latest" / "results.json").read_text())
+    end = f"Seed {results['seed']}; to run it again: python -m glomers again\n"
+    assert out.endswith(end)
+    assert main(["summary"]) == 0
+    assert capsys.readouterr().out.endswith(end)
+    assert read_command(here / "store" / "latest").seed == results["seed"]
+
+
+def test_the_last_run_is_had_again(here, capsys):
+    main(SIMULATED)
+    first = (here / "store" / "latest").resolve()
+    capsys.readouterr()
+    assert main(["again"]) == 0
+    words = shlex.join(read_command(first).words)
+    assert capsys.readouterr().out.startswith(f"Again: python -m glomers {words}\n")
+    again = (here / "store" / "latest").resolve()
+    assert again != first
+    assert read_command(again).words == read_command(first).words
+    for name in ("history.edn", "messages.jsonl", "results.edn"):
+        assert (again / name).read_text() == (first / name).read_text()
+
+
+def test_a_run_that_is_not_the_last_is_named(here, capsys):
+    main([*SIMULATED, "--test-count", "2", "--seed", "3"])
+    first, last = sorted(path for path in (here / "store/echo").iterdir() if not path.is_symlink())
+    assert main(["summary", str(first)]) == 0
+    name = f"store/echo/{first.name}"
+    assert capsys.readouterr().out.endswith(
+        f"Kept in {name}\nSeed 3; to run it again: python -m glomers again {name}\n"
+    )
+    assert main(["again", name, "--rate", "9"]) == 0
+    assert "--seed 3 --rate 9\n" in capsys.readouterr().out
+    assert json.loads((last / "results.json").read_text())["seed"] == 4
+
+
+def test_a_challenge_and_its_sweep_are_called_alike(here, script, capsys):
+    broken = script("""
+from maelstrom_node import Node
+node = Node()
+@node.on("echo")
+def echo(message):
+    return {"type": "echo_ok", "echo": node.random.random()}
+node.run()
+""")
+    broken.chmod(0o755)
+    command = ["1", "--bin", "node.py", "--time-limit", "1"]
+    assert main(["sweep", *command, "--seeds", "4..5", "--", "an argument"]) == 1
+    out = capsys.readouterr().out
+    assert "on the workbench (sweep is its own)\n" in out
+    again = [*command, "--simulate", "--seed", "5", "--", "an argument"]
+    assert f"\n  python -m glomers {shlex.join(again)}\n" in out
+    assert not (here / "store").exists()
+    assert main(again) == 1
+    assert main(["again"]) == 1
+    assert f"Again: python -m glomers {shlex.join(again)}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["again"], ["again", "--seed", "1"]])
+def test_there_may_be_no_run_yet(here, arguments, capsys):
+    assert main(arguments) == 254
+    expected = "error: there is no run to repeat: store/latest does not exist\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_old_runs_are_removed_after_a_run(here, capsys):
+    for _ in range(3):
+        main([*SIMULATED, "--keep", "2"])
+    assert capsys.readouterr().out.endswith("Removed 1 older run; --keep NUM keeps more\n")
+    assert len([path for path in (here / "store/echo").iterdir() if not path.is_symlink()]) == 2
 
 
 # Programs and stores

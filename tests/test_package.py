@@ -171,7 +171,9 @@ def test_a_node_is_begun_and_tested_run_swept_and_judged(installed):
     short = ["--bin", "./mine.py", "--time-limit", "0.5", "--node-count", "1"]
     installed.run("glomers", "1", *short)
     installed.run("glomers", "test", "-w", "echo", *short)
+    assert "Again: glomers test -w echo --bin ./mine.py " in installed.run("glomers", "again")
     installed.run("glomers", "sweep", "-w", "echo", *short, "--seeds", "0..1")
+    installed.run("glomers", "sweep", "1", *short, "--seeds", "0..1")
     installed.run("glomers", "check", "-w", "echo", "store/latest")
 
 

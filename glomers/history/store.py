@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -13,6 +14,7 @@ from typing import Any, TextIO
 
 from glomers.errors import UsageError
 from glomers.history import edn
+from glomers.history.command import FILE, Command
 
 
 class Store:
@@ -49,6 +51,14 @@ class Store:
         file = self._closing.enter_context(_create(self.path / name))
         self._files.append(file)
         return file
+
+    def write_command(self, command: Command) -> None:
+        """Keep the command, and say by a lock that the test runs, until `close`."""
+        file = self.open(FILE)
+        with suppress(OSError):  # some file systems have no locks
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.write(command.as_json())
+        file.flush()
 
     def write_results(self, results: dict[str, Any]) -> None:
         """Keep the results as Maelstrom does (results.edn) and for programs (results.json)."""

@@ -7,6 +7,9 @@ Both engines run in the checkout, so that either keeps its tests in the same `st
 
 The installed command `glomers 3c` comes here as well. Then there is nothing to set up, the
 workbench runs in this process, and tests are kept where the person is (Here).
+
+A sweep of a challenge is the same with another command of the workbench, and to have a run again is
+to do what its words say. Whatever else the workbench can do is handed on to it.
 """
 
 from __future__ import annotations
@@ -15,23 +18,38 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glomers import challenges
 from glomers.challenges import CHALLENGES, SCRIPTS, Challenge
 from glomers.errors import UsageError
 from glomers.exits import BROKEN, SIGNALLED, VALID, VERDICT_STATUSES
+from glomers.history import retention
+from glomers.history.command import FILE, Command, read_command
+from glomers.invocation import carrying_out, present, shown
 from glomers.launch import foreground, suite
 from glomers.launch.environment import DEVELOPMENT, REQUIREMENTS, Environment
 from glomers.launch.program import check_program
-from glomers.options import check_flags, parser_of_test, program, split_node_arguments
+from glomers.options import (
+    KEPT,
+    check_flags,
+    keep,
+    parser_of_test,
+    program,
+    split_node_arguments,
+    with_flags,
+    without_flags,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
 HELP = """\
 usage: {program} CHALLENGE [--engine maelstrom|workbench] [FLAG ...] [-- ARGUMENT ...]
+       {program} sweep CHALLENGE [--seeds FIRST..LAST] [FLAG ...] [-- ARGUMENT ...]
+       {program} again [FOLDER] [FLAG ...] [-- ARGUMENT ...]
 {also}
 {challenges}
 
@@ -44,18 +62,25 @@ one wins: {program} 3c --time-limit 5
 ARGUMENTs after -- are for the node. They come after the challenge's own as well; but a
 node of yours (--bin FILE) gets only yours.
 
+sweep simulates a challenge with many seeds. again repeats the last run, or the one that is kept in
+FOLDER, with its seed: {program} again --simulate
+
 Exit status: 0 valid, 1 invalid, 2 unknown; 254 a mistake in the command; any other: something
 failed, and the last line says what.
 """
 TESTS_TOO = """\
        ./run.sh test [PYTEST ARGUMENT ...]
+       ./run.sh check|summary|copy|new|test --bin FILE [--help]
 
-Runs a challenge of Gossip Glomers, or this project's own checks and tests.
+Runs a challenge of Gossip Glomers, this project's own checks and tests, or the workbench.
 """
 CHALLENGES_ONLY = "\nRuns a challenge of Gossip Glomers.\n"
 
 # Flags of the workbench that Maelstrom doesn't have.
 WORKBENCH_FLAGS = ("--simulate", "--seed", "--p-loss", "--p-duplicate", "--strict", "--store")
+
+SWEEP = "sweep"
+AGAIN = "again"
 
 # Flags whose values are paths, which are the user's, who may be in another folder.
 PATHS = ("--bin", "--store", "--nodes-file")
@@ -80,13 +105,18 @@ class Here:
 
 
 def launch(
-    arguments: Sequence[str], start: Path, elsewhere: Mapping[str, str], here: Here | None = None
+    arguments: Sequence[str],
+    elsewhere: Mapping[str, str],
+    workbench: Collection[str],
+    here: Here | None = None,
 ) -> int:
-    """Do what `./run.sh` with these arguments does for somebody in the folder `start`.
+    """Do what `./run.sh` with these arguments does for the person who calls.
 
-    `elsewhere` says what to do about names that are no challenges but commands of other programs.
+    `elsewhere` says what to do about names that are no challenges but commands of other programs,
+    and `workbench` are the commands of the workbench.
     Replaces this process by the workbench if that is all that is left to do, unless it runs `here`.
     """
+    environment = here or Environment(ROOT)
     help = HELP.format(
         program="./run.sh" if here is None else program(),
         also=TESTS_TOO if here is None else CHALLENGES_ONLY,
@@ -97,23 +127,57 @@ def launch(
         raise UsageError(f"expected a challenge, such as 3c{', or test' if here is None else ''}")
     name, *rest = arguments
     flags, node_arguments = split_node_arguments(rest)
-    if name == "test" and here is None:
-        checkout = Environment(ROOT)
-        checkout.provide(DEVELOPMENT)
-        return suite.run(checkout, rest)
-    if name == "help" or not {"-h", "--help"}.isdisjoint([name, *flags]):
+    wants_help = not {"-h", "--help"}.isdisjoint([name, *flags])
+    # pytest has no --bin, and a test of the workbench must have it
+    if name == "test" and isinstance(environment, Environment) and not take_flag(flags, "--bin")[0]:
+        environment.provide(DEVELOPMENT)
+        return suite.run(environment, rest)
+    if name == AGAIN and not wants_help:
+        check_flags(flags)
+        words = again(flags, node_arguments, environment.root)
+        print(f"Again: {program()} {shlex.join(words)}", flush=True)
+        with carrying_out(replace(present(), words=tuple(words))):
+            return launch(words, elsewhere, workbench, here)
+    if name == SWEEP and flags and challenges.is_number(flags[0]):
+        return run_challenge(flags[0], flags[1:], node_arguments, environment, sweeps=True)
+    if name in workbench and name != AGAIN:
+        if name in ("test", SWEEP):
+            _, flags = absolute_paths(flags, present().folder)
+            rest = [*flags, *(["--", *node_arguments] if node_arguments else [])]
+        environment.provide(REQUIREMENTS)
+        return run_workbench(environment, os.environ, [name, *rest], last=True)
+    if name == "help" or wants_help:
         print(help, end="")
         return VALID
     check_flags([name, *flags])
     if name in elsewhere:
         raise UsageError(elsewhere[name])
+    return run_challenge(name, flags, node_arguments, environment)
+
+
+def run_challenge(
+    name: str,
+    flags: Sequence[str],
+    node_arguments: Sequence[str],
+    environment: Environment | Here,
+    sweeps: bool = False,
+) -> int:
+    """Run the tests of a challenge, or simulate them with many seeds; return the exit status."""
     challenge = challenges.find(name)
+    start = present().folder
     wanted, flags = take_engine(flags)
-    environment = here or Environment(ROOT)
-    engine = choose_engine(wanted, flags, os.environ, start, environment.root)
-    if engine.maelstrom is None:
-        check_flags(flags, [*parser_of_test().flags, "--engine"])
-    launcher = Launcher(challenge, engine, environment, os.environ)
+    words, keeping = ["test", "--challenge", challenge.name], None
+    if sweeps:
+        if wanted == "maelstrom":
+            raise UsageError("Maelstrom has no sweep: leave --engine out")
+        words, engine = [SWEEP], Engine(None, "sweep is its own")
+    else:
+        engine = choose_engine(wanted, flags, os.environ, start, environment.root)
+        if engine.maelstrom is None:
+            check_flags(flags, [*parser_of_test().flags, "--engine"])
+        else:
+            keeping, flags = take_keep(flags)
+    launcher = Launcher(challenge, engine, environment, os.environ, words, keeping)
     runs = [command_line(run, flags, node_arguments, start) for run in challenge.commands]
     return launcher.run(runs)
 
@@ -145,8 +209,13 @@ def command_line(
     return [*own_flags, *flags, *(["--", *node] if node else [])]
 
 
-def absolute_paths(words: Sequence[str], folder: Path) -> tuple[list[Path], list[str]]:
-    """The programs that `--bin` names, in order, and the command line with absolute paths."""
+def absolute_paths(
+    words: Sequence[str], folder: Path, write: Callable[[Path], str] = str
+) -> tuple[list[Path], list[str]]:
+    """The programs that `--bin` names, in order, and the command line with absolute paths.
+
+    Or with paths as `write` writes absolute ones.
+    """
     programs = []
     result = []
     rest = iter(words)
@@ -156,10 +225,47 @@ def absolute_paths(words: Sequence[str], folder: Path) -> tuple[list[Path], list
         if flag not in PATHS or path is None:
             result.append(word)
             continue
-        result += [f"{flag}={folder / path}"] if equals else [flag, str(folder / path)]
+        written = write(folder / path)
+        result += [f"{flag}={written}"] if equals else [flag, written]
         if flag == "--bin":
             programs.append(folder / path)
     return programs, result
+
+
+def again(flags: Sequence[str], node_arguments: Sequence[str], root: Path) -> list[str]:
+    """The words of a command that repeats a run, for the person who calls.
+
+    The run is that in the folder which the first word names, or the last one in the store of
+    `root`. Further flags and arguments for the node come after its own, so they win.
+    Raises UsageError if there is no such run.
+    """
+    start = present().folder
+    if flags and not flags[0].startswith("-"):
+        folder, *flags = flags
+        kept = read_command(start / folder)
+    elif (latest := root / "store" / "latest").exists():
+        kept = read_command(latest)
+    else:
+        raise UsageError(f"there is no run to repeat: {shown(latest)} does not exist")
+    words = list(kept.words)
+    if kept.folder != start:
+        words = rebased_paths(words, kept.folder)
+    given = {word.partition("=")[0] for word in flags}
+    if "--seed" in given or take_flag(flags, "--engine")[0] == "maelstrom":
+        words = without_flags(words, "--seed")
+    if not given.isdisjoint(WORKBENCH_FLAGS):
+        words = without_flags(words, "--engine")
+    words = with_flags(words, *flags)
+    if node_arguments:
+        words += node_arguments if "--" in words else ["--", *node_arguments]
+    return words
+
+
+def rebased_paths(words: Sequence[str], folder: Path) -> list[str]:
+    """A command line of somebody in `folder`, for the person who calls now."""
+    flags, node_arguments = split_node_arguments(words)
+    _, flags = absolute_paths(flags, folder, shown)
+    return [*flags, *(["--", *node_arguments] if node_arguments else [])]
 
 
 # The engine
@@ -177,21 +283,31 @@ class Engine:
         return f"{name} ({self.reason})"
 
 
+def take_flag(flags: Sequence[str], flag: str) -> tuple[str | None, list[str]]:
+    """The value of a flag, the last one if there are several, and the other flags."""
+    value = None
+    for number, word in enumerate(flags):
+        name, equals, text = word.partition("=")
+        if name == flag:
+            value = text if equals else "".join(flags[number + 1 : number + 2])
+    return value, without_flags(flags, flag)
+
+
 def take_engine(flags: Sequence[str]) -> tuple[str | None, list[str]]:
-    """What `--engine` says, the last one if there are several, and the other flags."""
-    wanted = None
-    others = []
-    rest = iter(flags)
-    for flag in rest:
-        if flag == "--engine":
-            wanted = next(rest, "")
-        elif flag.startswith("--engine="):
-            wanted = flag.partition("=")[2]
-        else:
-            others.append(flag)
+    """What `--engine` says, and the other flags."""
+    wanted, others = take_flag(flags, "--engine")
     if wanted not in (None, "maelstrom", "workbench"):
         raise UsageError(f"--engine is maelstrom or workbench, not {wanted!r}")
     return wanted, others
+
+
+def take_keep(flags: Sequence[str]) -> tuple[int | None, list[str]]:
+    """How many runs the store is to keep (None for all), and the other flags."""
+    text, others = take_flag(flags, "--keep")
+    try:
+        return (KEPT if text is None else keep(text)), others
+    except ArgumentTypeError as error:
+        raise UsageError(f"argument --keep: {error}") from None
 
 
 def choose_engine(
@@ -245,12 +361,17 @@ def _executable(path: Path, named: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """Runs one challenge's tests on one engine."""
+    """Runs one challenge's tests on one engine; `command` is that of the workbench.
+
+    Of what Maelstrom keeps, the last `keep` tests are left, or all.
+    """
 
     challenge: Challenge
     engine: Engine
     environment: Environment | Here
     environ: Mapping[str, str]
+    command: Sequence[str]
+    keep: int | None
 
     def run(self, runs: Sequence[Sequence[str]]) -> int:
         """Run all tests, unless one ends without a verdict; return the worst exit status."""
@@ -269,14 +390,15 @@ class Launcher:
         return max(statuses, key=VERDICT_STATUSES.index)
 
     def _run_workbench(self, arguments: Sequence[str], alone: bool) -> int:
-        command = ["test", "--challenge", self.challenge.name, *arguments]
-        return self._workbench(command, last=alone)
+        words = [*self.command, *arguments]
+        return run_workbench(self.environment, self.environ, words, last=alone)
 
     def _run_maelstrom(self, maelstrom: Path, arguments: Sequence[str]) -> int:
         latest = self.environment.root / "store" / "latest"
         before = latest.resolve()
         try:
-            status = self._follow([str(maelstrom), "test", *arguments])
+            test = [str(maelstrom), "test", *arguments]
+            status = follow(test, self.environment, node_environ(self.environment, self.environ))
         except OSError as error:
             raise UsageError(
                 f"{maelstrom} can't be started: {error.strerror}. "
@@ -284,8 +406,14 @@ class Launcher:
             ) from None
         kept = latest.resolve()
         if kept != before and (kept / "results.edn").is_file():
-            shown = self._workbench(["summary", str(kept), "--challenge", self.challenge.name])
-            return status or shown
+            engine = f"Maelstrom at {maelstrom}"
+            done = Command.of(present(), None, engine, kept)
+            (kept / FILE).write_text(done.as_json(), "utf-8", "surrogatepass")
+            words = ["summary", str(kept), "--challenge", self.challenge.name]
+            verdict = run_workbench(self.environment, self.environ, words)
+            if self.keep is not None:
+                retention.prune(latest.parent, self.keep)
+            return status or verdict
         print(
             f"error: Maelstrom ended with exit status {status} and without results: "
             "what it printed above may say why. --engine workbench runs the same test without it",
@@ -293,25 +421,37 @@ class Launcher:
         )
         return status or BROKEN
 
-    def _workbench(self, arguments: Sequence[str], last: bool = False) -> int:
-        """Carry out a command of the workbench; if there is nothing to do after it, become it."""
-        if isinstance(self.environment, Here):
-            os.environ.update(self._node_environ())
-            return self.environment.workbench(arguments)
-        command = [str(self.environment.python), "-m", "glomers", *arguments]
-        if last:
-            os.chdir(self.environment.root)
-            os.execve(command[0], command, self._node_environ())
-        return self._follow(command)
 
-    def _follow(self, command: Sequence[str]) -> int:
-        """Run a command to its end. A signal that ends it ends us too, with a shell's status."""
-        status = foreground.run(command, cwd=self.environment.root, env=self._node_environ())
-        if status < 0:
-            raise SystemExit(SIGNALLED - status)
-        return status
+def run_workbench(
+    environment: Environment | Here,
+    environ: Mapping[str, str],
+    arguments: Sequence[str],
+    last: bool = False,
+) -> int:
+    """Carry out a command of the workbench; if there is nothing to do after it, become it."""
+    of_nodes = node_environ(environment, environ)
+    if isinstance(environment, Here):
+        os.environ.update(of_nodes)
+        return environment.workbench(arguments)
+    command = [str(environment.python), "-m", "glomers", *arguments]
+    told = {**of_nodes, **present().environ()}
+    if last:
+        os.chdir(environment.root)
+        os.execve(command[0], command, told)
+    return follow(command, environment, told)
 
-    def _node_environ(self) -> dict[str, str]:
-        """Our Python comes first on the PATH: nodes start with `/usr/bin/env python3`."""
-        path = self.environ.get("PATH", os.defpath)
-        return {**self.environ, "PATH": f"{self.environment.bin}{os.pathsep}{path}"}
+
+def follow(
+    command: Sequence[str], environment: Environment | Here, environ: Mapping[str, str]
+) -> int:
+    """Run a command to its end. A signal that ends it ends us too, with a shell's status."""
+    status = foreground.run(command, cwd=environment.root, env=environ)
+    if status < 0:
+        raise SystemExit(SIGNALLED - status)
+    return status
+
+
+def node_environ(environment: Environment | Here, environ: Mapping[str, str]) -> dict[str, str]:
+    """Our Python comes first on the PATH: nodes start with `/usr/bin/env python3`."""
+    path = environ.get("PATH", os.defpath)
+    return {**environ, "PATH": f"{environment.bin}{os.pathsep}{path}"}

@@ -28,6 +28,7 @@ from pathlib import Path
 from glomers.errors import NodeError, UsageError, quote
 from glomers.history.times import MILLIS
 from glomers.interrupts import uninterrupted
+from glomers.invocation import shown
 from glomers.launch.program import problem as program_problem
 from glomers.real import descendants
 from glomers.world.cluster import Cluster, NodeLog, describe_status, tell_of_logs
@@ -284,7 +285,7 @@ class ProcessNode:
     def _stderr_evidence(self) -> list[str]:
         if not self._last_stderr:
             return ["It printed nothing to standard error."]
-        where = f"The last lines of its standard error (its log: {self._log.path}):"
+        where = f"The last lines of its standard error (its log: {shown(Path(self._log.path))}):"
         return [where, *(f"  {line}" for line in self._last_stderr)]
 
     # Standard input

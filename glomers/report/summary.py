@@ -8,6 +8,7 @@ brings them.
 from __future__ import annotations
 
 import argparse
+import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from glomers.challenges import Challenge, Target
 from glomers.errors import UsageError
 from glomers.exits import of_verdict
 from glomers.history import edn
+from glomers.history.command import FILE
+from glomers.invocation import named, shown
 from glomers.options import Parser, program
 from glomers.report import incidents
 from glomers.report.figures import Figure, word
@@ -114,7 +117,20 @@ def render(
         console.print(line)
     if store_path:
         console.print()
-        console.print(Text(f"Kept in {store_path}"), soft_wrap=True)
+        console.print(Text(f"Kept in {shown(store_path)}"), soft_wrap=True)
+        if last := "; ".join(_how_to_repeat(results, store_path)):
+            console.print(Text(last), soft_wrap=True)
+
+
+def _how_to_repeat(results: Results, store_path: Path) -> Iterator[str]:
+    """The seed of the run that is kept there, and the command that repeats it."""
+    if "seed" in results:
+        yield f"Seed {results['seed']}"
+    if not (store_path / FILE).is_file():
+        return
+    latest = Path("store/latest")
+    which = [] if latest.resolve() == store_path.resolve() else [shown(store_path)]
+    yield f"to run it again: {program()} {shlex.join(['again', *which])}"
 
 
 def lines(table: Sequence[Row], width: int) -> Iterator[Text]:
@@ -152,7 +168,7 @@ def main(arguments: Sequence[str], told: Callable[[Results, Path], Told]) -> int
     )
     parser.add_argument(
         "path",
-        type=Path,
+        type=named,
         nargs="?",
         default=Path("store/latest"),
         metavar="FOLDER",

@@ -5,7 +5,10 @@ from __future__ import annotations
 from contextlib import closing, nullcontext
 from pathlib import Path
 
+from glomers.history import retention
+from glomers.history.command import Command
 from glomers.history.store import Store
+from glomers.invocation import present
 from glomers.launch.program import check_program, check_script
 from glomers.options import Options
 from glomers.report.screen import Screen
@@ -16,18 +19,22 @@ from glomers.run.figures import figures, reasons
 from glomers.run.progress import Progress, RunLog
 
 
-def run(options: Options, root: Path, challenge: str | None, simulated: bool) -> Results:
-    """Run the test, show the verdict, and return the results.
+def run(
+    options: Options, root: Path, challenge: str | None, simulated: bool, keep: int | None = None
+) -> Results:
+    """Run the test, show the verdict, and return the results; keep the last `keep` runs, or all.
 
     Raises UsageError if the program can't be run or the test can't be kept, and OSError if the
     disk is full; what verdict there is has been shown by then.
     """
     (check_script if simulated else check_program)(Path(options.bin))
     with closing(Store.create(root, options.workload)) as store:
+        engine = "workbench, simulated" if simulated else "workbench"
+        store.write_command(Command.of(present(), options.seed, engine, store.path))
         log = RunLog(store.open("run.log"), Screen(soft_wrap=True))
         test = (simulated_test if simulated else real_test)(options, store, log)
         with nullcontext() if simulated else Progress(test, log.console):
-            results = test.run()
+            results = {**test.run(), "seed": options.seed}
         try:
             if "error" in results:
                 log.keep(f"error: {results['error']}")
@@ -36,4 +43,6 @@ def run(options: Options, root: Path, challenge: str | None, simulated: bool) ->
         finally:
             told = figures(results, options.workload), reasons(results, options.workload)
             render(results, *told, store.path, challenge)
+        if keep is not None:
+            retention.prune(root, keep)
     return results

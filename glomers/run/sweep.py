@@ -35,7 +35,7 @@ from glomers.errors import UsageError
 from glomers.exits import ROOT
 from glomers.history.values import quantile
 from glomers.interrupts import handled
-from glomers.options import Options, program
+from glomers.options import Options, program, with_flags
 from glomers.report.figures import Figure
 from glomers.report.incidents import is_incident, sentences
 from glomers.run.build import simulated_test
@@ -195,7 +195,7 @@ def _run(
 def show(outcomes: Sequence[SeedResult], command: Sequence[str], console: Console) -> None:
     """Print the verdicts, the spread of each figure, and how to bring failures back.
 
-    `command` is the command line of the test without its seed.
+    `command` is the command of the test without its seed: `test`, or a challenge, and the rest.
     """
     words = {True: "valid", False: "invalid", "unknown": "unknown"}
     counts = Counter(words[outcome.valid] for outcome in outcomes)
@@ -217,16 +217,10 @@ def show(outcomes: Sequence[SeedResult], command: Sequence[str], console: Consol
     if failing:
         console.print(f"\nNot valid: {len(failing):,}. To bring one back:")
     for outcome in failing[:FAILING_SHOWN]:
-        line = shlex.join(with_seed(command, outcome.seed))
-        console.print(f"  {program()} test {line}", soft_wrap=True, markup=False)
+        line = shlex.join(with_flags(command, "--simulate", "--seed", str(outcome.seed)))
+        console.print(f"  {program()} {line}", soft_wrap=True, markup=False)
         for reason in outcome.reasons or ("nothing is known",):
             console.print(f"    {reason}", soft_wrap=True, markup=False)
     if len(failing) > FAILING_SHOWN:
         rest = " ".join(str(outcome.seed) for outcome in failing[FAILING_SHOWN:])
         console.print(f"  and with these seeds: {rest}", soft_wrap=True)
-
-
-def with_seed(command: Sequence[str], seed: int) -> list[str]:
-    """The command line of one seed's test."""
-    cut = command.index("--") if "--" in command else len(command)
-    return [*command[:cut], "--simulate", "--seed", str(seed), *command[cut:]]

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from glomers.challenges import CHALLENGES
+from glomers.history.command import FILE, Command, read_command
+from glomers.invocation import Invocation
 from glomers.launch.environment import DEVELOPMENT, Environment
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -364,6 +366,148 @@ def test_the_workbench_does_not_mind_a_broken_maelstrom(checkout):
     assert checkout.run("1", "--engine", "workbench").status == 0
 
 
+# To have a run again
+
+
+def kept(checkout: Checkout, *words: str, folder: Path | None = None, seed: int | None = 7) -> Path:
+    """A run that was called so, the last one in the checkout's store."""
+    run = checkout.root / "store" / "echo" / "20261126T000000.000"
+    run.mkdir(parents=True)
+    call = Invocation("./run.sh", folder or checkout.root, words)
+    (run / FILE).write_text(Command.of(call, seed, "workbench", run).as_json())
+    (checkout.root / "store" / "latest").symlink_to(run)
+    return run
+
+
+def test_the_last_run_is_repeated_with_its_seed_and_further_flags(checkout, maelstrom):
+    kept(checkout, "1", "--rate", "3", "--", "x")
+    result = checkout.run("again", "--simulate", "--rate", "7", "--", "y")
+    (call,) = checkout.calls("python")
+    end = ["--rate", "3", "--seed", "7", "--simulate", "--rate", "7", "--", "x", "y"]
+    assert call.arguments[-10:] == end
+    assert call.arguments[2:5] == ["test", "--challenge", "1"]
+    assert result.out.startswith(f"Again: ./run.sh 1 {' '.join(end)}\n")
+
+
+def test_another_seed_takes_the_place_of_the_runs_own(checkout):
+    kept(checkout, "1")
+    checkout.run("again", "--seed=8")
+    (call,) = checkout.calls("python")
+    assert call.arguments[-3:] == ["--time-limit", "10", "--seed=8"]
+
+
+def test_the_run_of_a_folder_is_repeated_from_wherever_one_is(checkout, tmp_path):
+    program(tmp_path / "my nodes" / "mine.py", "")
+    run = kept(checkout, "1", "--bin", "mine.py", folder=tmp_path / "my nodes")
+    (checkout.root / "store" / "latest").unlink()
+    result = checkout.run("again", f"../{run.relative_to(tmp_path)}", cwd=tmp_path / "my nodes")
+    assert result.out.startswith("Again: '../a checkout/run.sh' 1 --bin mine.py --seed 7\n")
+    result = checkout.run("again", str(run), cwd=tmp_path)
+    assert result.out.startswith("Again: 'a checkout/run.sh' 1 --bin 'my nodes/mine.py' --seed 7\n")
+    one, two = checkout.calls("python")
+    assert has(one.arguments, "--bin", f"{tmp_path}/my nodes/mine.py")
+    assert one.arguments == two.arguments
+
+
+def test_a_run_of_the_workbenchs_own_test_is_repeated(checkout, tmp_path):
+    kept(checkout, "test", "-w", "echo", "--bin", "mine.py", folder=tmp_path)
+    assert checkout.run("again", "--rate", "7", cwd=tmp_path).status == 0
+    (call,) = checkout.calls("python")
+    test = ["-m", "glomers", "test", "-w", "echo", "--bin", f"{tmp_path}/mine.py"]
+    assert call.arguments == [*test, "--seed", "7", "--rate", "7"]
+
+
+def test_a_script_that_is_gone_is_told(checkout, tmp_path):
+    kept(checkout, "1", "--bin", "mine.py", folder=tmp_path)
+    result = checkout.run("again", cwd=tmp_path)
+    assert result.err == f"error: the node's program {tmp_path}/mine.py does not exist\n"
+    assert result.status == 254
+
+
+def test_a_run_on_maelstrom_keeps_its_command_and_is_repeated_there(checkout, maelstrom):
+    checkout.environ["STATUSES"] = "0 0 0 0"
+    checkout.run("1", "--engine", "maelstrom", "--rate", "3")
+    command = read_command(checkout.root / "store" / "latest")
+    assert command.words == ("1", "--engine", "maelstrom", "--rate", "3")
+    assert (command.seed, command.run) == (None, "echo/0")
+    assert command.engine == f"Maelstrom at {maelstrom}"
+    assert checkout.run("again", "--log-stderr").status == 0
+    assert checkout.calls()[1].arguments == [*checkout.calls()[0].arguments, "--log-stderr"]
+    assert checkout.run("again", "--seed", "5").status == 0
+    assert checkout.calls("python")[-1].arguments[-5:] == (
+        ["--rate", "3", "--log-stderr", "--seed", "5"]
+    )
+
+
+def test_a_run_on_the_workbench_is_repeated_on_maelstrom_where_that_is_wanted(checkout, maelstrom):
+    kept(checkout, "1")
+    assert checkout.run("again", "--engine", "maelstrom").status == 0
+    assert len(checkout.calls()) == 1
+
+
+def test_old_runs_are_removed_after_one_on_maelstrom_which_is_not_told_of_it(checkout, maelstrom):
+    old = kept(checkout, "1")
+    assert checkout.run("1", "--keep", "all").status == 0
+    assert old.exists()
+    newer = old.with_name("20261126T000001.000")
+    shutil.copytree(old, newer)
+    (newer / FILE).write_text((old / FILE).read_text().replace(old.name, newer.name))
+    result = checkout.run("1", "--keep=1")
+    assert "Removed 1 older run; --keep NUM keeps more\n" in result.out
+    assert not old.exists()
+    assert newer.exists()
+    assert not any("--keep" in word for call in checkout.calls() for word in call.arguments)
+    result = checkout.run("1", "--keep", "0")
+    assert result.err == "error: argument --keep: expected a positive integer, or all, not '0'\n"
+    assert result.status == 254
+    assert len(checkout.calls()) == 2
+
+
+# The workbench's other commands
+
+
+def test_a_sweep_of_a_challenge_has_its_flags_and_is_of_no_maelstrom(checkout, maelstrom):
+    flags = ["--seeds", "0..9", "--rate", "3", "--", "x"]
+    assert checkout.run("sweep", "3d", *flags).status == 0
+    (call,) = checkout.calls("python")
+    (command,) = COMMANDS["3d"]
+    words = [word.replace("BIN", str(checkout.root)) for word in command.split()]
+    cut = words.index("--")
+    assert call.arguments[2:] == ["sweep", *words[:cut], *flags[:4], *words[cut:], "x"]
+    assert call.folder == str(checkout.root)
+
+
+def test_a_challenge_of_two_runs_is_swept_twice(checkout):
+    checkout.environ["STATUSES"] = "0 0"
+    assert checkout.run("sweep", "6b").status == 0
+    assert [call.arguments[2] for call in checkout.calls("python")] == ["sweep", "sweep"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["check", "a folder", "-w", "echo"],
+        ["check", "--help"],
+        ["summary"],
+        ["copy", "3", "--single-file"],
+        ["new", "mine"],
+        ["sweep", "-w", "echo", "--seeds", "0..9", "--", "--bin", "x"],
+    ],
+)
+def test_other_commands_of_the_workbench_are_handed_on(checkout, maelstrom, words):
+    assert checkout.run(*words, cwd="/").status == 0
+    (call,) = checkout.calls("python")
+    assert call.arguments == ["-m", "glomers", *words]
+    assert call.folder == str(checkout.root)
+
+
+def test_a_test_with_a_program_is_the_workbenchs(checkout, tmp_path):
+    assert checkout.run("test", "-w", "echo", "--bin=x", "--store", "y", cwd=tmp_path).status == 0
+    (call,) = checkout.calls("python")
+    paths = [f"--bin={tmp_path}/x", "--store", f"{tmp_path}/y"]
+    assert call.arguments == ["-m", "glomers", "test", "-w", "echo", *paths]
+
+
 # Exit statuses
 
 
@@ -446,7 +590,7 @@ def test_maelstroms_results_are_shown_beside_the_targets(checkout, maelstrom):
     assert "Everything looks good! ヽ(‘ー`)ノ" in words
     assert "server messages per operation 31.50 target < 30: missed" in words
     assert "stable latency median 80 ms target < 400 ms: reached" in words
-    assert f"Kept in {checkout.root}/store/broadcast/0" in words
+    assert words.endswith("Kept in store/broadcast/0 to run it again: ./run.sh again")
 
 
 # From wherever one is
@@ -636,11 +780,29 @@ def set_maelstrom(path: str, text: str | None = None, mode: int = 0o755) -> Call
             "'—nemesis' begins with an em dash (U+2014), as copies from web pages do, and is no "
             "flag; write --nemesis",
         ),
+        (["again"], None, "there is no run to repeat: store/latest does not exist"),
         (
-            ["sweep", "--seeds", "0..9"],
+            ["again", "glomers"],
             None,
-            "sweep is no challenge but a command of the workbench: "
-            "source .venv/bin/activate && python -m glomers sweep",
+            "can't read glomers/command.json: No such file or directory; "
+            "a run that can be repeated has this file",
+        ),
+        (
+            ["again", "–seed", "1"],
+            None,
+            "'–seed' begins with an en dash (U+2013), as copies from "
+            "web pages do, and is no flag; write --seed",
+        ),
+        (
+            ["sweep", "3f"],
+            None,
+            "there is no challenge '3f'; choose one of "
+            "1, 2, 3a, 3b, 3c, 3d, 3e, 4, 5a, 5b, 5c, 6a, 6b, 6c",
+        ),
+        (
+            ["sweep", "3c", "--engine", "maelstrom"],
+            None,
+            "Maelstrom has no sweep: leave --engine out",
         ),
         (
             ["doc"],

@@ -12,6 +12,7 @@ from rich.console import Console
 from glomers.challenges import CHALLENGES, Challenge, Target, find
 from glomers.errors import UsageError
 from glomers.history import edn
+from glomers.invocation import shown
 from glomers.report import summary
 from glomers.report.summary import Row, render
 from glomers.run.figures import figures as figures_of
@@ -376,7 +377,7 @@ def test_the_summary_of_a_test_that_was_kept(capsys):
     assert main([str(folder), "--challenge", "5a"]) == 1
     text = capsys.readouterr().out
     assert "target = 0: missed" in text
-    assert f"Kept in {folder.resolve()}" in text
+    assert f"Kept in {shown(folder)}" in text
 
 
 @pytest.mark.parametrize(("valid", "status"), [("true", 0), ("false", 1), (":unknown", 2)])

@@ -61,7 +61,7 @@ node.run()
     assert [outcome.seed for outcome in outcomes] == list(range(20))
     verdicts = {outcome.valid for outcome in outcomes}
     assert verdicts == {True, False}
-    sweep.show(outcomes, [*command, "--", "an argument"], Console(width=200))
+    sweep.show(outcomes, ["test", *command, "--", "an argument"], Console(width=200))
     output = capsys.readouterr().out
     failing = next(outcome.seed for outcome in outcomes if not outcome.valid)
     again = [*command, "--simulate", "--seed", str(failing)]

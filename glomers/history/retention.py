@@ -1,0 +1,105 @@
+"""How many runs a store keeps: the last ones. Older ones are removed after a run.
+
+A folder is only removed if it is certain that a run of ours made it, and that nobody needs it:
+
+- it lies where a run does, `store/<workload>/<time>/`, and none of these is a link;
+- its `command.json` says that it belongs exactly there; so a copy, or a folder that somebody
+  renamed to keep it, is left alone, and so is a run of Maelstrom's that we didn't start;
+- no link in the store (`latest`, `current`, one of the person's own) leads to it;
+- the process that runs it is over: until then it holds a lock on `command.json`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from glomers.history.command import FILE, parse_command
+from glomers.invocation import shown
+
+# Ours and Jepsen's, which has the time zone, too.
+TIME = re.compile(r"\d{8}T\d{6}\.\d{3}(Z|[+-]\d{4})?(-\d+)?", re.ASCII)
+
+
+def prune(root: Path, keep: int) -> None:
+    """Remove all runs from the store `root` but the last `keep`, and say how many that were.
+
+    One that can't be removed stays, with a warning.
+    """
+    removed = 0
+    try:
+        root = root.resolve()
+        old = sorted(_runs(root), key=lambda run: run.name, reverse=True)[keep:]
+        needed = set(_link_targets(root))
+    except OSError as error:
+        _warn(f"can't look for older runs in {shown(root)}: {error.strerror}")
+        return
+    for run in old:
+        if run not in needed:
+            try:
+                removed += _remove(run)
+            except OSError as error:
+                _warn(f"can't remove the older run {shown(run)}: {error.strerror}")
+    if removed:
+        runs = "run" if removed == 1 else "runs"
+        print(f"Removed {removed:,} older {runs}; --keep NUM keeps more", flush=True)
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """The folders in a folder, but no links to folders."""
+    for path in root.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            yield path
+
+
+def _runs(root: Path) -> Iterator[Path]:
+    for workload in _folders(root):
+        for run in _folders(workload):
+            if TIME.fullmatch(run.name) and _is_ours(run):
+                yield run
+
+
+def _is_ours(run: Path) -> bool:
+    file = run / FILE
+    if file.is_symlink() or not file.is_file():
+        return False
+    try:
+        kept = parse_command(file.read_text("utf-8", "surrogatepass"))
+    except (OSError, ValueError):
+        return False
+    return kept is not None and kept.run == f"{run.parent.name}/{run.name}"
+
+
+def _link_targets(root: Path) -> Iterator[Path]:
+    """What links in the store lead to, and the folders that hold it."""
+    for folder in (root, *_folders(root)):
+        for path in folder.iterdir():
+            if path.is_symlink():
+                target = Path(os.path.realpath(path))
+                yield from (target, *target.parents)
+
+
+def _remove(run: Path) -> bool:
+    """Remove a run's folder, unless it is still running or somebody else removes it as well."""
+    try:
+        file = (run / FILE).open("r+b")
+    except FileNotFoundError:
+        return False
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        with suppress(FileNotFoundError):
+            shutil.rmtree(run)
+    return True
