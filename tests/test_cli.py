@@ -19,6 +19,7 @@ from glomers.cli import main
 from glomers.errors import HelpShown, UsageError
 from glomers.history.command import read_command
 from glomers.history.store import Store
+from glomers.invocation import Invocation
 from glomers.options import Options, from_namespace, parser_of_test
 from glomers.run import single
 
@@ -313,6 +314,55 @@ def test_old_runs_are_removed_after_a_run(here, capsys):
         main([*SIMULATED, "--keep", "2"])
     assert capsys.readouterr().out.endswith("Removed 1 older run; --keep NUM keeps more\n")
     assert len([path for path in (here / "store/echo").iterdir() if not path.is_symlink()]) == 2
+
+
+class TestForSomebodyInAnotherFolder:
+    """./run.sh works in the checkout, and tells where the person is who called."""
+
+    @pytest.fixture
+    def run(self, tmp_path, monkeypatch, capsys):
+        checkout = tmp_path / "a checkout"
+        checkout.mkdir()
+        monkeypatch.chdir(checkout)
+        folder = tmp_path / "my nodes"
+        folder.mkdir()
+
+        def run(*words):
+            call = Invocation("'../a checkout/run.sh'", folder, words)
+            for name, value in call.environ().items():
+                monkeypatch.setenv(name, value)
+            status = main(words)
+            captured = capsys.readouterr()
+            return status, captured.out, captured.err
+
+        return run
+
+    def test_a_run_is_shown_where_it_is(self, run):
+        _, out, _ = run(*SIMULATED)
+        kept, last = out.splitlines()[-2:]
+        assert kept.startswith("Kept in ../a checkout/store/echo/2")
+        assert last.endswith("; to run it again: '../a checkout/run.sh' again")
+        assert run("summary")[1].endswith(f"{kept}\n{last}\n")
+        name = kept.removeprefix("Kept in ")
+        assert run("check", name, "-w", "echo")[0] == 0
+        assert run("summary", name)[1].endswith(f"{kept}\n{last}\n")
+
+    def test_files_to_begin_with_are_put_there(self, run, tmp_path):
+        assert run("new", "mine")[1].startswith("wrote mine.py\n")
+        assert (tmp_path / "my nodes" / "mine.py").exists()
+        assert run("copy", "1", "deeper")[1].startswith("wrote deeper/echo.py\n")
+        assert (tmp_path / "my nodes" / "deeper" / "echo.py").exists()
+
+    def test_the_log_of_a_node_is_shown_where_it_is(self, run, tmp_path):
+        node = tmp_path / "node"
+        node.write_text("#!/bin/sh\necho oh >&2\nexit 3\n")
+        node.chmod(0o755)
+        _, out, _ = run("test", "-w", "echo", "--bin", str(node), "--node-count", "1")
+        (log,) = (tmp_path / "a checkout").glob("store/echo/2*/node-logs/n0.log")
+        assert f"(its log: ../{log.relative_to(tmp_path)})" in out
+
+    def test_a_folder_that_is_not_there_is_named_as_it_was_written(self, run):
+        assert "can't read nothing/results.edn: " in run("summary", "nothing")[2]
 
 
 # Programs and stores

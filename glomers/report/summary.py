@@ -176,9 +176,9 @@ def main(arguments: Sequence[str], told: Callable[[Results, Path], Told]) -> int
     )
     parser.add_argument("--challenge", metavar="NAME", help="show this challenge's targets")
     parsed: argparse.Namespace = parser.parse_intermixed_args(arguments)
-    file = parsed.path / "results.edn"
+    file = shown(parsed.path / "results.edn")
     try:
-        results = edn.loads(file.read_text("utf-8"))
+        results = edn.loads((parsed.path / "results.edn").read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"can't read {file}: {error.strerror}") from None
     except ValueError as error:

@@ -119,6 +119,18 @@ def test_a_run_that_still_runs_stays_until_it_is_over(store, runs):
     assert all(run.exists() for run in newer)
 
 
+def test_a_run_that_began_before_others_does_not_remove_itself(store):
+    running = Store.create(store, "echo")
+    running.write_command(Command.of(CALL, 7, "workbench", running.path))
+    newer = make(store, f"kafka/2999{time(0)[4:]}")
+    (store / "latest").unlink()
+    (store / "echo" / "latest").unlink()
+    prune(store, 1)
+    assert running.path.exists()
+    assert newer.exists()
+    running.close()
+
+
 def test_what_cannot_be_removed_is_only_warned_of(store, runs, monkeypatch, capsys):
     def refuse(path):
         raise PermissionError(13, "Permission denied", path)
