@@ -98,6 +98,13 @@ def test_a_link_is_not_followed(store, runs, tmp_path):
     assert not runs[0].exists()
 
 
+def test_runs_in_a_folder_that_is_a_link_stay(store, runs, tmp_path):
+    (store / "echo").rename(tmp_path / "echo")
+    (store / "echo").symlink_to(tmp_path / "echo")
+    prune(store, 1)
+    assert [run.exists() for run in runs] == [False, True, False, True, True]
+
+
 def test_the_store_itself_may_be_a_link(store, runs, tmp_path):
     (tmp_path / "link").symlink_to(store)
     prune(tmp_path / "link", 1)
