@@ -9,6 +9,7 @@ from typing import Any
 from glomers.errors import quote
 from glomers.history.node_logs import Finding, read_logs
 from glomers.history.times import NANOS
+from glomers.invocation import shown
 
 Results = Mapping[str, Any]
 
@@ -61,7 +62,7 @@ def sentence(incident: Results, folder: Path | None = None) -> str:
         words += f": {quote(first['line'], EXAMPLE)}"
     if folder and kind in IN_THE_LOG:
         log = folder / "node-logs" / f"{max(nodes, key=nodes.__getitem__)}.log"
-        words += f"; all of it in {log}"
+        words += f"; all of it in {shown(log)}"
     return words
 
 
