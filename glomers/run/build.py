@@ -137,9 +137,14 @@ def scripts(
     incidents: Incidents,
     store: Store | None = None,
     log: Log = silent,
+    show_stderr: Callable[[str, str], object] | None = None,
 ) -> Cluster:
-    """A script in this process for each node."""
+    """A script in this process for each node; `show_stderr(node, line)` hears what they log."""
     from glomers.simulated.nodes import SimulatedCluster
+
+    def log_stderr(node: str, line: str) -> None:
+        if options.log_stderr:
+            log(f"{node} {line}")
 
     return SimulatedCluster(
         options.nodes,
@@ -150,5 +155,5 @@ def scripts(
         incidents,
         options.seed,
         (lambda id: store.open(f"node-logs/{id}.log")) if store else None,
-        log if options.log_stderr else None,
+        show_stderr or log_stderr,
     )

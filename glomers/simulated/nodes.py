@@ -203,7 +203,7 @@ class Host:
         trace = error.__traceback__
         while trace is not None and not self.owns(trace.tb_frame.f_code.co_filename):
             trace = trace.tb_next
-        return type(error), error, trace
+        return type(error), error, trace or error.__traceback__
 
     def _spawn_thread(self, name: str, function: Callable[[], object]) -> None:
         self.call_at(self._loop.now, name, function)
@@ -288,8 +288,20 @@ class Host:
         self._loop.check_stopped()
         with self._loop.outside():
             self._cluster.write_log(self.id, text)
-        *lines, self._partial = (self._partial + text).split("\n")
+            *lines, self._partial = (self._partial + text).split("\n")
+            self._keep(lines)
+
+    def end_log(self) -> None:
+        """Keep the last line, which has no newline."""
+        if self._partial:
+            self._keep([self._partial])
+            self._partial = ""
+
+    def _keep(self, lines: Sequence[str]) -> None:
+        """Show whole lines of standard error, and keep the last for an error message."""
         self._last_stderr.extend(quote(line) for line in lines)
+        for line in lines:
+            self._cluster.show_stderr(self.id, line)
 
     def print(self, text: str) -> None:
         """What the node printed to standard output, where only messages belong.
@@ -336,7 +348,7 @@ class SimulatedCluster(Cluster):
     """The nodes of a test as simulated scripts.
 
     `open_log` opens the log of a node, which is the store's to close; None keeps none.
-    `show_stderr` hears each node's standard error as well.
+    `show_stderr(node, line)` hears each line of a node's standard error, without its newline.
     """
 
     def __init__(
@@ -349,7 +361,7 @@ class SimulatedCluster(Cluster):
         incidents: Incidents,
         seed: int,
         open_log: Callable[[str], TextIO] | None = None,
-        show_stderr: Callable[[str], object] | None = None,
+        show_stderr: Callable[[str, str], object] = lambda node, line: None,
     ) -> None:
         self.script = script
         self.loop = loop
@@ -360,7 +372,7 @@ class SimulatedCluster(Cluster):
         self._seed = seed
         self._incidents = incidents
         self._open_log = open_log
-        self._show_stderr = show_stderr
+        self.show_stderr = show_stderr
         self._logs: dict[str, NodeLog] = {}
         self._hosts: dict[str, Host] = {}
         self._incarnations = 0
@@ -388,6 +400,7 @@ class SimulatedCluster(Cluster):
             self._hosts[id].alive = False
             self.network.crash(id)
             self.loop.end_strands(self._hosts[id])
+            self._hosts[id].end_log()
 
     def pause_node(self, id: str) -> None:
         self.loop.pause(self._hosts[id])
@@ -400,15 +413,14 @@ class SimulatedCluster(Cluster):
             file = self._open_log(id).buffer if self._open_log else None
             self._logs[id] = NodeLog(id, file, self._incidents)
         self._logs[id].write(text.encode("utf-8", "surrogatepass"))
-        if self._show_stderr is not None:
-            for line in text.splitlines():
-                self._show_stderr(f"{id} {line}")
 
     def evidence(self, node: str) -> list[str]:
         return self._hosts[node].evidence()
 
     def stop(self) -> list[str]:
         self.loop.shut_down()
+        for host in self._hosts.values():
+            host.end_log()
         for log in self._logs.values():
             log.reader.end()
         warnings = tell_of_logs(self._logs, self._incidents)
