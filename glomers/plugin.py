@@ -5,6 +5,7 @@ pytest imports this in every run, so the simulation is imported only for a test 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +19,29 @@ if TYPE_CHECKING:
 def simulate() -> Iterator[Callable[..., Simulation]]:
     """Make simulated clusters that end with the test: `simulate("broadcast.py", nodes=5)`.
 
-    The arguments are those of glomers.testing.Simulation.
+    The arguments are those of glomers.testing.Simulation. What no test expected of the nodes
+    (see `Simulation.close`) fails the test, unless it has failed already.
     """
     from glomers.testing import Simulation
 
     simulations: list[Simulation] = []
 
     def make(*args: Any, **kwargs: Any) -> Simulation:
+        __tracebackhide__ = True  # as all of glomers.testing
         simulations.append(Simulation(*args, **kwargs))
         return simulations[-1]
 
     yield make
+    # pytest keeps there what the test has raised, and deletes it before each test.
+    has_failed = getattr(sys, "last_value", None) is not None
+    problems = []
     for simulation in simulations:
-        simulation.close()
+        if has_failed:
+            simulation.abandon()
+            continue
+        try:
+            simulation.close()
+        except AssertionError as error:
+            problems.append(str(error))
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)

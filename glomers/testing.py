@@ -9,38 +9,97 @@
 `simulate` is a fixture: pytest has it where the package is installed; in a checkout,
 `from glomers.testing import simulate` brings it.
 
-Time is virtual: it passes only in `advance` and while `request` waits. Nodes named in `played`
-are played by the test: they run no script, and what the others send them waits until the test
-says that it was expected, with `assert_sent`. When the fixture ends, a message that nobody
-expected fails the test.
+Time is virtual: it passes only in `advance` and while an answer is waited for. Nodes named in
+`played` are played by the test: they run no script, and what the others send them waits until the
+test says that it was expected, with `assert_sent`, or is answered by a function, with `play`.
+
+A test fails if a node raises an exception that the test doesn't expect, and, at its end, for a
+message that nobody expected. What nodes print is in pytest's captured output. docs/testing.md has
+all of it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import math
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from glomers.errors import NodeError, UsageError, did_you_mean, quote
 from glomers.history.times import NANOS, nanos
-from glomers.options import Options
+from glomers.options import LATENCY_DISTRIBUTIONS, SERVICES, Options
 from glomers.plugin import simulate as simulate
 from glomers.run.build import make_world, scripts
 from glomers.simulated.turns import TurnLoop
 from glomers.world.error_codes import error_code
 from glomers.world.network import Body, Message
 
+# pytest leaves this module's lines out of tracebacks: a failure is shown at the test's own line.
+__tracebackhide__ = True
+
+CLIENT = re.compile(r"c\d+")
+
 
 class RequestError(Exception):
-    """A node answered with an error."""
+    """A node answered with an error: its `code` (None if it has none), its `text`.
 
-    def __init__(self, body: Body) -> None:
-        self.code: int = body["code"]
+    If the node raised an exception meanwhile, `str(error)` names it and its place as well.
+    """
+
+    def __init__(self, body: Body, cause: str = "") -> None:
+        self.code: int | None = body.get("code")
         self.text: str = body.get("text", "")
-        super().__init__(f"error {self.code} ({error_code(self.code).name}): {self.text}")
+        words = f"error {self.code} ({error_code(self.code).name}): {self.text}"
+        super().__init__(f"{words}\n{cause}" if cause else words)
+
+
+class UnexpectedException(AssertionError):
+    """A node raised exceptions that the test doesn't expect (see `Simulation.expect_exception`).
+
+    `exceptions` are they, in order.
+    """
+
+    def __init__(self, exceptions: Sequence[RaisedException]) -> None:
+        self.exceptions = tuple(exceptions)
+        first = self.exceptions[0]
+        super().__init__(
+            f"{_told(self.exceptions)}\n"
+            f'If that is meant to be: with cluster.expect_exception("{first.node}", {first.kind}):'
+        )
+
+
+class LogLine(NamedTuple):
+    """A line that a node printed: at how many virtual seconds, which node, what."""
+
+    time: float
+    node: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.time:.3f} {self.node} | {self.text}"
+
+
+@dataclass(frozen=True)
+class RaisedException:
+    """An exception whose traceback a node logged.
+
+    `kind` is the name of its class, `text` its last line with the function and the line of the
+    node's code that raised it: "KeyError: 'vals' in gossip (mine.py:44)".
+    """
+
+    node: str
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.node} raised {self.text}"
 
 
 @dataclass(frozen=True)
@@ -58,11 +117,95 @@ class Pattern:
             and self.type in (None, message.body.get("type"))
         )
 
+    def __str__(self) -> str:
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return ", ".join(f"{name}={value!r}" for name, value in given.items())
+
+
+class PendingRequest:
+    """A request under way, that `Simulation.start_request` made."""
+
+    def __init__(self, cluster: Simulation, node: str, type: str, client: str) -> None:
+        self.node = node
+        self.type = type
+        self.client = client
+        self._cluster = cluster
+        self._answer: Body | None = None
+        self._error_is_known = False
+
+    @property
+    def done(self) -> bool:
+        """Has it been answered, be it with an error?"""
+        return self._answer is not None
+
+    def result(self, timeout: float = 5.0) -> Body:
+        """The body of the answer; waits for it, at most `timeout` virtual seconds from now.
+
+        Raises RequestError for an error answer, TimeoutError if none comes, and what `advance`
+        raises.
+        """
+        return self._cluster._result(self, timeout)
+
+
+@dataclass
+class ExpectedException:
+    """The `with` block of `Simulation.expect_exception`; `raised` is what came, in order."""
+
+    cluster: Simulation
+    node: str | None
+    kind: type[BaseException] | str | None
+    match: str | None
+    raised: list[RaisedException] = field(default_factory=list)
+
+    def __enter__(self) -> ExpectedException:
+        self.cluster._read_exceptions()  # what was raised before isn't what is expected here
+        self.cluster._expected.append(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.cluster._read_exceptions()
+        self.cluster._expected.remove(self)
+        if kind is None and not self.raised:
+            others = self.cluster._raised
+            instead = f"; instead, {_told(others)}" if others else ""
+            raise AssertionError(f"{self} was not raised{instead}")
+
+    def takes(self, exception: RaisedException) -> bool:
+        """Is it one that is expected?"""
+        return (
+            self.node in (None, exception.node)
+            and (self.kind in (None, Exception, BaseException) or exception.kind in self._kinds())
+            and (self.match is None or re.search(self.match, exception.text) is not None)
+        )
+
+    def _kinds(self) -> set[str]:
+        """Names of the class that is expected and of its subclasses."""
+        if isinstance(self.kind, str):
+            return {self.kind}
+        assert self.kind is not None
+        kinds = [self.kind]
+        for kind in kinds:
+            kinds += [each for each in kind.__subclasses__() if each not in kinds]
+        return {kind.__name__ for kind in kinds}
+
+    def __str__(self) -> str:
+        kind = self.kind.__name__ if isinstance(self.kind, type) else self.kind or "an exception"
+        like = f" like {self.match!r}" if self.match is not None else ""
+        return f"{kind}{like} of {self.node or 'any node'}"
+
 
 class Simulation:
-    """A cluster of simulated nodes, held by a test. Use `simulate` to make one.
+    """A cluster of simulated nodes, held by a test. Use the fixture `simulate` to make one.
 
-    `latency` is in milliseconds, between servers. All nodes have been initialised.
+    `script` is the node's Python script; `nodes` how many there are (n0, n1, …) or their names;
+    `args` what the script is called with. `latency` is in milliseconds, between servers, the mean
+    of `latency_dist` ("constant", "uniform", "exponential"). `p_loss` and `p_duplicate` are the
+    probabilities with which a message between servers is lost, or arrives twice. Nodes named in
+    `played` run no script: the test plays them. All randomness comes from `seed`.
+
+    All nodes have been initialised. Raises NodeError if a node breaks the protocol meanwhile,
+    RequestError if it answers `init` with an error, UnexpectedException if it raises an exception
+    otherwise, UsageError if there is no such script, ValueError for settings that can't be.
     """
 
     def __init__(
@@ -80,10 +223,27 @@ class Simulation:
     ) -> None:
         self.nodes = [f"n{i}" for i in range(nodes)] if isinstance(nodes, int) else list(nodes)
         self.messages: list[Message] = []  # all that were ever sent, in order
+        self._script = Path(script).absolute()
+        self._played = list(played)
+        self._plays: dict[tuple[str, str], Callable[[Message], Body | None]] = {}
         self._unexpected: list[Message] = []
-        self._clients = count()
+        self._clients = (f"c{number}" for number in count())
+        self._requests: dict[str, PendingRequest] = {}  # by client
+        self._awaited: PendingRequest | None = None
+        self._closed = False
+        self._run = object()  # which of the runs of the loop is under way
         self._drops: list[Pattern] = []
         self._grudge: dict[str, frozenset[str]] = {}
+        self._log: list[LogLine] = []
+        self._log_read = 0  # how many of its lines were searched for exceptions
+        self._expected: list[ExpectedException] = []
+        self._raised: list[RaisedException] = []  # that nobody expected
+        self._check_names(latency_dist)
+        _check_number("latency", latency)
+        if latency != int(latency):
+            raise ValueError(f"latency is {latency!r}: expected whole milliseconds")
+        _check_probability("p_loss", p_loss)
+        _check_probability("p_duplicate", p_duplicate)
         running = [node for node in self.nodes if node not in played]
         options = Options(
             bin=str(script),
@@ -96,29 +256,37 @@ class Simulation:
             p_duplicate=p_duplicate,
         )
         self._loop = TurnLoop()
-        world = make_world(options, self._loop, scripts, journal=self)
+        cluster = partial(scripts, show_stderr=self._hear)
+        world = make_world(options, self._loop, cluster, journal=self)
         self._network, self._cluster = world.network, world.cluster
         self._network.filter = self._is_dropped
         for node in played:
-            self._network.join(node, self._unexpected.append)
-        self._network.join("c9", self._unexpected.append)
+            self._network.join(node, self._receive)
         try:
             self._cluster.start()
-            for node in running:
-                self.request(node, "init", node_id=node, node_ids=self.nodes)
-        except BaseException:
+            self._initialise(running)
+        except BaseException as error:
             self._cluster.stop()
-            raise
+            raise _without_the_workbench(error)  # noqa: B904 - the error is the same
+
+    def _check_names(self, latency_dist: str) -> None:
+        if not self.nodes or len(set(self.nodes)) < len(self.nodes):
+            raise ValueError(f"expected at least one node, and no name twice, got {self.nodes}")
+        for node in self._played:
+            self._check_node(node)
+        if latency_dist not in LATENCY_DISTRIBUTIONS:
+            raise _unknown("latency_dist", latency_dist, LATENCY_DISTRIBUTIONS)
 
     # Time
 
     @property
     def watchdog(self) -> float:
-        """Seconds of real time that a node's code may run without coming back."""
+        """Seconds of real time that a node's code may run without coming back. Can be set."""
         return self._loop.watchdog
 
     @watchdog.setter
     def watchdog(self, seconds: float) -> None:
+        _check_number("watchdog", seconds)
         self._loop.watchdog = seconds
 
     @property
@@ -127,59 +295,154 @@ class Simulation:
         return self._loop.now / NANOS
 
     def advance(self, seconds: float) -> None:
-        """Let virtual time pass. Raises NodeError if a node breaks the protocol meanwhile."""
-        self._loop.call_later(nanos(seconds), self._loop.stop)
-        self._loop.run()
+        """Let `seconds` of virtual time pass.
 
-    # Messages
-
-    def request(self, node: str, type: str, *, timeout: float = 5.0, **fields: Any) -> Body:
-        """Send a request as a client; return the body of the answer.
-
-        Raises RequestError for an error answer, TimeoutError after `timeout` virtual seconds.
+        Raises NodeError if a node breaks the protocol, hangs or ends meanwhile,
+        UnexpectedException if one raises an exception that no `expect_exception` expects.
         """
-        client = f"c{next(self._clients)}"
-        answers: list[Body] = []
+        _check_number("seconds", seconds)
+        self._run_loop(seconds)
+        self._raise_exceptions()
 
-        def receive(message: Message) -> None:
-            if answers or message.body.get("in_reply_to") != 1:
-                self._unexpected.append(message)
-            else:
-                answers.append(message.body)
-                self._loop.stop()
+    def _run_loop(self, seconds: float, awaited: PendingRequest | None = None) -> None:
+        """Let time pass, until the request that is awaited has been answered."""
+        run = self._run = object()
+        self._awaited = awaited
+        self._loop.call_later(nanos(seconds), self._end_run, run)
+        try:
+            self._loop.run()
+        except BaseException as error:
+            if isinstance(error, NodeError):
+                self._read_exceptions()
+                self._raised = [each for each in self._raised if each.node != error.node]
+            raise _without_the_workbench(error)  # noqa: B904 - the error is the same
 
-        self._network.join(client, receive)
-        self.deliver(client, node, type, msg_id=1, **fields)
-        self._loop.call_later(nanos(timeout), self._end_wait, answers)
-        self._loop.run()
-        if not answers:
-            strays = [_show(message) for message in self._unexpected if message.dest == client]
-            instead = f"; what came instead: {strays[0]}" if strays else ""
-            raise TimeoutError(f"{node} did not answer {type!r} within {timeout:g} s{instead}")
-        if answers[0].get("type") == "error":
-            raise RequestError(answers[0])
-        return answers[0]
-
-    def _end_wait(self, answers: list[Body]) -> None:
-        if not answers:
+    def _end_run(self, run: object) -> None:
+        if run is self._run:
             self._loop.stop()
 
+    # Requests and messages
+
+    def request(self, node: str, type: str, *, timeout: float = 5.0, **fields: Any) -> Body:
+        """Send a request as a client of its own; return the body of the answer.
+
+        `fields` are the rest of the body. Raises RequestError for an error answer, TimeoutError
+        if none comes within `timeout` virtual seconds, ValueError if there is no such node, and
+        what `advance` raises.
+        """
+        _check_number("timeout", timeout)
+        return self.start_request(node, type, **fields).result(timeout)
+
+    def start_request(self, node: str, type: str, **fields: Any) -> PendingRequest:
+        """Send a request as a client of its own, and don't wait: several can be under way.
+
+        It goes on when time passes: see `PendingRequest.done` and `PendingRequest.result`. An
+        error answer that no `result` raised fails the test at its end. Raises ValueError if there
+        is no such node.
+        """
+        self._check_known("node", node)
+        client = next(name for name in self._clients if not self._network.knows(name))
+        self._network.join(client, self._receive)
+        self._requests[client] = request = PendingRequest(self, node, type, client)
+        self.deliver(client, node, type, msg_id=1, **fields)
+        return request
+
+    def _result(self, request: PendingRequest, timeout: float) -> Body:
+        _check_number("timeout", timeout)
+        if not request.done:
+            self._run_loop(timeout, awaited=request)
+        answer = request._answer
+        if answer is not None and answer.get("type") == "error":
+            request._error_is_known = True
+            self._read_exceptions()
+            raise RequestError(answer, _told([x for x in self._raised if x.node == request.node]))
+        self._raise_exceptions()
+        if answer is None:
+            strays = [_show(each) for each in self._unexpected if each.dest == request.client]
+            instead = f"; what came instead: {strays[0]}" if strays else ""
+            words = f"{request.node} did not answer {request.type!r} within {timeout:g} s{instead}"
+            raise TimeoutError(words)
+        return answer
+
     def deliver(self, src: str, dest: str, type: str, **fields: Any) -> None:
-        """Send a message as `src`. It arrives when time passes."""
-        body = {"type": type, **fields}
+        """Send a message as `src`, a node or a client (any name such as "c7").
+
+        `fields` are the rest of the body. It arrives when time passes. What is answered waits for
+        `assert_sent`. Raises ValueError if there is no such node or client.
+        """
+        if CLIENT.fullmatch(src) and not self._network.knows(src):
+            self._network.join(src, self._receive)
+        self._check_known("src", src)
+        self._check_known("dest", dest)
+        self._send(src, dest, {"type": type, **fields})
+
+    def _send(self, src: str, dest: str, body: Body) -> None:
         line = json.dumps({"src": src, "dest": dest, "body": body}).encode()
         self._network.send(src, dest, body, line)
 
     def sent(
         self, src: str | None = None, dest: str | None = None, type: str | None = None
     ) -> list[Message]:
-        """The messages that were sent so far, those that match."""
-        pattern = Pattern(src, dest, type)
+        """The messages that were sent so far (or since `forget`), those that match, in order.
+
+        Raises ValueError if `src` or `dest` is none of the cluster's.
+        """
+        pattern = self._pattern(src, dest, type)
         return [message for message in self.messages if pattern.matches(message)]
 
     def forget(self) -> None:
         """Let `sent` begin anew."""
         self.messages.clear()
+
+    def _receive(self, message: Message) -> None:
+        """A message has come to a client, or to a node that the test plays."""
+        request = self._requests.get(message.dest)
+        if request and not request.done and message.body.get("in_reply_to") == 1:
+            request._answer = message.body
+            if request is self._awaited:
+                self._loop.stop()
+            return
+        play = self._plays.get((message.dest, str(message.body.get("type"))))
+        if play is None:
+            self._unexpected.append(message)
+            return
+        body = play(message)
+        if body is not None:
+            self._answer(message, body)
+
+    # Nodes that the test plays
+
+    def play(self, node: str, type: str, function: Callable[[Message], Body | None]) -> None:
+        """From now on, let `function` answer the messages of a type that a played node is sent.
+
+        It gets the message (`src`, `dest`, `body`) and returns the body of the answer, which needs
+        a `type`, or None for no answer. No such message has to be expected by `assert_sent`. What
+        the function raises comes out of `advance` or `request`. It takes the place of an earlier
+        one for the same type. Raises ValueError if the node isn't played.
+        """
+        self._check_played(node)
+        self._plays[node, type] = function
+
+    def reply(self, message: Message, type: str, **fields: Any) -> None:
+        """Answer a message as the played node to which it was sent: `assert_sent` returns one.
+
+        `fields` are the rest of the body. Raises ValueError if the message wants no answer, as it
+        has no `msg_id`, or if its receiver isn't played.
+        """
+        if not CLIENT.fullmatch(message.dest):
+            self._check_played(message.dest)
+        self._answer(message, {"type": type, **fields})
+
+    def _answer(self, message: Message, body: Body) -> None:
+        if not isinstance(body, Mapping) or "type" not in body:
+            raise TypeError(
+                f"the function that plays {message.dest} returned {quote(repr(body))} for "
+                f'{message.body["type"]!r}: expected a body such as {{"type": "ok"}}, or None'
+            )
+        if "msg_id" not in message.body:
+            raise ValueError(f"a message without msg_id can't be answered: {_show(message)}")
+        answer = {**body, "in_reply_to": message.body["msg_id"]}
+        self._send(message.dest, message.src, answer)
 
     # Assertions
 
@@ -190,37 +453,114 @@ class Simulation:
         type: str | None = None,
         **fields: Any,
     ) -> Message:
-        """A played node has been sent such a message, which is hereby expected. Returns it."""
-        pattern = Pattern(src, dest, type)
+        """A played node or a client has been sent such a message, which is hereby expected.
+
+        Returns the first that has these fields in its body, maybe among others. Raises
+        AssertionError if there is none, ValueError if `src` or `dest` is none of the cluster's,
+        or if `dest` runs its script, which takes its messages itself (see `sent`).
+        """
+        pattern = self._pattern(src, dest, type)
+        if dest in self.nodes:
+            self._check_played(dest, f"; see sent(dest={dest!r})")
         for message in self._unexpected:
             if pattern.matches(message) and fields.items() <= message.body.items():
                 self._unexpected.remove(message)
                 return message
-        waiting = "\n".join(f"  {_show(message)}" for message in self._unexpected) or "  nothing"
-        raise AssertionError(f"no message matches {pattern} with {fields}; there is\n{waiting}")
+        wanted = ", ".join(filter(None, [str(pattern), *(f"{k}={v!r}" for k, v in fields.items())]))
+        raise AssertionError(
+            f"no message matches {wanted or 'anything'}; there is\n"
+            + (_lines(self._unexpected) or "  nothing")
+        )
 
     def assert_silent(self, seconds: float = 0.0) -> None:
-        """No played node has been sent anything else, nor is for `seconds`."""
+        """Nothing unexpected has been sent to a played node or a client, nor is for `seconds`.
+
+        Raises AssertionError, and what `advance` raises.
+        """
+        _check_number("seconds", seconds)
         if seconds:
             self.advance(seconds)
         if self._unexpected:
-            lines = "\n".join(f"  {_show(message)}" for message in self._unexpected)
-            raise AssertionError(f"nobody expected\n{lines}")
+            raise AssertionError(f"nobody expected\n{_lines(self._unexpected)}")
 
     def ignore_the_rest(self) -> None:
-        """Whatever played nodes have been sent so far was expected."""
+        """Whatever played nodes and clients have been sent so far was expected."""
         self._unexpected.clear()
+
+    # What nodes print and raise
+
+    def logs(self, node: str | None = None) -> str:
+        """What a node has printed so far, to standard error or by `node.log` and `print`.
+
+        Without a name: what all have printed, each line as `1.234 n0 | text`, with virtual seconds.
+        Raises ValueError if there is no such node.
+        """
+        if node is None:
+            return "".join(f"{line}\n" for line in self._log)
+        self._check_running(node)
+        return "".join(f"{line.text}\n" for line in self._log if line.node == node)
+
+    def expect_exception(
+        self,
+        node: str | None = None,
+        kind: type[BaseException] | str | None = None,
+        match: str | None = None,
+    ) -> ExpectedException:
+        """Expect that a node raises exceptions in a `with` block, as `pytest.raises` does.
+
+        `node` may be None for any. `kind` is a class, which stands for its subclasses, too, or
+        the name of one that the script defines; None is any. `match` is a regular expression that
+        is searched in `RaisedException.text`. The block's variable has a list `raised`. The end of
+        the block raises AssertionError if there was none.
+
+        A request that the exception leaves with an error answer raises RequestError all the same.
+        """
+        if node is not None:
+            self._check_running(node)
+        return ExpectedException(self, node, kind, match)
+
+    def _hear(self, node: str, line: str) -> None:
+        """A node has printed a line. It's printed anew, to whatever pytest captures at present."""
+        self._log.append(LogLine(self.now, node, line))
+        text = str(self._log[-1]).encode("utf-8", "backslashreplace").decode()
+        print(text, file=sys.stderr)
+
+    def _read_exceptions(self) -> None:
+        """Search for exceptions what was printed since the last time."""
+        new, self._log_read = self._log[self._log_read :], len(self._log)
+        for exception in _exceptions(new, self._script):
+            for expected in reversed(self._expected):
+                if expected.takes(exception):
+                    expected.raised.append(exception)
+                    break
+            else:
+                self._raised.append(exception)
+
+    def _raise_exceptions(self) -> None:
+        self._read_exceptions()
+        if self._raised:
+            exceptions, self._raised = self._raised, []
+            raise UnexpectedException(exceptions)
 
     # Faults
 
     def cut(self, a: str, b: str) -> None:
-        """Cut the link between two nodes, both ways."""
+        """Cut the link between two nodes, both ways. Raises ValueError if one doesn't exist."""
+        self._check_node(a)
+        self._check_node(b)
         for one, other in ((a, b), (b, a)):
             self._grudge[one] = self._grudge.get(one, frozenset()) | {other}
         self._network.partition(dict(self._grudge))
 
     def partition(self, *groups: Sequence[str]) -> None:
-        """Cut all links between groups of nodes."""
+        """Cut all links between groups of nodes: `partition(["n0"], ["n1", "n2"])`.
+
+        Raises ValueError for a name that doesn't exist or is in two groups.
+        """
+        names = [name for group in groups for name in self._group(group)]
+        for name, times in Counter(names).items():
+            if times > 1:
+                raise ValueError(f"{name} is named {times} times: expected groups that are apart")
         for group in groups:
             for other in groups:
                 if other is not group:
@@ -229,7 +569,8 @@ class Simulation:
                             self.cut(a, b)
 
     def isolate(self, node: str) -> None:
-        """Cut a node off from all others."""
+        """Cut a node off from all others. Raises ValueError if it doesn't exist."""
+        self._check_node(node)
         self.partition([node], [other for other in self.nodes if other != node])
 
     def heal(self) -> None:
@@ -240,26 +581,47 @@ class Simulation:
     def drop_next(
         self, src: str | None = None, dest: str | None = None, type: str | None = None
     ) -> None:
-        """Lose the next message that matches."""
-        self._drops.append(Pattern(src, dest, type))
+        """Lose the next message that matches.
+
+        If none has matched by then, the test fails at its end. Raises ValueError if `src` or
+        `dest` is none of the cluster's.
+        """
+        self._drops.append(self._pattern(src, dest, type))
 
     def lose(self, probability: float) -> None:
-        """From now on, lose messages between servers with this probability."""
+        """From now on, lose messages between servers with this probability, from 0 to 1.
+
+        Raises ValueError if it is none.
+        """
+        _check_probability("probability", probability)
         self._network.p_loss = probability
 
     def pause(self, node: str) -> None:
-        """Let a node stand still; its messages wait."""
+        """Let a node stand still; its messages wait. Raises ValueError if it runs no script."""
+        self._check_running(node)
         self._cluster.pause_node(node)
 
     def resume(self, node: str) -> None:
-        """Let a paused node go on."""
+        """Let a paused node go on. Raises ValueError if it runs no script."""
+        self._check_running(node)
         self._cluster.resume_node(node)
 
     def restart(self, node: str) -> None:
-        """Kill a node and start it anew: it has lost its state."""
+        """Kill a node, start it anew and initialise it: it has lost its state.
+
+        Raises ValueError if it runs no script, and what `request` raises.
+        """
+        self._check_running(node)
         self._cluster.kill_nodes([node])
         self._cluster.start_node(node)
-        self.request(node, "init", node_id=node, node_ids=self.nodes)
+        self._initialise([node])
+
+    def _initialise(self, nodes: Sequence[str]) -> None:
+        """Send `init` to nodes, all at once."""
+        ids = list(self.nodes)
+        inits = [self.start_request(id, "init", node_id=id, node_ids=ids) for id in nodes]
+        for init in inits:
+            init.result()
 
     def _is_dropped(self, message: Message) -> bool:
         for pattern in self._drops:
@@ -268,16 +630,83 @@ class Simulation:
                 return True
         return False
 
+    # Names
+
+    def _pattern(self, src: str | None, dest: str | None, type: str | None) -> Pattern:
+        for what, name in (("src", src), ("dest", dest)):
+            if name is not None:
+                self._check_known(what, name)
+        return Pattern(src, dest, type)
+
+    def _check_known(self, what: str, name: str) -> None:
+        """Raise ValueError unless it's a node, a service, or a client that has been on stage."""
+        if not self._network.knows(name):
+            raise _unknown(what, name, [*self.nodes, *SERVICES])
+
+    def _check_node(self, name: str) -> None:
+        if name not in self.nodes:
+            raise _unknown("node", name, self.nodes)
+
+    def _check_played(self, name: str, hint: str = "") -> None:
+        self._check_node(name)
+        if name not in self._played:
+            how = f"played=[{name!r}] lets the test play it"
+            raise ValueError(f"{name} runs its script: {how}{hint}")
+
+    def _check_running(self, name: str) -> None:
+        self._check_node(name)
+        if name in self._played:
+            raise ValueError(f"{name} is played by the test: it runs no script")
+
+    def _group(self, group: Sequence[str]) -> Sequence[str]:
+        if isinstance(group, str):
+            raise ValueError(f'expected groups of nodes, such as ["n0", "n1"], got {group!r}')
+        for name in group:
+            self._check_node(name)
+        return group
+
     # The end
 
     def close(self) -> None:
-        """End the simulation; raises AssertionError for a message that nobody expected."""
-        self._cluster.stop()
-        self.assert_silent()
+        """End the simulation, as the fixture does at the end of a test that hasn't failed.
+
+        Raises AssertionError for an exception, a message or an error answer that nobody expected,
+        and for a `drop_next` that no message matched. The second time, it does nothing.
+        """
+        if self._closed:
+            return
+        self.abandon()
+        self._read_exceptions()
+        problems = [str(UnexpectedException(self._raised))] if self._raised else []
+        for client, request in self._requests.items():
+            answer = request._answer or {}
+            if answer.get("type") == "error" and not request._error_is_known:
+                shown = json.dumps(answer)
+                problems.append(f"nobody asked for the result of {client}'s request: {shown}")
+        if self._unexpected:
+            problems.append(f"nobody expected\n{_lines(self._unexpected)}")
+        problems += [self._never_matched(pattern) for pattern in self._drops]
+        if problems:
+            raise AssertionError("\n".join(problems))
+
+    def _never_matched(self, pattern: Pattern) -> str:
+        types = sorted({str(message.body.get("type")) for message in self.messages})
+        near = did_you_mean(pattern.type, types) if pattern.type else ""
+        return f"drop_next({pattern}) matched no message: {near}types sent: {', '.join(types)}"
 
     def abandon(self) -> None:
-        """End the simulation without complaints."""
+        """End the simulation without complaints, as the fixture does when the test has failed."""
+        self._closed = True
         self._cluster.stop()
+
+    def __enter__(self) -> Simulation:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
 
     def record(self, event: str, time: int, message: Message) -> None:
         """Hear of a message, as the network's journal."""
@@ -285,17 +714,99 @@ class Simulation:
             self.messages.append(message)
 
 
-@contextmanager
-def simulated(*args: Any, **kwargs: Any) -> Iterator[Simulation]:
-    """A simulated cluster for a `with` statement, where a fixture is no use."""
-    simulation = Simulation(*args, **kwargs)
-    try:
-        yield simulation
-    except BaseException:
-        simulation.abandon()
-        raise
-    simulation.close()
+def simulated(*args: Any, **kwargs: Any) -> Simulation:
+    """A simulated cluster for a `with` statement, where a fixture is no use: in hypothesis.
+
+    The arguments are those of `Simulation`. The end of the block raises what `Simulation.close`
+    raises, unless the block has raised something itself.
+    """
+    return Simulation(*args, **kwargs)
 
 
 def _show(message: Message) -> str:
     return f"{message.src} -> {message.dest}: {json.dumps(message.body)}"
+
+
+def _lines(messages: Iterable[Message]) -> str:
+    return "\n".join(f"  {_show(message)}" for message in messages)
+
+
+def _told(exceptions: Sequence[RaisedException]) -> str:
+    """A line for each of the exceptions that differ, with their counts."""
+    counts = Counter(map(str, exceptions)).items()
+    return "\n".join(f"{told}, {times:,} times" if times > 1 else told for told, times in counts)
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> ValueError:
+    """The error for a name that doesn't exist."""
+    names = list(known)
+    hint = did_you_mean(str(name), names)
+    return ValueError(f"there is no {what} {name!r}: {hint}expected one of {', '.join(names)}")
+
+
+def _check_number(what: str, value: float, most: float = math.inf) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{what} is {value!r}: expected a number")
+    if not 0 <= value <= most or value == math.inf:
+        limit = f"from 0 to {most:g}" if most < math.inf else "that is not negative"
+        raise ValueError(f"{what} is {value!r}: expected a number {limit}")
+
+
+def _check_probability(what: str, value: float) -> None:
+    _check_number(what, value, most=1)
+
+
+def _without_the_workbench(error: BaseException) -> BaseException:
+    """An error whose traceback begins in the code that a test gave us, or isn't there.
+
+    If it is neither that nor an error that its text explains, it is a mistake of ours, and its
+    traceback stays.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("glomers."):
+        trace = trace.tb_next
+    if trace is None and not isinstance(error, NodeError | UsageError):
+        return error
+    return error.with_traceback(trace)
+
+
+# Exceptions in logs
+
+TRACEBACK = "Traceback (most recent call last):"
+FRAME = re.compile(r'  File "(.*)", line (\d+), in (.*)')
+CHAIN = ("During handling of the above exception,", "The above exception was the direct cause")
+
+
+def _exceptions(log: Sequence[LogLine], script: Path) -> list[RaisedException]:
+    """The exceptions whose tracebacks are in a log, node by node; of a chain, the last."""
+    lines: dict[str, list[LogLine]] = {}
+    for line in log:
+        lines.setdefault(line.node, []).append(line)
+    return [each for own in lines.values() for each in _exceptions_of_one(own, script)]
+
+
+def _exceptions_of_one(log: Sequence[LogLine], script: Path) -> Iterator[RaisedException]:
+    found: RaisedException | None = None  # and maybe the first of a chain
+    place: str | None = None  # within a traceback: the last line so far, if there is one
+    is_own = False  # and of those, the last that is the node's own
+    for _, node, text in log:
+        if text == TRACEBACK:
+            place, is_own = "?", False
+        elif place is None:
+            if found and text.startswith(CHAIN):
+                found = None
+        elif frame := FRAME.fullmatch(text):
+            file = Path(frame[1])
+            if file.parent == script.parent and file.name != "maelstrom_node.py":
+                is_own = True
+            elif is_own:
+                continue
+            place = f"{frame[3]} ({file.name}:{frame[2]})"
+        elif text and not text[0].isspace():
+            if found:
+                yield found
+            kind = text.split(":")[0].rsplit(".", 1)[-1]
+            found = RaisedException(node, kind, f"{text} in {place}")
+            place = None
+    if found:
+        yield found

@@ -144,7 +144,7 @@ def test_a_script_gives_the_same_answers_as_a_process_and_simulated(folder):
             return error.code
 
     arguments = ["--flag", "a value"]
-    with simulated(script, ["n1"], args=arguments) as cluster:
+    with simulated(script, ["n1"], args=arguments) as cluster, cluster.expect_exception("n1"):
         assert [ask(cluster, request) for request in requests] == expected
 
     real = []

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -249,7 +250,7 @@ def broadcast(message):
     {handler}
     return {{"type": "broadcast_ok"}}
 """)
-    with pytest.raises(RequestError, match=f"Replication.{problem}"):
+    with nodes.expect_exception("n0", RuntimeError, match=problem), pytest.raises(RequestError):
         nodes.request("n0", "broadcast", message=1)
 
 
@@ -566,12 +567,12 @@ def begin(message):
     node.spawn(work)
     threading.Timer(1.5, lambda: node.log(f"timer {life}")).start()
 """)
-    logged = []
-    nodes._cluster.show_stderr = lambda node, line: logged.append(line)
+    before = len(nodes.logs("n0").splitlines())
     nodes.restart("n0")
     nodes.advance(3.5)
-    assert [line.split()[0] for line in logged] == ["tick", "timer", "end", "tick", "tick"]
-    assert len({line.split()[1] for line in logged}) == 1
+    logged = [line.split() for line in nodes.logs("n0").splitlines()[before:]]
+    assert [what for what, _ in logged] == ["tick", "timer", "end", "tick", "tick"]
+    assert len({life for _, life in logged}) == 1
 
 
 def test_drop_next_loses_just_one_message(cluster):
@@ -649,8 +650,10 @@ def ping(message):
     return {{"type": "ping_ok"}}
 """)
     nodes.deliver("c9", "n0", "fail")
-    nodes.advance(1)
-    assert nodes.request("n0", "ping")["type"] == "ping_ok"
+    is_silent = "exit" in raising.lower() and "Generator" not in raising and place != "fail()"
+    with nullcontext() if is_silent else nodes.expect_exception("n0"):
+        nodes.advance(1)
+        assert nodes.request("n0", "ping")["type"] == "ping_ok"
 
 
 @pytest.mark.parametrize(

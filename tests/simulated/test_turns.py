@@ -267,6 +267,7 @@ node.run()
     )
     with simulated(source) as nodes:
         nodes.deliver("c9", "n0", "nest", msg_id=1)
-        nodes.advance(1)
+        with nodes.expect_exception("n0", RuntimeError):
+            nodes.advance(1)
         answer = nodes.assert_sent("n0", "c9", "error").body
         assert "a simulated node can't run a simulation" in answer["text"]
