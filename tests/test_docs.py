@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -49,13 +50,32 @@ def test_the_node_that_replicates_survives_partitions(script):
     assert run("3c", bin=str(source), time_limit=10)["valid?"] is True
 
 
-def test_the_examples_of_simulation_pass(tmp_path):
-    (source,) = blocks(ROOT / "docs" / "simulation.md", "python")
-    test = tmp_path / "test_example.py"
-    test.write_text(source)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "2 passed" in run.stdout, run.stdout + run.stderr
+def test_the_examples_of_testing_pass(tmp_path):
+    node, *tests = blocks(ROOT / "docs" / "testing.md", "python")
+    (tmp_path / "mine.py").write_text(node)
+    (tmp_path / "test_mine.py").write_text("\n\n".join(tests))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    count = sum(block.count("def test_") for block in tests)
+    assert f"{count} passed" in run.stdout, run.stdout + run.stderr
+
+
+def test_the_testing_page_names_all_that_a_test_can_do():
+    page = (ROOT / "docs" / "testing.md").read_text()
+    not_for_tests = {"close", "abandon", "record"}
+    public = {name for name in vars(Simulation) if not name.startswith("_")} - not_for_tests
+    assert {name for name in public if f"cluster.{name}" not in page} == set()
+
+
+def test_the_testing_page_has_every_setting_of_a_cluster():
+    page = (ROOT / "docs" / "testing.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \| .* \| .* \|$", page, re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    settings = inspect.signature(Simulation).parameters.values()
+    assert documented == {each.name for each in settings if each.kind is each.KEYWORD_ONLY}
 
 
 TICKETS = """
