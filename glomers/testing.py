@@ -25,7 +25,7 @@ import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from glomers.errors import NodeError, UsageError, did_you_mean, quote
+from glomers.history.node_logs import Finding, LogReader
 from glomers.history.times import NANOS, nanos
 from glomers.options import LATENCY_DISTRIBUTIONS, SERVICES, Options
 from glomers.plugin import simulate as simulate
@@ -223,7 +224,6 @@ class Simulation:
     ) -> None:
         self.nodes = [f"n{i}" for i in range(nodes)] if isinstance(nodes, int) else list(nodes)
         self.messages: list[Message] = []  # all that were ever sent, in order
-        self._script = Path(script).absolute()
         self._played = list(played)
         self._plays: dict[tuple[str, str], Callable[[Message], Body | None]] = {}
         self._unexpected: list[Message] = []
@@ -528,7 +528,7 @@ class Simulation:
     def _read_exceptions(self) -> None:
         """Search for exceptions what was printed since the last time."""
         new, self._log_read = self._log[self._log_read :], len(self._log)
-        for exception in _exceptions(new, self._script):
+        for exception in _exceptions(new):
             for expected in reversed(self._expected):
                 if expected.takes(exception):
                     expected.raised.append(exception)
@@ -770,43 +770,19 @@ def _without_the_workbench(error: BaseException) -> BaseException:
     return error.with_traceback(trace)
 
 
-# Exceptions in logs
-
-TRACEBACK = "Traceback (most recent call last):"
-FRAME = re.compile(r'  File "(.*)", line (\d+), in (.*)')
-CHAIN = ("During handling of the above exception,", "The above exception was the direct cause")
-
-
-def _exceptions(log: Sequence[LogLine], script: Path) -> list[RaisedException]:
+def _exceptions(log: Sequence[LogLine]) -> list[RaisedException]:
     """The exceptions whose tracebacks are in a log, node by node; of a chain, the last."""
-    lines: dict[str, list[LogLine]] = {}
-    for line in log:
-        lines.setdefault(line.node, []).append(line)
-    return [each for own in lines.values() for each in _exceptions_of_one(own, script)]
+    found: list[RaisedException] = []
+    for node in dict.fromkeys(line.node for line in log):
 
+        def hear(finding: Finding, node: str = node) -> None:
+            if finding.kind == "exception":
+                kind = finding.key.split()[0]
+                found.append(RaisedException(node, kind, finding.text.removeprefix("raised ")))
 
-def _exceptions_of_one(log: Sequence[LogLine], script: Path) -> Iterator[RaisedException]:
-    found: RaisedException | None = None  # and maybe the first of a chain
-    place: str | None = None  # within a traceback: the last line so far, if there is one
-    is_own = False  # and of those, the last that is the node's own
-    for _, node, text in log:
-        if text == TRACEBACK:
-            place, is_own = "?", False
-        elif place is None:
-            if found and text.startswith(CHAIN):
-                found = None
-        elif frame := FRAME.fullmatch(text):
-            file = Path(frame[1])
-            if file.parent == script.parent and file.name != "maelstrom_node.py":
-                is_own = True
-            elif is_own:
-                continue
-            place = f"{frame[3]} ({file.name}:{frame[2]})"
-        elif text and not text[0].isspace():
-            if found:
-                yield found
-            kind = text.split(":")[0].rsplit(".", 1)[-1]
-            found = RaisedException(node, kind, f"{text} in {place}")
-            place = None
-    if found:
-        yield found
+        reader = LogReader(hear)
+        for line in log:
+            if line.node == node:
+                reader.feed(f"{line.text}\n".encode("utf-8", "surrogatepass"))
+        reader.end()
+    return found

@@ -25,7 +25,7 @@ _CHAINS = (
     "The above exception was the direct cause of the following exception:",
 )
 _FRAME = re.compile(r'^\s*(?:\| )?File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<name>.+))?')
-_EXCEPTION = re.compile(r"^(?P<type>[A-Za-z_][\w.]*)(?P<rest>:.*)?$")
+_EXCEPTION = re.compile(r"^(?P<type>[A-Za-z_][\w.<>]*)(?P<rest>:.*)?$")
 _ALARM = re.compile(r"panic|exception|error|fatal|traceback|unhandled", re.IGNORECASE)
 # Where a frame is none of the node's own code.
 _FOREIGN = re.compile(r"maelstrom_node\.py$|[/\\]lib[/\\]python|site-packages|^<")

@@ -78,6 +78,9 @@ def test_the_type_of_an_exception_is_told_without_its_module():
     assert texts(text + "maelstrom_node.RPCTimeout: timeout (0): no answer\n") == [
         ("exception", "raised RPCTimeout: timeout (0): no answer (a.py:3)")
     ]
+    assert texts(text + "mine.f.<locals>.Mine: a.b\n") == [
+        ("exception", "raised Mine: a.b (a.py:3)")
+    ]
     assert texts(text + "StopIteration\n") == [("exception", "raised StopIteration (a.py:3)")]
 
 
