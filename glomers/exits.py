@@ -30,6 +30,9 @@ VERDICT_STATUSES = (VALID, UNKNOWN, INVALID)  # from good to bad
 
 CANT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
+# A thread stands still in the midst of C code, where it may hold what Python needs to tidy up.
+must_leave_at_once = False
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -71,6 +74,16 @@ def run(command: Callable[[], int]) -> int:
         return _end(end.code, f"ended by {signal.Signals(end.code - SIGNALLED).name}")
     except BaseException:
         return _mistake()
+
+
+def leave(status: int) -> int:
+    """Return the exit status, or end the process with it at once if a thread can't be ended."""
+    if must_leave_at_once:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(status)
+    return status
 
 
 def prepare_streams() -> None:

@@ -177,6 +177,7 @@ class Host:
 
     def call_at(self, when: int, name: str, function: Callable[..., object], *args: Any) -> None:
         """Run `function` as a strand of this node at `when`, if it is alive then."""
+        self._loop.count()
         self._loop.call_at(when, self._enter, name, function, *args)
 
     def _enter(self, name: str, function: Callable[..., object], *args: Any) -> None:
@@ -250,6 +251,8 @@ class Host:
 
     def deliver(self, message: Message) -> None:
         """A message has arrived."""
+        if self._loop.seems_still and message.body.get("type") == "error":
+            self._loop.note(f"{message.src} → {self.id} error {message.body.get('code')}")
         if self.dispatcher is None:
             self._early.append(message)
         else:
@@ -267,6 +270,10 @@ class Host:
                 self._sender.send(line.encode("utf-8", "surrogatepass"))
         except NodeError as error:
             self._end(error)
+        if self._loop.seems_still:
+            message = json.loads(line)
+            self._loop.note(f"{self.id} → {message['dest']} {message['body'].get('type')}")
+        self._loop.count()
 
     def fail(self, problem: str, *, evidence: Sequence[str], expected: str) -> NoReturn:
         """This node misbehaved: the test is over."""

@@ -20,12 +20,15 @@ Turns change only where a strand parks. So a run depends on its events alone, an
 A node's code can keep the test from going on in two ways, and both end it with the line:
 
 - The running thread doesn't come back to the loop for a while of real time: it is in a loop that
-  never yields, or in something that really blocks. The watchdog of `run` sees that.
+  never yields, in something that really blocks, or in a long call into C. The watchdog of `run`
+  sees that, and `seizing.py` sees to it that the watchdog has its turns.
 - It comes back, but lets virtual time stand still: a task without a period, a function that spawns
-  itself, a loop of `sleep(0)`, two nodes that answer each other's answers without latency. More
-  than `patience` turns within a virtual millisecond are such a case. One instant of an honest run
-  has a turn for each message, and if n nodes tell all others something without latency that is n
-  squared; 100,000 is far more than a handful of nodes do in a row. Turns are counted, not
+  itself, a loop of `sleep(0)`, a request that is refused and made again, two nodes that answer each
+  other's answers without latency. Or it doesn't even come back, but sends or spawns in a loop,
+  which would take all memory before the watchdog saw it. More than `patience` turns, messages and
+  spawned functions within a virtual millisecond are such a case. One instant of an honest run
+  has some for each message, and if n nodes tell all others something without latency that is n
+  squared; 100,000 is far more than a handful of nodes do in a row. They are counted, not
   seconds, so that the same run ends at the same turn everywhere.
 """
 
@@ -36,7 +39,7 @@ import sys
 import threading
 import time
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import ulp
@@ -45,12 +48,16 @@ from typing import Any, Protocol
 
 from glomers.errors import NodeError
 from glomers.history.times import MILLIS, NANOS, nanos
+from glomers.simulated import seizing
 from glomers.world.loop import Loop
 from maelstrom_node import Stopped
 
 WATCHDOG = 10.0  # seconds of real time that a strand may run without coming back
+GLANCE = 0.2  # seconds of real time between two looks at how the strands are getting on
 PATIENCE = 100_000  # turns that may pass within a virtual millisecond
+KINDS_TOLD = 3  # of messages that were sent while time stood still
 GRACE = 1.0  # seconds of real time within which everything is to end at the end
+UNWINDING = 0.3  # seconds of real time in which a strand that is to stop may end by itself
 STUBBORN = 100  # times that a strand may swallow NodeStopped
 STACK_SIZE = 512 * 1024  # bytes; a thousand nodes have a thousand stacks
 
@@ -116,6 +123,8 @@ class TurnLoop(Loop):
         self._over = threading.Lock()
         self._failure: BaseException | None = None
         self._running_thread = 0
+        self._sent: Counter[str] = Counter()  # what was sent since time seemed to stand still
+        self._watchers: list[tuple[float, float, Callable[[], object]]] = []
 
     # What the main thread does
 
@@ -125,30 +134,46 @@ class TurnLoop(Loop):
             self._stopped = False
             self._over = threading.Lock()
             self._over.acquire()
-            self._pass_on()
-            self._watch()
+            with seizing.watched(lambda: self._running_thread):
+                self._watch()
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
 
     def _watch(self) -> None:
-        """Wait for the end of the run; raise NodeError if a strand doesn't come back."""
-        events = -1
+        """Let it run, and wait for the end; raise NodeError if a strand doesn't come back."""
+        events, since = self.events, time.monotonic()
         try:
-            while not self._over.acquire(timeout=self.watchdog):
-                if self.events == events:
+            self._pass_on()
+            while not self._over.acquire(timeout=min(GLANCE, self.watchdog)):
+                seizing.wind_up()
+                now = time.monotonic()
+                if self.events != events:
+                    events, since = self.events, now
+                elif now - since >= self.watchdog:
                     raise self._stuck()
-                events = self.events
+                self._call_watchers(now)
         except KeyboardInterrupt:
             self._stopped = True
-            self._over.acquire(timeout=GRACE)  # until the present event is over
+            self._end_running()
             raise
 
+    def _call_watchers(self, now: float) -> None:
+        for number, (due, interval, function) in enumerate(self._watchers):
+            if now >= due:
+                self._watchers[number] = (now + interval, interval, function)
+                function()
+
+    def repeat(self, interval: int, function: Callable[[], object]) -> None:
+        """Call `function` every `interval` nanoseconds of real time, while the loop runs."""
+        seconds = interval / NANOS
+        self._watchers.append((time.monotonic() + seconds, seconds, function))
+
     def _stuck(self) -> NodeError:
-        """Say where the running strand is, and try to stop it."""
+        """Say where the running strand is, and stop it."""
         self._stopped = True
         strand = self.strand
-        frame = sys._current_frames().get(self._running_thread)
+        frame = seizing.frame_of(self._running_thread)
         error = NodeError(
             strand.node.id if strand else "?",
             f"has been running for {self.watchdog:g} s of real time without coming back.",
@@ -156,12 +181,26 @@ class TurnLoop(Loop):
             expected="code that waits only by the node's own calls (rpc, sleep, …) or Python's "
             "threading, time and queue",
         )
+        self._end_running()
+        return error
+
+    def _end_running(self) -> None:
+        """Stop the running strand: by an exception, or where it is if that has no effect."""
+        thread, strand = self._running_thread, self.strand
+        if self._over.acquire(timeout=UNWINDING / 3):  # the present event is over
+            return
         if strand:
             strand.stopped = True
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(self._running_thread), ctypes.py_object(NodeStopped)
-        )
-        return error
+        if not seizing.is_in_c(thread):
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread), ctypes.py_object(NodeStopped)
+            )
+            seizing.wind_up()
+            if self._over.acquire(timeout=UNWINDING):
+                return
+        self._threads = [other for other in self._threads if other.ident != thread]
+        self.strand = None
+        seizing.seize(thread)
 
     def shut_down(self) -> None:
         """End every strand and every thread, or give up on them after GRACE seconds.
@@ -202,6 +241,7 @@ class TurnLoop(Loop):
         """Run events until the end."""
         _here.loop = self
         self._running_thread = threading.get_ident()
+        seizing.welcome()
         try:
             while self._heap and not self._stopped:
                 self.step()
@@ -250,7 +290,24 @@ class TurnLoop(Loop):
         if self.now >= self._next_count:
             self._next_count = self.now + MILLIS
             self._turns = 0
+            self._sent.clear()
         self._turns += 1
+
+    def count(self) -> None:
+        """The running strand makes work for later: that counts as a turn."""
+        self._turns += 1
+        if self._turns > self.patience + self.patience // 2 and self.strand is not None:
+            # It doesn't even come back between two turns, which would show it as well.
+            self._stands_still(_where(sys._getframe(), self.strand.node))
+
+    @property
+    def seems_still(self) -> bool:
+        """Have so many turns passed that what is sent should be noted, by `note`?"""
+        return 2 * self._turns > self.patience
+
+    def note(self, sent: str) -> None:
+        """A message such as this has been sent."""
+        self._sent[sent] += 1
 
     def park(self) -> None:
         """Block the running strand until `resume`. Raises NodeStopped at the end of the run."""
@@ -297,12 +354,16 @@ class TurnLoop(Loop):
             NodeError(
                 self.strand.node.id,
                 f"lets time stand still: it goes on and on at {self.now / NANOS:g} s.",
-                evidence=lines,
+                evidence=[*lines, *self._most_sent()],
                 expected="code in which time passes: a period above 0, a sleep before the next "
-                f"look, or --latency; these were {self.patience:,} turns within a millisecond",
+                f"look, or --latency; these were {self._turns:,} turns within a millisecond",
             )
         )
         raise NodeStopped
+
+    def _most_sent(self) -> list[str]:
+        """What was sent most often of late, to tell what goes round in a circle."""
+        return [f"{sent}: {n:,} times" for sent, n in self._sent.most_common(KINDS_TOLD) if n > 1]
 
     def _observe(self, function: Callable[..., object], *args: Any) -> None:
         """Run one of too many strands, to see in what lines of the node's code it is."""

@@ -40,6 +40,15 @@ class Loop:
         """Run `function(*args)` after `delay` nanoseconds."""
         self.call_at(self.now + delay, function, *args)
 
+    def repeat(self, interval: int, function: Callable[[], object]) -> None:
+        """Call `function` every `interval` nanoseconds, for a person who watches the loop run."""
+
+        def call() -> None:
+            function()
+            self.call_later(interval, call)
+
+        self.call_later(interval, call)
+
     def stop(self) -> None:
         """Make `run` return after the event that is running."""
         self._stopped = True

@@ -766,8 +766,14 @@ def test_what_the_workbench_prints_for_a_node_reaches_the_real_terminal(tmp_path
     )
     run(options, tmp_path / "store", None, simulated=True)
     out = capfd.readouterr().out
-    assert "n0 echoed" in out
-    assert 'send {"src":"n0"' in out
-    assert "recv " in out
+    shown = [line for line in out.splitlines() if line.startswith(("n0 ", "send ", "recv "))]
+    kept = (tmp_path / "store" / "echo" / "latest" / "run.log").read_text().splitlines()
+    assert shown == kept[: len(shown)]
+    messages = (tmp_path / "store" / "echo" / "latest" / "messages.jsonl").read_text()
+    for event in ("send", "recv"):
+        told = [line for line in shown if line.startswith(event)]
+        assert len(told) == len(set(told)) == messages.count(f'"event": "{event}"') > 0
+    logged = [line for line in shown if line.startswith("n0 ")]
+    assert set(logged) == {"n0 echoed"}
     (log,) = (tmp_path / "store" / "echo" / "latest" / "node-logs").iterdir()
     assert set(log.read_text().splitlines()) == {"echoed"}

@@ -140,6 +140,18 @@ def tick():
     threading.Thread(target=tick).start()
 node.every(1)(tick)
 """,
+    "messages without end": """
+@node.every(1)
+def tick():
+    while True:
+        node.send("n0", {"type": "news"})
+""",
+    "functions without end": """
+@node.every(1)
+def tick():
+    while True:
+        node.spawn(print)
+""",
     "requests to a service without latency": """
 @node.every(1)
 def tick():
@@ -157,6 +169,29 @@ def test_time_that_stands_still_is_told_with_the_line(cluster, standing, monkeyp
         nodes.advance(5)
     assert "in tick: " in "\n".join(error.value.evidence)
     assert "node.py:" in "\n".join(error.value.evidence)
+
+
+def test_what_goes_round_in_a_circle_is_named_and_counted(cluster, monkeypatch):
+    monkeypatch.setattr(turns, "PATIENCE", 2000)
+    nodes = cluster("""
+from maelstrom_node import RPCError
+@node.every(0.08)
+def tick():
+    while True:
+        try:
+            node.seq_kv.cas("missing", 1, 2)
+        except RPCError:
+            pass
+""")
+    with pytest.raises(NodeError, match=r"it goes on and on at 0\.08 s") as error:
+        nodes.advance(5)
+    line, *circle = error.value.evidence[-3:]
+    assert 'node.seq_kv.cas("missing", 1, 2)' in line
+    assert {words.rpartition(":")[0] for words in circle} == {
+        "seq-kv → n0 error 20",
+        "n0 → seq-kv cas",
+    }
+    assert all(int(words.split()[-2]) > 300 for words in circle)
 
 
 def test_nodes_that_answer_each_others_answers_are_told(cluster, monkeypatch):
