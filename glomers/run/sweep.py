@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.connection
 import os
+import resource
 import shlex
 import signal
 import threading
@@ -22,7 +23,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -47,6 +48,7 @@ LINES_SHOWN = 2  # of the reasons of one seed
 MOST_SEEDS = 10_000_000
 AT_A_TIME = 256  # seeds that are handed out
 DASK_TIMEOUT = "10s"
+MEMORY = 0.8  # of the machine's memory, for all workers together
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,10 @@ class SeedResult:
 
 def run_seed(options: Options) -> SeedResult:
     """Simulate one test, and keep nothing of it but its outcome."""
-    results = simulated_test(options).run()
+    try:
+        results = simulated_test(options).run()
+    except MemoryError:
+        return SeedResult(options.seed, False, reason="the nodes took more memory than there is")
     found = [figure for figure in figures(results, options.workload) if figure.value is not None]
     values = {figure.name: replace(figure, remark="") for figure in found}
     return SeedResult(options.seed, results["valid?"], values, _why(results, options.workload))
@@ -96,14 +101,21 @@ def executor(dask: str | None) -> Iterator[Executor]:
     """
     if dask is None:
         workers = os.cpu_count() or 1
+        before = multiprocessing.active_children()
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
+        pool = ProcessPoolExecutor(
+            workers, context, initializer=_begin_worker, initargs=(_share_of_memory(workers),)
+        )
         # Ctrl-C is not for the workers: they inherit that it is ignored.
         with handled(signal.SIG_IGN, (signal.SIGINT,)):
             wait([pool.submit(os.getpid) for _ in range(workers)])
+        started = [child for child in multiprocessing.active_children() if child not in before]
         try:
             yield pool
         finally:
+            # All results are here, or nobody waits for them: whatever a worker does, it may end.
+            for worker in started:
+                worker.kill()
             pool.shutdown(cancel_futures=True)
         return
     try:
@@ -135,8 +147,21 @@ def _check_imports(client: Any, dask: str) -> None:
             ) from None
 
 
-def _end_with_parent() -> None:
-    """Let a worker end when the sweep does, even if that is killed."""
+def _share_of_memory(workers: int) -> int | None:
+    """How many bytes each worker may take, so that together they leave some; None: unknown."""
+    try:
+        return int(MEMORY * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / workers)
+    except (OSError, ValueError):
+        return None
+
+
+def _begin_worker(memory: int | None) -> None:
+    """Let a worker end when the sweep does, even if that is killed; and bound its memory."""
+    if memory is not None:
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        if hard == resource.RLIM_INFINITY or memory < hard:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_DATA, (memory, hard))
     parent = multiprocessing.parent_process()
     assert parent is not None
 

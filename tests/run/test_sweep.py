@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import resource
 import signal
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
@@ -104,6 +107,23 @@ def test_workers_do_not_hear_ctrl_c():
         handlers = {pool.submit(signal.getsignal, signal.SIGINT).result() for _ in range(8)}
     assert handlers == {signal.SIG_IGN}
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_worker_that_never_ends_does_not_keep_the_sweep():
+    with sweep.executor(None) as pool:
+        workers = multiprocessing.active_children()
+        future = pool.submit(sum, range(10**15))
+        pool.submit(int).result()
+    assert not any(worker.is_alive() for worker in workers)
+    assert isinstance(future.exception(), BrokenProcessPool)
+
+
+def test_a_worker_has_its_share_of_the_memory_and_goes_on_when_that_is_not_enough():
+    with sweep.executor(None) as pool:
+        taken = pool.submit(bytes, 2**50).exception()
+        limits = [pool.submit(resource.getrlimit, resource.RLIMIT_DATA).result()[0]]
+    assert isinstance(taken, MemoryError)
+    assert limits == [sweep._share_of_memory(os.cpu_count())]
 
 
 def test_a_dask_cluster_can_do_it(capsys):
