@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from glomers.cli import main
 from glomers.errors import HelpShown, UsageError
+from glomers.history import store
 from glomers.history.command import read_command
 from glomers.history.store import Store
 from glomers.invocation import Invocation
@@ -393,7 +394,7 @@ def test_a_store_that_is_a_dangling_link_is_told(tmp_path, capsys):
 
 
 def test_a_full_disk_is_told_after_the_verdict(tmp_path, capsys, monkeypatch):
-    class Full(io.FileIO):
+    class Full(store._File):
         def write(self, data):
             if self.name.endswith("results.json"):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.name)

@@ -23,6 +23,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._files: list[TextIO] = []
+        self._raw: list[_File] = []
         self._closing = ExitStack()  # of all files, even if one can't be written any more
 
     @classmethod
@@ -46,9 +47,14 @@ class Store:
             raise UsageError(f"cannot keep the test in {root}: {_explain(error)}") from None
         return cls(path)
 
-    def open(self, name: str) -> TextIO:
-        """A file of this folder to write to; `close` closes it."""
-        file = self._closing.enter_context(_create(self.path / name))
+    def open(self, name: str, most: int | None = None) -> TextIO:
+        """A file of this folder to write to; `close` closes it.
+
+        Of more than `most` bytes only the beginning is kept, in whole lines, as `warnings` tells.
+        """
+        raw = _File(str(self.path / name), most)
+        self._raw.append(raw)
+        file = self._closing.enter_context(_create(self.path / name, raw))
         self._files.append(file)
         return file
 
@@ -74,20 +80,58 @@ class Store:
     def close(self) -> None:
         self._closing.close()
 
+    def warnings(self) -> list[str]:
+        """Which files are not complete."""
+        self.flush()
+        return [
+            f"{Path(str(file.name)).name} has only the beginning: it would have had more than"
+            f" {file.most:,} bytes"
+            for file in self._raw
+            if file.is_full
+        ]
+
 
 class _File(io.FileIO):
-    """A file that is named by the error if it can't be written, when the disk is full."""
+    """A file that is named by the error if it can't be written, when the disk is full.
+
+    It takes no more than `most` bytes, since a node may make a test write for ever.
+    """
+
+    def __init__(self, path: str, most: int | None = None) -> None:
+        Path(path).parent.mkdir(exist_ok=True)
+        super().__init__(path, "w")
+        self.most = most
+        self.is_full = False
+        self._lines_end = 0  # how many bytes the complete lines have
 
     def write(self, data: Any) -> int:
+        if self.most is None:
+            return self._write(data)
+        if self.is_full:
+            return len(data)
+        kept = bytes(data)
+        if self.tell() + len(kept) > self.most:
+            self.is_full = True
+            kept = kept[: self.most - self.tell()]
+        if newline := kept.rfind(b"\n") + 1:
+            self._lines_end = self.tell() + newline
+        if not self.is_full:
+            return self._write(data)
+        while kept:
+            kept = kept[self._write(kept) :]
+        self.seek(self._lines_end)
+        self.truncate()
+        return len(data)
+
+    def _write(self, data: Any) -> int:
         try:
             return super().write(data)
         except OSError as error:
             raise OSError(error.errno, error.strerror, self.name) from None
 
 
-def _create(path: Path) -> TextIO:
-    path.parent.mkdir(exist_ok=True)
-    file = io.BufferedWriter(_File(str(path), "w"))
+def _create(path: Path, raw: _File | None = None) -> TextIO:
+    file = io.BufferedWriter(raw or _File(str(path)))
     return io.TextIOWrapper(file, encoding="utf-8", errors="surrogatepass", newline="\n")
 
 

@@ -31,6 +31,8 @@ from glomers.world.world import World
 if TYPE_CHECKING:
     from glomers.simulated.turns import TurnLoop
 
+MOST_MESSAGES = 1 << 28  # bytes of messages.jsonl; no verdict depends on it
+
 L = TypeVar("L", bound=Loop)
 MakeCluster = Callable[[Options, L, Network, Incidents], Cluster]
 
@@ -56,7 +58,7 @@ def _test(
 ) -> Test:
     """The parts of a test."""
     journal = MessageJournal(
-        store.open("messages.jsonl") if store else None,
+        store.open("messages.jsonl", MOST_MESSAGES) if store else None,
         log_send=log if options.log_net_send else None,
         log_recv=log if options.log_net_recv else None,
     )

@@ -41,12 +41,19 @@ class Progress:
         self._console = console
         self._live: Live | None = None
         if console.is_terminal:
-            self._live = Live(console=console, auto_refresh=False, transient=True)
+            self._live = Live(
+                console=console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,  # a simulated node has its own
+                redirect_stderr=False,
+            )
 
     def __enter__(self) -> Progress:
         if self._live:
             self._live.start()
         self._show()
+        self._test.world.loop.repeat(nanos(REFRESH if self._live else PLAIN_INTERVAL), self._show)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,8 +65,6 @@ class Progress:
             self._live.update(Text.from_markup(self._line()), refresh=True)
         elif self._test.phase is Phase.RUNNING:
             self._console.print(Text.from_markup(self._line()), highlight=False)
-        interval = REFRESH if self._live else PLAIN_INTERVAL
-        self._test.world.loop.call_later(nanos(interval), self._show)
 
     def _line(self) -> str:
         test = self._test
@@ -75,6 +80,6 @@ class Progress:
             f"{test.recorder.invocations:,} operations",
             f"{messages:,} messages",
         ]
-        for fault, what in test.nemesis.active.items():
+        for fault, what in list(test.nemesis.active.items()):
             parts.append(f"[bold red]{fault}: {what}[/]")
         return f"{test.options.workload}: " + " · ".join(parts)

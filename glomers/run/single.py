@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 
 from glomers.history import retention
@@ -17,6 +17,7 @@ from glomers.run.build import real_test, simulated_test
 from glomers.run.drive import Results
 from glomers.run.figures import figures, reasons
 from glomers.run.progress import Progress, RunLog
+from glomers.world.cluster import MOST_LOG
 
 
 def run(
@@ -31,11 +32,13 @@ def run(
     with closing(Store.create(root, options.workload)) as store:
         engine = "workbench, simulated" if simulated else "workbench"
         store.write_command(Command.of(present(), options.seed, engine, store.path))
-        log = RunLog(store.open("run.log"), Screen(soft_wrap=True))
+        log = RunLog(store.open("run.log", MOST_LOG), Screen(soft_wrap=True))
         test = (simulated_test if simulated else real_test)(options, store, log)
-        with nullcontext() if simulated else Progress(test, log.console):
+        with Progress(test, log.console):
             results = {**test.run(), "seed": options.seed}
         try:
+            for warning in store.warnings():
+                log(f"warning: {warning}")
             if "error" in results:
                 log.keep(f"error: {results['error']}")
             log.keep(f"valid: {results['valid?']}")

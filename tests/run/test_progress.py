@@ -11,6 +11,7 @@ from rich.console import Console
 from glomers.history.times import NANOS, nanos
 from glomers.run.drive import Phase
 from glomers.run.progress import Progress
+from glomers.simulated.turns import TurnLoop
 from glomers.world.loop import Loop
 
 PHASES = [(0, Phase.INITIALISING), (1, Phase.RUNNING), (21, Phase.RECOVERING), (31, Phase.DONE)]
@@ -66,3 +67,20 @@ def test_in_a_log_there_is_a_line_every_five_seconds_while_the_load_runs():
 )
 def test_in_a_terminal_one_line_keeps_up(line):
     assert line in shown(terminal=True)
+
+
+def test_a_simulation_shows_itself_in_real_time():
+    loop = TurnLoop()
+    shows = []
+
+    def show() -> None:
+        shows.append(loop.now)
+        loop.stop()
+
+    def go_on() -> None:
+        loop.call_later(NANOS, go_on)
+
+    go_on()
+    loop.repeat(nanos(0.01), show)
+    loop.run()
+    assert shows
