@@ -66,7 +66,9 @@ def run_seed(options: Options) -> SeedResult:
     try:
         results = simulated_test(options).run()
     except MemoryError:
-        return SeedResult(options.seed, False, reason="the nodes took more memory than there is")
+        return SeedResult(
+            options.seed, False, reasons=("the nodes took more memory than there is",)
+        )
     found = [figure for figure in figures(results, options.workload) if figure.value is not None]
     values = {figure.name: replace(figure, remark="") for figure in found}
     return SeedResult(options.seed, results["valid?"], values, _why(results, options.workload))

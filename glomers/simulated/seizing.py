@@ -7,7 +7,8 @@ of C code. So:
 
 - While strands run, the main thread winds up a timer of the process's CPU time again and again.
   Nothing happens as long as it gets its turns.
-- Once it hasn't had one for ARM seconds, the timer's signal interrupts the thread that has the
+- Once it hasn't had one for seconds (ARM, or the watchdog's if that is less), which no call takes
+  that ends by itself in a test, the timer's signal interrupts the thread that has the
   interpreter, and its handler, which is Python, lets the main thread run for a moment. That looks
   at the clock, and Ctrl-C takes effect. Then the C code goes on as if nothing had happened.
 - If the main thread has decided meanwhile that this thread is to stop, its handler doesn't return:
@@ -32,7 +33,7 @@ from types import FrameType
 
 from glomers import exits
 
-ARM = 0.5  # seconds of CPU time that the main thread may have to wait for a turn
+ARM = 3.0  # seconds of CPU time that the main thread may have to wait for a turn, at most
 AGAIN = 0.01  # seconds of CPU time until the next signal, if one has found an idle thread
 BREATH = 0.01  # seconds of real time for which the main thread gets the interpreter
 
@@ -44,13 +45,14 @@ _set_handler.argtypes = [ctypes.c_int, ctypes.c_void_p]
 _set_handler.restype = ctypes.c_void_p
 
 _running: Callable[[], int] | None = None  # which thread has its turn
+_arm = ARM
 _seized: set[int] = set()  # threads that are to stop where they are, or have
 
 
 def wind_up() -> None:
     """The main thread has its turn: the timer begins anew."""
     if _running is not None:
-        signal.setitimer(signal.ITIMER_VIRTUAL, ARM, AGAIN)
+        signal.setitimer(signal.ITIMER_VIRTUAL, _arm, AGAIN)
 
 
 def welcome() -> None:
@@ -71,16 +73,16 @@ def seize(thread: int) -> None:
 
 
 @contextmanager
-def watched(running: Callable[[], int]) -> Iterator[None]:
+def watched(running: Callable[[], int], patience: float) -> Iterator[None]:
     """Let the main thread keep its turns. `running()` is the thread that runs nodes' code.
 
-    In another thread, which no signal reaches, this does nothing.
+    `patience` is for how many seconds such code may run without coming back. In another thread, which no signal reaches, this does nothing.
     """
-    global _running
+    global _running, _arm
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _running = running
+    _running, _arm = running, min(ARM, patience)
     # The main thread waits for the interpreter, in the midst of which no signal should find it.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [_SIGNAL])
     before = _set_handler(_SIGNAL, ctypes.cast(_handler, ctypes.c_void_p))

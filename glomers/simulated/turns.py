@@ -134,7 +134,7 @@ class TurnLoop(Loop):
             self._stopped = False
             self._over = threading.Lock()
             self._over.acquire()
-            with seizing.watched(lambda: self._running_thread):
+            with seizing.watched(lambda: self._running_thread, self.watchdog):
                 self._watch()
         failure, self._failure = self._failure, None
         if failure is not None:
