@@ -238,6 +238,7 @@ class Simulation:
         self._log_read = 0  # how many of its lines were searched for exceptions
         self._expected: list[ExpectedException] = []
         self._raised: list[RaisedException] = []  # that nobody expected
+        self._began = 0
         self._check_names(latency_dist)
         _check_number("latency", latency)
         if latency != int(latency):
@@ -265,6 +266,7 @@ class Simulation:
         try:
             self._cluster.start()
             self._initialise(running)
+            self._began = self._loop.now
         except BaseException as error:
             self._cluster.stop()
             raise _without_the_workbench(error)  # noqa: B904 - the error is the same
@@ -291,8 +293,8 @@ class Simulation:
 
     @property
     def now(self) -> float:
-        """Virtual seconds since the start."""
-        return self._loop.now / NANOS
+        """Virtual seconds since all nodes had been initialised."""
+        return (self._loop.now - self._began) / NANOS
 
     def advance(self, seconds: float) -> None:
         """Let `seconds` of virtual time pass.

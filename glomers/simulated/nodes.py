@@ -24,7 +24,7 @@ from typing import Any, NoReturn, TextIO, cast
 
 import maelstrom_node
 from glomers.errors import NodeError, quote
-from glomers.history.times import NANOS, nanos
+from glomers.history.times import MILLIS, NANOS, nanos
 from glomers.launch.program import check_script
 from glomers.simulated.borrowed import Belongings, lender
 from glomers.simulated.imports import Importer
@@ -47,6 +47,14 @@ from glomers.world.network import Message, Network
 from glomers.world.protocol import MESSAGE, Sender
 
 LAST_LINES = 15
+
+# Nanoseconds until a process reads its input. Real ones that are started together get there one
+# after the other: 5 nodes within 40 to 60 ms, 25 within 150 to 250 (Python 3.11, two cores).
+SOONEST_START = 50 * MILLIS
+START_SPREAD = 10 * MILLIS  # for each node
+
+# A process's monotonic clock began at some other time than the test did, in nanoseconds.
+CLOCKS = (1_000 * NANOS, 10_000 * NANOS)
 
 
 class SimulatedWaiter(maelstrom_node.Waiter):
@@ -116,7 +124,7 @@ class SimulatedRuntime(maelstrom_node.Runtime):
 
     def now(self) -> float:
         self._loop.check_stopped()
-        return self._loop.now / NANOS
+        return (self._loop.now + self._host.clock) / NANOS
 
 
 class Host:
@@ -127,6 +135,10 @@ class Host:
     ) -> None:
         self.id = id
         self.alive = True
+        # What a process has of its own is drawn from another stream than what its script draws.
+        process = cluster.stream(f"process {id} {incarnation}")
+        self.starts_in = SOONEST_START + process.randrange(START_SPREAD * len(cluster.nodes))
+        self.clock = process.randrange(*CLOCKS)
         self.dispatcher: maelstrom_node.Dispatcher | None = None
         self._cluster = cluster
         self._loop = cluster.loop
@@ -161,7 +173,7 @@ class Host:
             "os": lambda: virtual_os(random, loop, pid, self.streams),
             "random": lambda: virtual_random(random, seed),
             "threading": lambda: virtual_threading(world, load),
-            "time": lambda: virtual_time(loop),
+            "time": lambda: virtual_time(loop, self.clock),
             "uuid": lambda: virtual_uuid(random, loop),
         }
 
@@ -210,8 +222,8 @@ class Host:
         self.call_at(self._loop.now, name, function)
 
     def begin(self) -> None:
-        """Start the script."""
-        self.call_at(self._loop.now, "main", self._run_script)
+        """Start the script, which takes a process a while."""
+        self.call_at(self._loop.now + self.starts_in, "main", self._run_script)
 
     def _run_script(self) -> None:
         """Run the script to its end, which should not come, and what Python does then."""
@@ -375,7 +387,7 @@ class SimulatedCluster(Cluster):
         self.network = network
         self.args = args
         self.environ = dict(os.environ)
-        self._ids = nodes
+        self.nodes = nodes
         self._seed = seed
         self._incidents = incidents
         self._open_log = open_log
@@ -388,16 +400,20 @@ class SimulatedCluster(Cluster):
 
     def start(self) -> None:
         check_script(self.script)
-        for id in self._ids:
+        for id in self.nodes:
             self.write_log(id, "")  # so that each has one, as in a real run
             self.start_node(id)
 
     def start_node(self, id: str) -> None:
         self._incarnations += 1
-        random = stream(self._seed, f"node {id} {self._incarnations}")
+        random = self.stream(f"node {id} {self._incarnations}")
         host = self._hosts[id] = Host(id, self, random, self._incarnations)
         self.network.join(id, host.deliver)
         host.begin()
+
+    def stream(self, name: str) -> Random:
+        """One of the streams of randomness that the test's seed gives."""
+        return stream(self._seed, name)
 
     def is_running(self, id: str) -> bool:
         return self._hosts[id].alive

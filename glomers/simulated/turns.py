@@ -70,6 +70,7 @@ class Owner(Protocol):
     """A node whose code runs in strands."""
 
     id: str
+    clock: int  # nanoseconds by which its clock is ahead of virtual time
 
     def take_over(self) -> None:
         """Its code is about to run, after another node's."""
@@ -446,10 +447,11 @@ class TurnLoop(Loop):
         """
         if seconds <= 0:
             return 0
-        began = self.now / NANOS
+        now = self.now if self.strand is None else self.now + self.strand.node.clock
+        began = now / NANOS
         taken = max(1, nanos(seconds))
         least = began + seconds
-        while (ends := (self.now + taken) / NANOS) < least or ends - began < seconds:
+        while (ends := (now + taken) / NANOS) < least or ends - began < seconds:
             # One nanosecond, or from 52 days on what the clock can tell apart.
             taken += max(1, nanos(ulp(ends) / 2))
         return taken

@@ -160,16 +160,22 @@ OS_STANDINS = {
 # time and datetime
 
 
-def virtual_time(loop: TurnLoop) -> types.ModuleType:
-    """`time` on the virtual clock."""
+def virtual_time(loop: TurnLoop, clock: int) -> types.ModuleType:
+    """`time` on the virtual clock; the node's own is `clock` nanoseconds ahead of it."""
 
     def now() -> float:
         return EPOCH + loop.now / NANOS
 
     def monotonic() -> float:
-        return loop.now / NANOS
+        return (loop.now + clock) / NANOS
 
     def monotonic_ns() -> int:
+        return loop.now + clock
+
+    def process_time() -> float:
+        return loop.now / NANOS
+
+    def process_time_ns() -> int:
         return loop.now
 
     def at(convert: Callable[..., Any]) -> Callable[..., Any]:
@@ -181,8 +187,8 @@ def virtual_time(loop: TurnLoop) -> types.ModuleType:
     def asctime(when: Any = None) -> str:
         return real_time.asctime(real_time.localtime(now()) if when is None else when)
 
-    def clock_gettime_ns(clock: int) -> int:
-        return loop.now + (EPOCH * NANOS if clock == real_time.CLOCK_REALTIME else 0)
+    def clock_gettime_ns(id: int) -> int:
+        return loop.now + (EPOCH * NANOS if id == real_time.CLOCK_REALTIME else clock)
 
     def sleep(seconds: float) -> None:
         if seconds < 0:
@@ -192,7 +198,7 @@ def virtual_time(loop: TurnLoop) -> types.ModuleType:
     return _copy(
         real_time,
         **TIME_STANDINS,
-        clock_gettime=lambda clock: clock_gettime_ns(clock) / NANOS,
+        clock_gettime=lambda id: clock_gettime_ns(id) / NANOS,
         clock_gettime_ns=clock_gettime_ns,
         tzset=lambda: None,  # the time zone is the machine's
         time=now,
@@ -201,10 +207,10 @@ def virtual_time(loop: TurnLoop) -> types.ModuleType:
         monotonic_ns=monotonic_ns,
         perf_counter=monotonic,
         perf_counter_ns=monotonic_ns,
-        process_time=monotonic,
-        process_time_ns=monotonic_ns,
-        thread_time=monotonic,
-        thread_time_ns=monotonic_ns,
+        process_time=process_time,
+        process_time_ns=process_time_ns,
+        thread_time=process_time,
+        thread_time_ns=process_time_ns,
         sleep=sleep,
         localtime=at(real_time.localtime),
         gmtime=at(real_time.gmtime),

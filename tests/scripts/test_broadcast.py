@@ -220,6 +220,7 @@ def test_a_batch_arrives_just_before_the_hub_sends(simulate, monkeypatch, gap):
             departures.append(cluster.now)
 
     monkeypatch.setattr(cluster, "record", listen)
+    cluster.request("n0", "broadcast", message=-1)  # from then on spokes know when the hub sends
     cluster.advance(1)
     began = cluster.now
     while cluster.now < began + 10:

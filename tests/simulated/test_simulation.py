@@ -22,6 +22,14 @@ import threading
 from maelstrom_node import Node, RPCError
 node = Node()
 lock = threading.Lock()
+
+@node.on("init")
+def start(message):
+    global initialised_at
+    initialised_at = node.now()
+
+def age():  # seconds since init, on this node's clock
+    return round(node.now() - initialised_at, 6)
 """
 RUN = "\nnode.run()\n"
 
@@ -80,7 +88,7 @@ def relay(message):
     try:
         node.rpc("n1", {"type": "ping"}, timeout=3)
     except RPCError as error:
-        return {"type": "relay_ok", "code": error.code, "at": node.now()}
+        return {"type": "relay_ok", "code": error.code}
 
 @node.on("ping")
 def ping(message):
@@ -90,9 +98,8 @@ def ping(message):
     )
     nodes.cut("n0", "n1")
     began = nodes.now
-    answer = nodes.request("n0", "relay")
-    assert answer["code"] == 0
-    assert answer["at"] - began == pytest.approx(3)
+    assert nodes.request("n0", "relay")["code"] == 0
+    assert nodes.now - began == pytest.approx(3)
 
 
 def test_periodic_tasks_come_when_they_should(cluster):
@@ -100,13 +107,45 @@ def test_periodic_tasks_come_when_they_should(cluster):
 times = []
 @node.every(0.5)
 def tick():
-    times.append(node.now())
+    times.append(age())
 @node.on("times")
 def read(message):
     return {"type": "times_ok", "times": times}
 """)
     nodes.advance(2.1)
     assert nodes.request("n0", "times")["times"] == [0.5, 1.0, 1.5, 2.0]
+
+
+TICKING = """
+import time
+born, ticks = time.time_ns(), []
+@node.every(0.1)
+def tick():
+    ticks.append(time.time_ns())
+@node.on("times")
+def read(message):
+    return {"type": "times_ok", "born": born, "ticks": ticks}
+"""
+
+
+def starts_and_phases(cluster, **settings):
+    """When the nodes' processes started, and when in 100 ms their timers fire; nanoseconds."""
+    nodes = cluster(TICKING, nodes=5, **settings)
+    nodes.advance(1)
+    answers = [nodes.request(node, "times") for node in nodes.nodes]
+    return [a["born"] for a in answers], [{tick % 10**8 for tick in a["ticks"]} for a in answers]
+
+
+def test_processes_start_and_timers_fire_at_times_of_their_own(cluster):
+    starts, phases = starts_and_phases(cluster)
+    assert len(set(starts)) == 5
+    assert 1 < (max(starts) - min(starts)) / 10**6 < 50  # as real processes, 10 ms for each
+    assert all(phase == {start % 10**8} for start, phase in zip(starts, phases))
+
+
+def test_when_processes_start_comes_from_the_seed(cluster):
+    assert starts_and_phases(cluster, seed=1) == starts_and_phases(cluster, seed=1)
+    assert starts_and_phases(cluster, seed=1) != starts_and_phases(cluster, seed=2)
 
 
 def test_hundreds_of_handlers_can_wait_at_once(cluster):
@@ -225,7 +264,7 @@ def wait(message):
     lock.release()
     node.sleep(0.5)
     second = lock.acquire()
-    return {"type": "wait_ok", "got": [first, second], "at": node.now()}
+    return {"type": "wait_ok", "got": [first, second], "at": age()}
 """)
     nodes.deliver("c9", "n0", "hold")
     answer = nodes.request("n0", "wait")
@@ -280,7 +319,7 @@ def on_empty(message):
     try:
         results.get(timeout=2)
     except queue.Empty:
-        return {"type": "empty_ok", "at": node.now()}
+        return {"type": "empty_ok", "at": age()}
 """)
     assert nodes.request("n0", "work", job=21)["result"] == 42
     assert nodes.now == 1
@@ -294,7 +333,7 @@ local = threading.local()
 log = []
 
 def finish(n):
-    log.append((n, node.now()))
+    log.append((n, age()))
     permits.release()
 
 @node.on("go")
@@ -598,11 +637,11 @@ def test_a_paused_node_stands_still_and_goes_on_with_what_it_missed(cluster):
 ticks = []
 @node.every(1)
 def tick():
-    ticks.append(node.now())
+    ticks.append(age())
 @node.on("nap")
 def nap(message):
     node.sleep(1)
-    return {"type": "nap_ok", "at": node.now(), "ticks": ticks}
+    return {"type": "nap_ok", "at": age(), "ticks": ticks}
 """)
     nodes.deliver("c9", "n0", "nap", msg_id=1)
     nodes.advance(0.5)

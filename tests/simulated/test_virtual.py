@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from glomers.errors import NodeError
+from glomers.history.times import NANOS
 from glomers.simulated import virtual
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,14 @@ HEAD = """
 import os, queue, sys, threading, time
 from maelstrom_node import Node
 node = Node()
+
+@node.on("init")
+def start(message):
+    global initialised_at
+    initialised_at = node.now()
+
+def age():  # seconds since init, on this node's clock
+    return round(node.now() - initialised_at, 6)
 
 def fails(function, *args, **kwargs):
     try:
@@ -137,11 +146,11 @@ def answer():
 def test_a_barrier_lets_all_go_when_the_last_has_come_round_after_round(ask):
     source = """
 log, opened = [], []
-barrier = threading.Barrier(3, action=lambda: opened.append(node.now()))
+barrier = threading.Barrier(3, action=lambda: opened.append(age()))
 def come(n):
     for round in (1, 2):
         node.sleep(n)
-        log.append([round, barrier.wait(), node.now()])
+        log.append([round, barrier.wait(), age()])
 def answer():
     threads = [threading.Thread(target=come, args=[n]) for n in (1, 2, 3)]
     for thread in threads:
@@ -158,7 +167,7 @@ def test_a_barrier_that_is_waited_for_too_long_breaks_until_it_is_reset(ask):
     source = """
 barrier = threading.Barrier(2, timeout=5)
 def answer():
-    said = [fails(barrier.wait), node.now(), fails(barrier.wait), node.now(), barrier.broken]
+    said = [fails(barrier.wait), age(), fails(barrier.wait), age(), barrier.broken]
     barrier.reset()
     thread = threading.Thread(target=barrier.wait)
     thread.start()
@@ -256,7 +265,7 @@ def test_classes_of_threading_can_be_extended_and_recognised(ask):
     source = """
 class Worker(threading.Thread):
     def run(self):
-        self.result = node.now()
+        self.result = age()
 def answer():
     worker = Worker()
     worker.start()
@@ -271,26 +280,47 @@ def answer():
 # time
 
 
+CLOCKS = """
+def clocks():
+    return [
+        time.time_ns(), time.time() * 1e9, time.clock_gettime(time.CLOCK_REALTIME) * 1e9,
+    ], [
+        time.monotonic_ns(), time.monotonic() * 1e9, node.now() * 1e9,
+        time.perf_counter_ns(), time.perf_counter() * 1e9,
+        time.clock_gettime_ns(time.CLOCK_MONOTONIC), time.clock_gettime(time.CLOCK_MONOTONIC) * 1e9,
+    ], [
+        time.process_time_ns(), time.thread_time_ns(),
+        time.process_time() * 1e9, time.thread_time() * 1e9, os.times().elapsed * 1e9,
+    ]
+"""
+
+
 def test_every_clock_is_virtual(ask):
     source = """
-def clocks():
-    return [time.time(), time.time_ns() / 1e9, time.clock_gettime(time.CLOCK_REALTIME)], [
-        time.monotonic(), time.monotonic_ns() / 1e9,
-        time.perf_counter(), time.perf_counter_ns() / 1e9,
-        time.clock_gettime(time.CLOCK_MONOTONIC), time.clock_gettime_ns(time.CLOCK_MONOTONIC) / 1e9,
-        time.process_time(), time.thread_time(), os.times().elapsed,
-    ]
 def answer():
     before = clocks()
     time.sleep(2)
     return before, clocks(), time.asctime() == time.ctime()
 """
-    (walls, spans), (later_walls, later_spans), same = ask(source)
-    assert set(walls) == {virtual.EPOCH}
-    assert set(later_walls) == {virtual.EPOCH + 2}
-    assert set(spans) == {0}
-    assert set(later_spans) == {2}
+    before, after, same = ask(CLOCKS + source)
+    for earlier, later in zip(before, after):
+        assert earlier == pytest.approx([earlier[0]] * len(earlier), rel=0, abs=1_000)
+        assert later == pytest.approx([earlier[0] + 2 * NANOS] * len(later), rel=0, abs=1_000)
+    walls, monotonic, process = (clocks[0] for clocks in before)
+    assert virtual.EPOCH < walls / NANOS < virtual.EPOCH + 1  # a process takes a while to start
+    assert 0 < process / NANOS < 1
+    assert monotonic / NANOS > 1_000  # as on a machine that has been running for a while
     assert same
+
+
+def test_each_node_has_a_monotonic_clock_of_its_own_and_all_have_the_same_wall_clock(
+    simulate, script
+):
+    source = CLOCKS + "answer = lambda: [clock[0] for clock in clocks()]"
+    cluster = simulate(script(HEAD + source + "\nnode.run()\n"), 2)
+    one, other = (cluster.request(node, "ask")["answer"] for node in cluster.nodes)
+    assert one[0] == other[0]
+    assert abs(one[1] - other[1]) > NANOS
 
 
 @pytest.mark.parametrize("name", ["clock_settime", "pthread_getcpuclockid"])
