@@ -27,6 +27,7 @@ from glomers.errors import NodeError, quote
 from glomers.history.times import MILLIS, NANOS, nanos
 from glomers.launch.program import check_script
 from glomers.simulated.borrowed import Belongings, lender
+from glomers.simulated.hashes import virtual_hash
 from glomers.simulated.imports import Importer
 from glomers.simulated.turns import NodeStopped, Strand, TurnLoop, running
 from glomers.simulated.virtual import (
@@ -151,7 +152,8 @@ class Host:
         argv = [str(cluster.script), *cluster.args]
         # As the folder of a process that `process.py` starts.
         self.belongings = Belongings(argv, Environ(cluster.environ), tempfile.gettempdir())
-        self.streams = Node(self.belongings, self.print, self.log)
+        hash = virtual_hash(process.randbytes(16))
+        self.streams = Node(self.belongings, self.print, self.log, hash)
         self._importer = Importer(
             cluster.script.parent, self.streams, self._virtual_modules(random, 1000 + incarnation)
         )

@@ -446,15 +446,17 @@ def check_file(file: Any) -> None:
 
 
 class Node:
-    """What of one node the virtual modules need: what belongs to it, and its standard streams."""
+    """What of one node the virtual modules need: what belongs to it, its streams, its `hash`."""
 
     def __init__(
         self,
         belongings: Belongings,
         print_out: Callable[[str], object],
         print_error: Callable[[str], object],
+        hash: Callable[[Any], int],
     ) -> None:
         self.belongings = belongings
+        self.hash = hash
         self.stdin = NoInput()
         self.stdout = Output("<stdout>", 1, print_out)
         self.stderr = Output("<stderr>", 2, print_error)
@@ -490,7 +492,7 @@ def virtual_sys(node: Node) -> types.ModuleType:
 
 
 def virtual_builtins(node: Node, import_: Callable[..., Any]) -> types.ModuleType:
-    """`builtins` that print to the node's log, and read nobody's terminal."""
+    """`builtins` that print to the node's log, read nobody's terminal, and hash as it does."""
 
     def print(*values: Any, file: Any = None, **kwargs: Any) -> None:
         builtins.print(*values, file=node.sys.stdout if file is None else file, **kwargs)
@@ -500,6 +502,7 @@ def virtual_builtins(node: Node, import_: Callable[..., Any]) -> types.ModuleTyp
         __import__=import_,
         print=print,
         open=node.open,
+        hash=node.hash,
         input=_refuse("input()", NO_INPUT),
         breakpoint=_refuse("breakpoint()", NO_TERMINAL),
         help=_refuse("help()", NO_TERMINAL),

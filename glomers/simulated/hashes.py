@@ -1,0 +1,65 @@
+"""`hash` as a simulated node has it: of text, another in each process.
+
+Python hashes str and bytes with a key that each process draws for itself (PYTHONHASHSEED), and so
+whatever is made of them: tuples, frozensets, dataclasses. Who shards by `hash(key)` therefore has
+nodes that disagree. So has a simulation: each node's key comes from the seed, whatever that of
+this process is. What hashes by its identity gets a number of its own, the same in every run.
+
+Only the function `hash` is a node's own. Dicts and sets hash as this process does, which shows in
+nothing but the order of a set.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from enum import Enum
+from hashlib import blake2b
+from itertools import count
+from pathlib import PurePath
+from typing import Any
+from weakref import WeakKeyDictionary
+
+NONE = 0xFCA86420  # hash(None) from Python 3.12 on; before that it is an address
+
+
+def virtual_hash(key: bytes) -> Callable[[Any], int]:
+    """`hash` of a process whose key this is. What it doesn't know it hashes as Python does."""
+    numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+    counter = count()
+
+    def hash(value: Any) -> int:
+        known = ways.get(type(value).__hash__)
+        return builtins.hash(value) if known is None else known(value)
+
+    def of_bytes(value: bytes) -> int:
+        if not value:
+            return 0
+        digest = blake2b(value, digest_size=8, key=key).digest()
+        number = int.from_bytes(digest, "little", signed=True)
+        return -2 if number == -1 else number  # no hash is -1 in Python
+
+    def of_text(value: str) -> int:
+        return of_bytes(str.encode(value, "utf-8", "surrogatepass"))
+
+    def of_identity(value: object) -> int:
+        if value is None:
+            return NONE
+        try:
+            if value not in numbers:
+                numbers[value] = of_bytes(b"object %d" % next(counter))
+            return numbers[value]
+        except TypeError:  # it can't be referred to weakly
+            return builtins.hash(value)
+
+    # By what Python would call: a class of the script's that defines __hash__ isn't among them.
+    ways: dict[Any, Callable[[Any], int]] = {
+        bytes.__hash__: of_bytes,
+        str.__hash__: of_text,
+        tuple.__hash__: lambda value: builtins.hash(tuple(map(hash, value))),
+        frozenset.__hash__: lambda value: builtins.hash(frozenset(map(hash, value))),
+        Enum.__hash__: lambda value: of_text(value.name),
+        PurePath.__hash__: lambda value: of_text(str(value)),
+        object.__hash__: of_identity,
+    }
+    return hash
