@@ -83,6 +83,7 @@ class Options:
     p_loss: float = 0.0
     p_duplicate: float = 0.0
     strict: bool = False
+    hard: bool = False
 
 
 # Parsing
@@ -391,6 +392,9 @@ def add_test_flags(parser: argparse.ArgumentParser, faults: Mapping[str, str]) -
         help="probability that a message between servers is lost (default: 0)")  # fmt: skip
     add("--p-duplicate", type=fraction, default=0.0, metavar="P",
         help="probability that one arrives twice (default: 0)")  # fmt: skip
+    add("--hard", action="store_true",
+        help="more concurrency, latency and faults, drawn from the seed, but no faults "
+        "of a kind that the other flags rule out")  # fmt: skip
     add("--seed", type=int, metavar="INT", help="seed of all randomness (default: a random one)")
     add("--log-stderr", action="store_true", help="show what the nodes print to standard error")
     add("--log-net-send", action="store_true", help="show every message when it is sent")

@@ -38,6 +38,7 @@ from glomers.history.times import NANOS, nanos
 from glomers.options import LATENCY_DISTRIBUTIONS, SERVICES, Options
 from glomers.plugin import simulate as simulate
 from glomers.run.build import make_world, scripts
+from glomers.run.hard import harder
 from glomers.simulated.turns import TurnLoop
 from glomers.world.error_codes import error_code
 from glomers.world.network import Body, Message
@@ -202,7 +203,8 @@ class Simulation:
     `args` what the script is called with. `latency` is in milliseconds, between servers, the mean
     of `latency_dist` ("constant", "uniform", "exponential"). `p_loss` and `p_duplicate` are the
     probabilities with which a message between servers is lost, or arrives twice. Nodes named in
-    `played` run no script: the test plays them. All randomness comes from `seed`.
+    `played` run no script: the test plays them. All randomness comes from `seed`; with `hard`, so
+    does a latency, as with `--hard`.
 
     All nodes have been initialised. Raises NodeError if a node breaks the protocol meanwhile,
     RequestError if it answers `init` with an error, UnexpectedException if it raises an exception
@@ -221,6 +223,7 @@ class Simulation:
         p_loss: float = 0.0,
         p_duplicate: float = 0.0,
         played: Sequence[str] = (),
+        hard: bool = False,
     ) -> None:
         self.nodes = [f"n{i}" for i in range(nodes)] if isinstance(nodes, int) else list(nodes)
         self.messages: list[Message] = []  # all that were ever sent, in order
@@ -255,7 +258,10 @@ class Simulation:
             seed=seed,
             p_loss=p_loss,
             p_duplicate=p_duplicate,
+            hard=hard,
         )
+        if hard:
+            options = harder(options)
         self._loop = TurnLoop()
         cluster = partial(scripts, show_stderr=self._hear)
         world = make_world(options, self._loop, cluster, journal=self)

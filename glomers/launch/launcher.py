@@ -77,7 +77,9 @@ Runs a challenge of Gossip Glomers, this project's own checks and tests, or the 
 CHALLENGES_ONLY = "\nRuns a challenge of Gossip Glomers.\n"
 
 # Flags of the workbench that Maelstrom doesn't have.
-WORKBENCH_FLAGS = ("--simulate", "--seed", "--p-loss", "--p-duplicate", "--strict", "--store")
+WORKBENCH_FLAGS = (
+    *("--simulate", "--seed", "--hard", "--p-loss", "--p-duplicate", "--strict", "--store"),
+)
 
 SWEEP = "sweep"
 AGAIN = "again"

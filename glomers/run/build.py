@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from glomers.history.store import Store
 from glomers.options import Options
 from glomers.run.drive import Log, Test
+from glomers.run.hard import drawn, harder
 from glomers.run.recorder import MessageJournal, Recorder
 from glomers.workloads import WORKLOADS
 from glomers.world import services
@@ -57,6 +58,9 @@ def _test(
     options: Options, loop: L, make_cluster: MakeCluster[L], store: Store | None, log: Log
 ) -> Test:
     """The parts of a test."""
+    if options.hard:
+        options = harder(options)
+        log(f"--hard drew: {drawn(options)}")
     journal = MessageJournal(
         store.open("messages.jsonl", MOST_MESSAGES) if store else None,
         log_send=log if options.log_net_send else None,
@@ -142,7 +146,7 @@ def scripts(
     show_stderr: Callable[[str, str], object] | None = None,
 ) -> Cluster:
     """A script in this process for each node; `show_stderr(node, line)` hears what they log."""
-    from glomers.simulated.nodes import SimulatedCluster
+    from glomers.simulated.nodes import START_SPREAD, SimulatedCluster
 
     def log_stderr(node: str, line: str) -> None:
         if options.log_stderr:
@@ -158,4 +162,5 @@ def scripts(
         options.seed,
         (lambda id: store.open(f"node-logs/{id}.log")) if store else None,
         show_stderr or log_stderr,
+        START_SPREAD if options.hard else None,
     )

@@ -52,7 +52,8 @@ LAST_LINES = 15
 # Nanoseconds until a process reads its input. Real ones that are started together get there one
 # after the other: 5 nodes within 40 to 60 ms, 25 within 150 to 250 (Python 3.11, two cores).
 SOONEST_START = 50 * MILLIS
-START_SPREAD = 10 * MILLIS  # for each node
+START_SPREAD_PER_NODE = 10 * MILLIS
+START_SPREAD = 500 * MILLIS  # at most
 
 # A process's monotonic clock began at some other time than the test did, in nanoseconds.
 CLOCKS = (1_000 * NANOS, 10_000 * NANOS)
@@ -138,7 +139,7 @@ class Host:
         self.alive = True
         # What a process has of its own is drawn from another stream than what its script draws.
         process = cluster.stream(f"process {id} {incarnation}")
-        self.starts_in = SOONEST_START + process.randrange(START_SPREAD * len(cluster.nodes))
+        self.starts_in = SOONEST_START + process.randrange(cluster.start_spread)
         self.clock = process.randrange(*CLOCKS)
         self.dispatcher: maelstrom_node.Dispatcher | None = None
         self._cluster = cluster
@@ -370,6 +371,8 @@ class SimulatedCluster(Cluster):
 
     `open_log` opens the log of a node, which is the store's to close; None keeps none.
     `show_stderr(node, line)` hears each line of a node's standard error, without its newline.
+    `start_spread` is how many nanoseconds later than another a process may start; by default as
+    many as with real processes.
     """
 
     def __init__(
@@ -383,7 +386,10 @@ class SimulatedCluster(Cluster):
         seed: int,
         open_log: Callable[[str], TextIO] | None = None,
         show_stderr: Callable[[str, str], object] = lambda node, line: None,
+        start_spread: int | None = None,
     ) -> None:
+        usual = min(START_SPREAD_PER_NODE * len(nodes), START_SPREAD)
+        self.start_spread = usual if start_spread is None else start_spread
         self.script = script
         self.loop = loop
         self.network = network

@@ -1,12 +1,12 @@
 """Faults: what the nemesis can do to a cluster, each as a class, all of them in one table.
 
 `partition`, `pause` and `kill` are Maelstrom's, which has them from Jepsen
-(`jepsen.nemesis.combined`), down to what they write into the history. `one-way` and `slow` are
-ours, in the same form.
+(`jepsen.nemesis.combined`), down to what they write into the history. `one-way`, `flaky` and
+`slow` are ours, in the same form.
 
-A fault is invoked with its *kind*: how the network is cut (PARTITIONS, ONE_WAY), or which nodes
-are hit (TARGETS). It completes with what happened: who drops whose messages, or what became of
-each node.
+A fault is invoked with its *kind*: how the network is cut (PARTITIONS, ONE_WAY), what its links do
+(FLAKY), or which nodes are hit (TARGETS). It completes with what happened: who drops whose
+messages, what became of the links, or what became of each node.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from typing import Any, ClassVar
 
 from glomers.history.edn import Keyword
 from glomers.world.cluster import Cluster
-from glomers.world.network import Network
+from glomers.world.network import Flaky, Network
 
 SLOWNESS = 10
+FLAKINESS = 0.1  # the tenth of which the help speaks
 
 Grudge = dict[str, frozenset[str]]
 
@@ -148,6 +149,20 @@ ONE_WAY: dict[str, Callable[[Sequence[str], Random], Grudge]] = {
 }
 
 
+# Links that lose messages, or deliver them twice
+
+
+def _flaky(p_loss: float, p_duplicate: float) -> Callable[[Sequence[str], Random], Flaky]:
+    return lambda nodes, random: Flaky(frozenset(nodes), p_loss, p_duplicate)
+
+
+FLAKY: dict[str, Callable[[Sequence[str], Random], Flaky]] = {
+    "loss": _flaky(FLAKINESS, 0),
+    "duplicates": _flaky(0, FLAKINESS),
+    "loss-and-duplicates": _flaky(FLAKINESS, FLAKINESS),
+}
+
+
 # Which nodes are hit, as `jepsen.nemesis.combined/db-nodes` has it. Small clusters have an empty
 # minority; "nobody" is then what is hit, there as here.
 
@@ -227,6 +242,21 @@ class OneWay(Partition):
     help = "messages are cut off in one direction only: to or from one node, a half, or on a link"
     f = ("start-one-way", "stop-one-way")
     kinds = ONE_WAY
+
+
+class FlakyLinks(Fault):
+    name = "flaky"
+    help = "a tenth of the messages between nodes is lost, or arrives twice, or both"
+    f = ("start-flaky", "stop-flaky")
+    kinds: ClassVar[Mapping[Any, Callable[[Sequence[str], Random], Flaky]]] = FLAKY
+
+    def start(self, kind: Keyword | None, done: Callable[[Any], object]) -> None:
+        self.network.flaky = self.kinds[kind](self.nodes, self.random)
+        done(Keyword("links-flaky"))
+
+    def stop(self, done: Callable[[Any], object]) -> None:
+        self.network.flaky = Flaky()
+        done(Keyword("links-reliable"))
 
 
 class NodeFault(Fault):
@@ -327,6 +357,6 @@ class Slow(NodeFault):
 
 # In the order in which they are stopped for good: Jepsen's.
 FAULTS: dict[str, type[Fault]] = {
-    fault.name: fault for fault in (Partition, OneWay, Pause, Kill, Slow)
+    fault.name: fault for fault in (Partition, OneWay, FlakyLinks, Pause, Kill, Slow)
 }
 HELP_OF_FAULTS = {name: fault.help for name, fault in FAULTS.items()}

@@ -15,7 +15,8 @@ hold no grudges and are the object of none. A node that has crashed stays known:
 messages, but they vanish, and so do those that waited for it.
 
 Faults beyond Maelstrom's: a message can be lost when it is sent (`p_loss`), or arrive twice
-(`p_duplicate`); and a node can be slow (its messages take `slowness` times as long).
+(`p_duplicate`); both can happen to nodes only, and for a time (`flaky`); and a node can be slow
+(its messages take `slowness` times as long).
 """
 
 from __future__ import annotations
@@ -73,6 +74,18 @@ class Latency:
         return int(random.expovariate(1 / self.mean))
 
 
+@dataclass(frozen=True)
+class Flaky:
+    """How probably messages between `nodes`, but not to or from services, are lost or doubled."""
+
+    nodes: frozenset[str] = frozenset()
+    p_loss: float = 0.0
+    p_duplicate: float = 0.0
+
+    def between(self, message: Message) -> bool:
+        return message.src in self.nodes and message.dest in self.nodes
+
+
 def involves_client(message: Message) -> bool:
     return message.src[0] == "c" or message.dest[0] == "c"
 
@@ -111,6 +124,7 @@ class Network:
         self.p_loss = p_loss
         self.p_duplicate = p_duplicate
         self.slowness: dict[str, int] = {}
+        self.flaky = Flaky()
         self.filter: Callable[[Message], bool] = lambda message: False  # True: lose it
         self.latest: dict[str, tuple[int, Message]] = {}  # sender -> when, and what
         self._grudges: dict[str, Mapping[str, frozenset[str]]] = {}
@@ -171,11 +185,14 @@ class Network:
         self.latest[src] = now, message
         self._journal.record("send", now, message)
         dead = inbox.deliver is None
-        if dead or self.filter(message) or self._happens(self.p_loss, message):
+        flaky = self.flaky if self.flaky.between(message) else None
+        p_loss = max(self.p_loss, flaky.p_loss) if flaky else self.p_loss
+        if dead or self.filter(message) or self._happens(p_loss, message):
             self._journal.record("drop", now, message)
             return
         self._enqueue(inbox, message)
-        if self._happens(self.p_duplicate, message):
+        p_duplicate = max(self.p_duplicate, flaky.p_duplicate) if flaky else self.p_duplicate
+        if self._happens(p_duplicate, message):
             self._enqueue(inbox, message)
 
     def _happens(self, probability: float, message: Message) -> bool:

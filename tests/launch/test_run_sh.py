@@ -343,6 +343,7 @@ def test_what_maelstrom_names_is_looked_for_where_one_is(checkout, maelstrom):
         ["--engine", "maelstrom", "--engine", "workbench"],
         ["--simulate"],
         ["--seed", "7"],
+        ["--hard"],
         ["--p-loss=0.1"],
     ],
 )

@@ -86,6 +86,7 @@ def events(folder: Path) -> str:
     [
         ("partition", "start-partition", "stop-partition"),
         ("one-way", "start-one-way", "stop-one-way"),
+        ("flaky", "start-flaky", "stop-flaky"),
         ("pause", "pause", "resume"),
         ("kill", "kill", "start"),
         ("slow", "slow", "fast"),
@@ -111,7 +112,7 @@ def test_broadcast_survives_everything_but_the_loss_of_state(seed):
     options = replace(
         BROADCAST,
         seed=seed,
-        nemesis=("partition", "one-way", "pause", "slow"),
+        nemesis=("partition", "one-way", "flaky", "pause", "slow"),
         nemesis_interval=2,
         p_loss=0.1,
         p_duplicate=0.1,

@@ -290,9 +290,9 @@ def test_nothing_else_happens_while_nodes_are_being_initialised():
 
 
 def test_at_the_end_all_faults_are_stopped_whether_they_are_on_or_not():
-    played = Played("slow", "kill", "pause", "one-way", "partition", init=3)
-    last = [f for _, f in played.acts()[-5:]]
-    assert last == ["stop-partition", "stop-one-way", "resume", "start", "fast"]
+    played = Played("slow", "kill", "pause", "flaky", "one-way", "partition", init=3)
+    last = [f for _, f in played.acts()[-6:]]
+    assert last == ["stop-partition", "stop-one-way", "stop-flaky", "resume", "start", "fast"]
     assert played.nemesis.active == {}
 
 

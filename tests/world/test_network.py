@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from glomers.history.times import MILLIS
 from glomers.world.loop import Loop
-from glomers.world.network import Latency, Message, Network, UnknownEndpoint
+from glomers.world.network import Flaky, Latency, Message, Network, UnknownEndpoint
 
 
 class Journal:
@@ -197,6 +197,20 @@ def test_a_duplicate_arrives_twice():
     net = Net("n0", "n1", p_duplicate=1.0)
     net.send("n0", "n1", 1)
     assert net.run() == [(0, "n1", 1), (0, "n1", 1)]
+
+
+NODES = frozenset(("n0", "n1"))
+
+
+def test_flaky_links_spare_clients_and_services():
+    for flaky, arrivals in ((Flaky(NODES, 1.0, 0.0), 0), (Flaky(NODES, 0.0, 1.0), 2)):
+        net = Net("n0", "n1", "c0", "lin-kv")
+        net.network.flaky = flaky
+        net.send("n0", "n1", 1)
+        net.send("n0", "c0", 2)
+        net.send("n0", "lin-kv", 3)
+        net.send("lin-kv", "n0", 4)
+        assert sorted(value for _, _, value in net.run()) == [1] * arrivals + [2, 3, 4]
 
 
 @pytest.mark.parametrize(
