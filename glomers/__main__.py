@@ -17,9 +17,10 @@ def main():  # type: () -> int
     """Run the command and return its exit status."""
     try:
         from glomers.cli import main
-        from glomers.exits import leave, prepare_streams
+        from glomers.exits import fix_hash_key, leave, prepare_streams
 
         prepare_streams()
+        fix_hash_key()
         return leave(main())
     except KeyboardInterrupt:  # while it was being imported
         sys.stderr.write("error: interrupted\n")

@@ -103,6 +103,20 @@ def prepare_streams() -> None:
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
 
 
+def fix_hash_key() -> None:
+    """Begin anew, with the key 0 for the hashes of text, if the command is to simulate.
+
+    A set of text is iterated in an order that depends on the key, which Python draws for each
+    process; but a seed must give the same run in all of them. In another process, since a key
+    can't be changed; workers of a sweep inherit it.
+    """
+    simulates = "--simulate" in sys.argv or sys.argv[1:2] == ["sweep"]
+    ignored = sys.flags.ignore_environment or os.environ.get("PYTHONHASHSEED") == "0"
+    if simulates and sys.flags.hash_randomization and not ignored:
+        environment = {**os.environ, "PYTHONHASHSEED": "0"}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+
 def _end(status: int, reason: str) -> int:
     with suppress(OSError, ValueError):
         print(f"error: {reason}", file=sys.stderr)

@@ -62,6 +62,40 @@ def test_the_same_seed_gives_the_same_bytes_in_any_process(tmp_path):
         assert all(other == first for other in others)
 
 
+SET_OF_TEXT = """
+from maelstrom_node import Node
+node = Node()
+@node.on("echo")
+def echo(message):
+    node.send(node.id, {"type": "order", "order": list({*"abcdefgh"})})
+    return {"type": "echo_ok", "echo": message.body["echo"]}
+@node.on("order")
+def order(message):
+    pass
+node.run()
+"""
+
+
+def test_the_command_gives_the_same_bytes_even_if_a_script_iterates_over_a_set_of_text(
+    tmp_path, script
+):
+    flags = ["-w", "echo", "--bin", str(script(SET_OF_TEXT)), "--node-count", "1"]
+    for hash_seed in ("1", "2"):
+        store = ["--store", str(tmp_path / hash_seed), "--time-limit", "1"]
+        subprocess.run(
+            [sys.executable, "-m", "glomers", "test", *flags, *store, "--simulate", "--seed", "1"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+    first, second = (
+        (tmp_path / seed / "latest" / "messages.jsonl").read_bytes() for seed in ("1", "2")
+    )
+    assert first.count(b"order") > 1
+    assert first == second
+
+
 def test_another_seed_gives_another_run(tmp_path):
     for seed in (1, 2):
         run(replace(BROADCAST, seed=seed), tmp_path / str(seed))
