@@ -83,7 +83,7 @@ def test_a_person_is_shown_what_was_drawn_and_it_is_kept(tmp_path, capsys):
     assert line in (tmp_path / "latest" / "run.log").read_text()
 
 
-def test_the_same_flags_without_hard_give_the_same_load(tmp_path):
+def test_a_test_runs_with_what_was_drawn():
     options = challenge_runs.options("3b", time_limit=2, hard=True)
     test = simulated_test(options)
     assert test.options == harder(options)

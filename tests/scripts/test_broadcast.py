@@ -204,6 +204,16 @@ def test_spokes_send_to_the_hub_and_the_hub_to_everybody(simulate):
     assert all("n0" in (message.src, message.dest) for message in cluster.sent(type="news"))
 
 
+@pytest.mark.parametrize("seed", [1, 7])  # with which n1 starts late
+def test_the_hub_measures_a_round_trip_and_not_how_long_a_peer_takes_to_start(simulate, seed):
+    cluster = simulate(SCRIPT, 25, seed=seed, latency=100, args=["--max-latency", "600ms"])
+    cluster.advance(1)
+    cluster.request("n0", "broadcast", message=1)
+    cluster.advance(1)
+    told = [message.body["rtt"] for message in cluster.sent("n0", type="news")]
+    assert told == pytest.approx([0.2] * len(cluster.nodes[1:]))
+
+
 @pytest.mark.parametrize("gap", [0.02, 0.005])
 def test_a_batch_arrives_just_before_the_hub_sends(simulate, monkeypatch, gap):
     """However many values there are in a round, a spoke sends one batch of them."""
