@@ -110,7 +110,7 @@ def fix_hash_key() -> None:
     process; but a seed must give the same run in all of them. In another process, since a key
     can't be changed; workers of a sweep inherit it.
     """
-    simulates = "--simulate" in sys.argv or sys.argv[1:2] == ["sweep"]
+    simulates = any(word in sys.argv for word in ("--simulate", "sweep", "again"))
     ignored = sys.flags.ignore_environment or os.environ.get("PYTHONHASHSEED") == "0"
     if simulates and sys.flags.hash_randomization and not ignored:
         environment = {**os.environ, "PYTHONHASHSEED": "0"}

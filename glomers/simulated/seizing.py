@@ -76,7 +76,8 @@ def seize(thread: int) -> None:
 def watched(running: Callable[[], int], patience: float) -> Iterator[None]:
     """Let the main thread keep its turns. `running()` is the thread that runs nodes' code.
 
-    `patience` is for how many seconds such code may run without coming back. In another thread, which no signal reaches, this does nothing.
+    `patience` is for how many seconds such code may run without coming back. In another thread,
+    which no signal reaches, this does nothing.
     """
     global _running, _arm
     if threading.current_thread() is not threading.main_thread():
