@@ -446,6 +446,17 @@ def test_a_program_without_a_run_bit_is_told(tmp_path, capsys):
     assert "node is not executable (chmod +x)" in capsys.readouterr().err
 
 
+def test_a_program_with_windows_line_ends_is_told(tmp_path, capsys):
+    program = tmp_path / "node"
+    program.write_bytes(b"#!/usr/bin/env python3\r\n")
+    program.chmod(0o755)
+    assert main(["test", "-w", "echo", "--bin", str(program)]) == 254
+    problem = (
+        r"has Windows line ends, so the system looks for the interpreter '/usr/bin/env python3\r'"
+    )
+    assert problem in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "source", "evidence"),
     [

@@ -16,7 +16,9 @@ def problem(path: Path) -> str:
     """Why it can't be executed, as what is said of it ("does not exist"), or ""."""
     if lacking := _is_no_file(path):
         return lacking
-    return "" if os.access(path, os.X_OK) else "is not executable (chmod +x)"
+    if not os.access(path, os.X_OK):
+        return "is not executable (chmod +x)"
+    return _names_no_interpreter(path)
 
 
 def check_program(path: Path) -> None:
@@ -59,6 +61,24 @@ def _is_no_file(path: Path) -> str:
         return ""
     kinds = {stat.S_IFDIR: "directory", stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
     return f"is a {kinds.get(stat.S_IFMT(mode), 'device')}, not a file"
+
+
+def _names_no_interpreter(path: Path) -> str:
+    """Why its first line can't name an interpreter, or "".
+
+    The system takes a carriage return for a part of the name.
+    """
+    try:
+        with path.open("rb") as file:
+            first = file.readline(HEAD)
+    except OSError:  # a program may be for running only
+        return ""
+    if first.startswith(b"#!") and first.endswith(b"\r\n"):
+        return (
+            "has Windows line ends, so the system looks for the interpreter "
+            f"'{quote(first[2:-1].strip(b' '))}'; save it with Unix line ends (dos2unix)"
+        )
+    return ""
 
 
 def _is_no_python(path: Path, source: bytes) -> str:
