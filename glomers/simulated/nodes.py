@@ -298,10 +298,17 @@ class Host:
         self._loop.fail(error)
         raise NodeStopped
 
-    def _deadlock(self, chain: str) -> None:
+    def _deadlock(self, chain: Sequence[str]) -> None:
+        lines = _script_lines(self._cluster.script)
+        if len(chain) == 1:
+            self.fail(
+                "is in a deadlock: a thread waits for a lock that it holds itself.",
+                evidence=lines,
+                expected="a lock that is taken once at a time, or a threading.RLock",
+            )
         self.fail(
-            "is in a deadlock.",
-            evidence=(chain, *_script_lines(self._cluster.script)),
+            "is in a deadlock: threads wait for each other's locks.",
+            evidence=(" waits for ".join([*chain, chain[0]]), *lines),
             expected="locks that are always taken in the same order",
         )
 

@@ -24,13 +24,13 @@ from glomers.simulated.turns import Strand, TurnLoop
 class World:
     """What the classes below know of their node.
 
-    `spawn(name, function)` starts a strand; `deadlock(chain)` hears of strands that wait for each
-    other's locks for ever; `complain(text)` is the node's standard error.
+    `spawn(name, function)` starts a strand; `deadlock(chain)` hears of the names of strands that
+    wait for ever, each for a lock of the next; `complain(text)` is the node's standard error.
     """
 
     loop: TurnLoop
     spawn: Callable[[str, Callable[[], object]], None]
-    deadlock: Callable[[str], object]
+    deadlock: Callable[[Sequence[str]], object]
     complain: Callable[[str], object]
     threads: dict[Thread, None] = field(
         default_factory=dict
@@ -122,7 +122,7 @@ class Lock:
         lock: Lock | None = self
         while lock is not None and lock._owner is not None:
             if lock._owner is me:
-                self.world.deadlock(" waits for ".join([*chain, me.name]))
+                self.world.deadlock(chain)
                 return
             chain.append(lock._owner.name)
             lock = lock._owner.waits_for
