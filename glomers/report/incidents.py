@@ -14,7 +14,12 @@ from glomers.invocation import shown
 Results = Mapping[str, Any]
 
 # From what is most likely to be the cause to what may be business as usual.
-RANKS = ("exception", "complaint", "mistake", "no-answer", "stderr", "error", "unanswered")
+RANKS = (
+    *("exception", "complaint", "mistake", "no-answer"),
+    *("stderr", "error", "unanswered", "lost", "alone"),
+)
+SERIOUS = RANKS[: RANKS.index("stderr")]  # business as usual in no test
+NO_HARM = ("lost", "alone")  # if the test is valid
 IN_THE_LOG = ("exception", "complaint", "stderr")
 SHOWN = 5  # incidents, before it says how many more there are
 EXAMPLE = 160  # characters of an example
@@ -23,8 +28,16 @@ EXAMPLE = 160  # characters of an example
 def sentences(results: Results, folder: Path | None = None) -> list[str]:
     """One for each incident, the likeliest cause first. `folder` is where the test is kept."""
     incidents = [*_mistakes(results), *(results.get("incidents") or ())]
+    if results.get("valid?") is True:
+        incidents = [incident for incident in incidents if _kind(incident) not in NO_HARM]
     incidents.sort(key=lambda incident: (_rank(incident), -incident["count"]))
     return [sentence(incident, folder) for incident in incidents]
+
+
+def serious_sentences(results: Results) -> list[str]:
+    """Those of what is hardly ever business as usual, valid or not."""
+    known = [incident for incident in results.get("incidents") or () if _kind(incident) in SERIOUS]
+    return sentences({**results, "incidents": known})
 
 
 def first_sentences(results: Results, folder: Path | None = None) -> list[str]:
@@ -45,14 +58,21 @@ def _mistakes(results: Results) -> list[Results]:
 
 
 def _rank(incident: Results) -> int:
+    return RANKS.index(_kind(incident))
+
+
+def _kind(incident: Results) -> str:
+    """One of RANKS."""
     kind = str(incident["kind"])
-    return RANKS.index(kind if kind in RANKS else "mistake")
+    return kind if kind in RANKS else "mistake"
 
 
 def sentence(incident: Results, folder: Path | None = None) -> str:
     """An incident in words: who, what, how often, when first, an example, and where it is kept."""
     kind, nodes, first = str(incident["kind"]), incident["nodes"], incident["first"]
     words = f"{names(nodes)}{':' if kind == 'complaint' else ''} {incident['text']}"
+    if kind == "alone":  # no event, so there is no count and no time
+        return words
     if incident["count"] > 1:
         words += f", {incident['count']:,} times"
     if first.get("time") is not None:

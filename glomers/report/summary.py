@@ -104,8 +104,8 @@ def render(
     if evidence:
         console.print(Text(evidence), soft_wrap=True)
     aims = [row for row in table if row.reached is not None]
-    if missed := [row.figure for row in aims if not row.reached]:
-        console.print(Text(f"Targets missed: {', '.join(missed)}", "yellow"))
+    if missed := [f"{r.figure} {r.value}, target {r.target}" for r in aims if not r.reached]:
+        console.print(Text(f"Targets missed: {'; '.join(missed)}", "yellow"), soft_wrap=True)
     for warning in results.get("warnings", ()):
         if incidents.is_incident(warning):
             continue

@@ -38,13 +38,13 @@ from glomers.history.values import quantile
 from glomers.interrupts import handled
 from glomers.options import Options, program, with_flags
 from glomers.report.figures import Figure
-from glomers.report.incidents import is_incident, sentences
+from glomers.report.incidents import is_incident, sentences, serious_sentences
 from glomers.run.build import simulated_test
 from glomers.run.drive import Results
 from glomers.run.figures import figures, reasons
 
 FAILING_SHOWN = 10
-LINES_SHOWN = 2  # of the reasons of one seed
+LINES_SHOWN = 4  # of what is told of one seed
 MOST_SEEDS = 10_000_000
 AT_A_TIME = 256  # seeds that are handed out
 DASK_TIMEOUT = "10s"
@@ -53,12 +53,15 @@ MEMORY = 0.8  # of the machine's memory, for all workers together
 
 @dataclass(frozen=True, slots=True)
 class SeedResult:
-    """What came of one seed: the verdict, the figures, and why it isn't valid if it isn't."""
+    """What came of one seed: the verdict, the figures, and what there is to tell.
+
+    That is why the test isn't valid, or, although it is, what befell its nodes and is a mistake.
+    """
 
     seed: int
     valid: Any
     figures: dict[str, Figure] = field(default_factory=dict)
-    reasons: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 def run_seed(options: Options) -> SeedResult:
@@ -66,22 +69,22 @@ def run_seed(options: Options) -> SeedResult:
     try:
         results = simulated_test(options).run()
     except MemoryError:
-        return SeedResult(
-            options.seed, False, reasons=("the nodes took more memory than there is",)
-        )
+        return SeedResult(options.seed, False, told=("the nodes took more memory than there is",))
     found = [figure for figure in figures(results, options.workload) if figure.value is not None]
     values = {figure.name: replace(figure, remark="") for figure in found}
-    return SeedResult(options.seed, results["valid?"], values, _why(results, options.workload))
+    return SeedResult(options.seed, results["valid?"], values, _told(results, options.workload))
 
 
-def _why(results: Results, workload: str) -> tuple[str, ...]:
-    """Why a test isn't valid: what the checkers say, and the likeliest cause."""
+def _told(results: Results, workload: str) -> tuple[str, ...]:
+    """What the checkers say, and the likeliest causes; of a valid one, what is serious."""
+    told = [warning["text"] for warning in results.get("warnings", ()) if not is_incident(warning)]
     if results["valid?"] is True:
-        return ()
-    error = str(results.get("error", "")).split("\n")[0]
-    told = [error] if error else ["; ".join(reasons(results, workload))]
-    told += [warning["text"] for warning in results.get("warnings", ()) if not is_incident(warning)]
-    return tuple(line for line in (*told, *sentences(results)) if line)[:LINES_SHOWN]
+        told = [*serious_sentences(results), *told]
+    else:
+        error, *evidence = str(results.get("error", "")).split("\n")
+        why = error or "; ".join(reasons(results, workload))
+        told = [why, *sentences(results), *told, *map(str.strip, evidence)]
+    return tuple(filter(None, told))[:LINES_SHOWN]
 
 
 def seeds(text: str) -> range:
@@ -244,10 +247,19 @@ def show(outcomes: Sequence[SeedResult], command: Sequence[str], console: Consol
     if failing:
         console.print(f"\nNot valid: {len(failing):,}. To bring one back:")
     for outcome in failing[:FAILING_SHOWN]:
-        line = shlex.join(with_flags(command, "--simulate", "--seed", str(outcome.seed)))
-        console.print(f"  {program()} {line}", soft_wrap=True, markup=False)
-        for reason in outcome.reasons or ("nothing is known",):
-            console.print(f"    {reason}", soft_wrap=True, markup=False)
+        _show(outcome, command, console)
     if len(failing) > FAILING_SHOWN:
         rest = " ".join(str(outcome.seed) for outcome in failing[FAILING_SHOWN:])
         console.print(f"  and with these seeds: {rest}", soft_wrap=True)
+    doubtful = [outcome for outcome in outcomes if outcome.valid is True and outcome.told]
+    if doubtful:
+        console.print(f"\nValid, but worth a look: {len(doubtful):,}. To bring one back:")
+        _show(doubtful[0], command, console)
+
+
+def _show(outcome: SeedResult, command: Sequence[str], console: Console) -> None:
+    """Print the command of one seed, and what there is to tell."""
+    line = shlex.join(with_flags(command, "--simulate", "--seed", str(outcome.seed)))
+    console.print(f"  {program()} {line}", soft_wrap=True, markup=False)
+    for text in outcome.told or ("nothing is known",):
+        console.print(f"    {text}", soft_wrap=True, markup=False)

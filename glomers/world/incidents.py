@@ -47,6 +47,8 @@ REMARKABLE = {
     "no-answer": "left a client without an answer",
     "error": "answered with an error",
     "unanswered": "got no answer",
+    "lost": "sent a message that was lost",
+    "alone": "sent nothing to others",
     "stderr": "printed to standard error",
 }
 TEXTS = {**MISTAKES, **REMARKABLE}

@@ -10,7 +10,7 @@ from glomers.history.times import NANOS
 from glomers.report.incidents import names
 from glomers.world.error_codes import error_code
 from glomers.world.incidents import Incidents
-from glomers.world.network import Journal, Message
+from glomers.world.network import Journal, Message, involves_client
 
 IN_FLIGHT = NANOS  # ns before the end of a test; what was asked later may yet be answered
 
@@ -45,15 +45,23 @@ class Witness:
         self._journal = journal
         self._incidents = incidents
         self._open: dict[tuple[str, str, int], Request] = {}  # by sender, receiver and msg_id
+        self._nodes: Counter[str] = Counter()  # that were initialised
+        self._talked = False  # has a node sent anything to another, or to a service?
 
     def record(self, event: str, time: int, message: Message) -> None:
         self._journal.record(event, time, message)
         body = message.body
+        if not involves_client(message):
+            self._talked = True
+        elif event == "recv" and body.get("type") == "init":
+            self._nodes[message.dest] = 1
         reply_to = body.get("in_reply_to")
         if reply_to is None:
             msg_id = body.get("msg_id")
             if type(msg_id) is int:
                 self._see_request(event, time, message, (message.src, message.dest, msg_id))
+            elif event == "drop" and not involves_client(message):
+                self._see_loss(message)
         elif type(reply_to) is int:
             self._see_answer(event, message, (message.dest, message.src, reply_to))
 
@@ -65,6 +73,12 @@ class Witness:
             self._open.setdefault(key, request)
         elif event != "recv" and key in self._open:
             self._open[key].lost = True
+
+    def _see_loss(self, message: Message) -> None:
+        """A message was lost that nobody misses, as its sender waits for no answer."""
+        type = quote(str(message.body.get("type")), 40)
+        text = f"sent {type!r}, which was lost on the way, and waits for no answer"
+        self._incidents.add("lost", type, text, {message.src: 1}, message.line)
 
     def _see_answer(self, event: str, message: Message, key: tuple[str, str, int]) -> None:
         if event == "send":
@@ -103,3 +117,6 @@ class Witness:
             first = silence.first
             self._incidents.add("unanswered", type, text, silence.nodes, first.line, first.time)
         self._open.clear()
+        if len(self._nodes) > 1 and not self._talked:
+            text = "sent no message to another node, nor to a service"
+            self._incidents.add("alone", "", text, self._nodes, time=None)

@@ -274,7 +274,8 @@ def test_verdict_first_then_the_figures_then_where_it_is_kept():
         == """
 Analysis invalid! (ﾉಥ益ಥ）ﾉ ┻━┻
 Not valid: 24 values were lost: 4 6 9 13 15 21 26 28 30 33 35 40 71 72 75 78 79 81 82 84 and 4 more
-Targets missed: values lost, stable latency median, stable latency max
+Targets missed: values lost 24, target = 0; stable latency median 12,457 ms, target < 400 ms; \
+stable latency max 29,834 ms, target < 600 ms
 
   operations                           198  198 ok, 0 fail, 0 info
   availability                       100 %

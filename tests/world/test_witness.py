@@ -107,3 +107,38 @@ def test_ids_of_any_type_do_no_harm():
         world.send("n0", "n1", "gossip", msg_id=id)
         world.send("n1", "n0", "error", in_reply_to=id, code=id)
     world.told()
+
+
+def test_a_loss_that_its_sender_does_not_notice_is_told_of_a_test_that_is_not_valid():
+    world = World()
+    world.send("n0", "n1", "gossip")
+    world.network.filter = lambda message: True
+    world.send("n0", "n1", "gossip", value=7)
+    world.send("n2", "n1", "gossip", value=8)
+    world.send("n0", "c1", "read_ok")
+    world.pass_time(2 * IN_FLIGHT)
+    world.witness.end()
+    lost = [found for found in world.incidents.remarkable() if found["kind"] == "lost"]
+    [told] = sentences({"valid?": False, "incidents": lost})
+    assert told.startswith(
+        "n0 and n2 sent 'gossip', which was lost on the way, and waits for no answer, 2 times"
+    )
+    assert '"value": 7' in told
+    assert sentences({"valid?": True, "incidents": lost}) == []
+
+
+def test_nodes_that_never_send_anything_to_each_other_are_told_of():
+    world = World()
+    for node in ("n0", "n1"):
+        world.send("c1", node, "init", msg_id=1)
+        world.send(node, "c1", "init_ok", in_reply_to=1)
+    assert world.told() == ["n0 and n1 sent no message to another node, nor to a service"]
+
+
+def test_a_node_without_others_or_one_that_asks_a_service_is_not_alone():
+    world = World()
+    world.send("c1", "n0", "init", msg_id=1)
+    assert "alone" not in [found["kind"] for found in world.incidents.remarkable()]
+    world.send("c1", "n1", "init", msg_id=2)
+    world.send("n0", "seq-kv", "read")
+    assert not any("to another node" in told for told in world.told())

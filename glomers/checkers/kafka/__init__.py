@@ -129,7 +129,10 @@ def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
 
 def reasons(result: Mapping[str, Any]) -> Iterator[str]:
     if bad := result["bad-error-types"]:
-        yield f"{kinds(bad, result)}"
+        yield kinds(bad, result)
+    for case in (result.get("inconsistent-offsets") or {}).get("errs", ())[:1]:
+        messages = " and ".join(word(message) for message in case["values"])
+        yield f"offset {case['offset']} of key {word(case['key'])} holds {messages}"
 
 
 CHECKER = Checker(check, figures, reasons, warnings)
