@@ -266,6 +266,12 @@ MISTAKES = [
         seeds="1",
         pytest=False,
     ),
+    Mistake(
+        "hash_for_sharding",
+        KAFKA,
+        ("inconsistent-offsets×N", "offset N of key N holds N and N"),
+        pytest=False,
+    ),
     # What a test doesn't ask for
     Mistake(
         "no_replication",
