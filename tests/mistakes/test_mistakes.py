@@ -233,7 +233,7 @@ MISTAKES = [
     ),
     Mistake(
         "forgotten_lock_around_rpc",
-        "-w g-counter --node-count 3 --concurrency 4n --latency 10 --time-limit 3 --rate 50",
+        "-w g-counter --node-count 3 --time-limit 3 --rate 50 --hard",
         ("final reads N", ", acceptable N"),
         pytest=False,
     ),
