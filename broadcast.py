@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Challenge 3, broadcast: a value sent to one node must become readable on every node.
 
-The values that a node's clients give it are its log; `Replication` sees to it that every node
-comes to have every log, whatever is lost on the way. This script decides when to send what to whom.
+The values that clients give to a node are that node's log. `Replication` brings every log to every
+node, despite lost messages. This script decides when to send what to whom.
 
 - Push. With `--max-latency 0ms` a new value goes straight to every other node, in one hop.
-- Batch. With a budget of latency, nodes send what is new to a hub, and once per round the hub
-  sends it on to everybody. At worst a value waits for a round and travels twice, so rounds are
-  as long as the budget allows. Spokes time their batches to arrive just before the hub sends.
+- Batch. With a latency budget, nodes send what is new to a hub, and once per round the hub sends
+  it on to everybody. At worst a value waits for a round and travels twice, so a round lasts for the
+  latency budget less one round trip and a safety margin. Spokes time their batches to arrive just
+  before the hub sends.
 - Without its hub a spoke pushes to everybody.
 
 The topology is ignored: any node can send to any other, and a path of one hop is the shortest.

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Challenge 4, a counter: what is added on one node comes to count on all.
+"""Challenge 4, a counter: an add on one node must become part of the sum on every node.
 
-The counter lies in seq-kv, one key for each node, and only that node writes its key: nobody
-contends with anybody, and what one node stores can't undo what another has added.
+The counter lies in seq-kv, one key for each node, and only that node writes its key. So nodes don't
+contend, and no node can undo what another has added.
 
 - Add. It is acknowledged when seq-kv has stored the new sum. One save is under way at a time; adds
-  that come meanwhile share the next one. A save is a cas, so a message that comes late, or twice,
-  can't put an old sum in the place of a newer one.
-- Read. It is the sum of all keys as they were `--max-staleness` ago or later; so long a node may
-  remember what the others have stored. seq-kv may answer with a state of long ago, but never with
-  one older than the caller has seen already, and who changes something sees the newest. So a node
-  saves first and reads the others' keys then. Each save has a mark of its own, which makes it a
-  change in any case.
+  that come meanwhile share the next one. A save is a cas (compare and set), so a message that comes
+  late, or twice, can't put an old sum in the place of a newer one.
+- Read. It answers with the sum of all keys as they were `--max-staleness` ago or later; a node
+  remembers the others' sums for that long. seq-kv may answer with an old state. But that state is
+  never older than one that the caller has seen, and a caller that changes something sees the newest
+  state. So a node saves first, and then reads the others' keys. Each save has a mark of its own,
+  which makes it a change in any case.
 
 Nodes don't talk to each other, so partitions between them mean nothing.
 """

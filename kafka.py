@@ -4,7 +4,7 @@
 Each key has an *owner*, the node that its hash chooses. The owner has the key's log and committed
 offset, and it alone assigns offsets, so no two messages get the same. Other nodes forward.
 
-- Send. What is sent to an owner goes in numbered batches. One is under way at a time, and sends
+- Send. Messages go to their owner in numbered batches. One batch is under way at a time, and sends
   that come meanwhile share the next. A batch is repeated until it is answered; the owner knows the
   last one of each sender, and appends it once.
 - Commit. It is acknowledged at once, and goes along with the next batch to the owner, or after

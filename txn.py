@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Challenge 6, transactions: each node answers from what it has, and all come to have the same.
+"""Challenge 6, transactions: each node answers from what it has, and all nodes come to agree.
 
 A transaction takes effect on the node that it is sent to, at once and as a whole, and is answered
-then, whoever else can be reached. Its writes get a *stamp*: Lamport time and the node's name. A
-node's time is ahead of all stamps it has seen, so who overwrites or reads something has the later
-stamp. Of each key a node keeps the value with the latest stamp. Hence all nodes agree, whatever
-the order in which they hear of writes, and no two transactions come before each other.
+then, whichever other nodes can be reached. Its writes get a *stamp*: Lamport time and the node's
+name. A node's time is ahead of all stamps it has seen, so a transaction that overwrites or reads a
+value has a later stamp than that value. Of each key a node keeps the value with the latest stamp.
+Hence all nodes agree, whatever the order in which they hear of writes, and no two transactions come
+before each other.
 
-What a transaction wrote goes to all other nodes at once, as a whole. They apply it as a whole, and
-a node's transactions in their order: they are its log, and `Replication` sees to it that every
-node comes to have every log, whatever is lost on the way.
+The writes of a transaction go to all other nodes at once, in one message. A node applies them as a
+whole, and another node's transactions in their order: these are that node's log. `Replication`
+brings every log to every node, despite lost messages.
 """
 
 import threading

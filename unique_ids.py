@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Challenge 2, unique ids: nobody ever gets an id twice, and nodes need not talk about it.
 
-An id is the node's name, a mark of its start, and a counter. The name tells nodes apart and the
-counter the ids of one life of a node. The mark tells apart the lives of a node that is started
-again and remembers nothing: it is the time on a clock that counts from the start of the machine
-and that nobody can set back. Should a node be started again on another machine, or after this one
-was, there are 64 random bits beside it.
+An id consists of the node's name, a mark of its start, and a counter. The name tells nodes apart.
+The counter tells apart the ids of one life of a node. The mark tells apart the lives of a node
+that is started again and remembers nothing. It is the time on a clock that counts from the start of
+the machine and that nobody can set back, with 64 random bits beside it, since a node may be started
+again on another machine, or after its machine was.
 """
 
 import itertools

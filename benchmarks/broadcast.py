@@ -10,8 +10,9 @@ figure is the median of the seeds, but values lost and the time after a heal are
 If matplotlib is there, the first command also draws messages per operation over latency, as
 docs/images/broadcast.svg.
 
-`limit` is what a value that is sent to everybody alone costs (n-1 messages), or a round through a
-hub in which every spoke has something to send (2n-2), if rounds are as long as the dial permits.
+`limit` is the cost of the simplest designs: n-1 messages for a value that is sent to everybody
+alone, or 2n-2 for a round of a hub in which every spoke has something to send, if rounds are as
+long as the dial permits.
 `after heal` is how long after the end of a partition the last node has every value that was
 acknowledged before; nodes are read every 10 ms to find out. If another partition, or the end of
 the test, comes before that, it is the time until then.

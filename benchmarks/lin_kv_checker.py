@@ -2,10 +2,10 @@
 
     python -m benchmarks.lin_kv_checker
 
-All writes overlap. Reads after them then show a value that nobody wrote, or one that comes back
-after another: to be sure that such a history is wrong the search must rule out every order. For
-each number of writes it prints the processor time, and the ratio to that of half as many: about 8
-if it grows with the cube, 2^(n/2) if all subsets of the writes were looked at.
+All writes overlap. Reads after them show a value that nobody wrote, or one that comes back after
+another. Such a history is wrong, and to be sure of that the search must rule out every order. For
+each number of writes the benchmark prints the processor time, and its ratio to the time for half as
+many: about 8 if it grows with the cube, 2^(n/2) if all subsets of the writes are looked at.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the node library costs: echo.py beside a bare loop that does the same without it.
+"""The cost of the node library: echo.py beside a bare loop that does the same without it.
 
 - 100,000 requests are piped in at once; every one must be answered, once. The bare loop has
   Python's buffered stdout, so it writes 8 KB at a time, and could not answer a lone request.
@@ -11,12 +11,12 @@
   that from this request to the last answer. No bare loop can do that.
 - How long it takes to import the library, on top of the start of Python.
 
-Runs alternate, so that what else the machine does hits all. Shown are medians; the ratio is the
-median of that of each pair of runs. The times include the start of Python, except for the lone
-request and what comes after it.
+Runs alternate, so that other work of the machine hits all of them. The times shown are medians; the
+ratio is the median of the ratios of all pairs of runs. The times include the start of Python,
+except for the lone request and the lines after it.
 
-With `--beside FOLDER`, the library there is measured as well, and the ratio is to that: so can
-two versions be compared. `git worktree add ../before COMMIT` makes such a folder.
+With `--beside FOLDER`, the library in that folder is measured as well, and the ratio is to that. So
+two versions can be compared; `git worktree add ../before COMMIT` makes such a folder.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Broadcast, first rung: flood. A node that learns a value forwards it to its other neighbours.
 
-What is wrong: a message that is lost is lost for good, and the value perhaps with it. And every
-link carries every value, some both ways, one hop after the other.
+Weaknesses: a lost message is lost for good, and the value perhaps with it. And every link carries
+every value, some both ways, one hop after the other.
 """
 
 import threading

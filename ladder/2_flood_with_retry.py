@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Broadcast, second rung: flood, and repeat each message until it is acknowledged.
 
-Nothing is lost any more. What is wrong: every message has an answer, which doubles their number.
-While a neighbour is unreachable, everything that it hasn't got is sent to it again and again, and
-the longer that lasts, the more there is to repeat.
+No value is lost any more. Weaknesses: every message has an answer, which doubles their number.
+While a neighbour is unreachable, every value that it lacks is sent to it again and again; the
+longer that lasts, the more values there are to repeat.
 """
 
 import sys

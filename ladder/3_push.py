@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Broadcast, third rung: push. Who is given a value sends it straight to every other node.
+"""Broadcast, third rung: push. A node that is given a value sends it straight to every other node.
 
-Any node can send to any other, whatever topology it is offered, and one hop is the least that a
-value can take. One message per value and receiver is the least as well, if each value travels
-alone. What is wrong: as in the first rung, what is lost is lost for good.
+Any node can send to any other, whatever topology it is offered. Delivering a single value to every
+node takes at least n-1 messages and one hop, and this takes no more. Weakness: as in the first
+rung, a lost message is lost for good.
 """
 
 import threading

@@ -2,11 +2,12 @@
 """Broadcast, fourth rung: push, and let random pairs of nodes compare notes every second.
 
 Each node numbers the values that it is given: its *log*. How much of every log a node has, its
-*version vector*, is one number per node, however many values there are. Who is sent such a vector
-answers with what it lacks. So whatever is lost comes later, by way of anybody who has it.
+*version vector*, is one number per node, however many values there are. A node that
+gets such a vector answers with what its sender lacks. So a lost value comes later, from any node
+that has it.
 
-What is wrong: a node may be unlucky with its random peers, and so behind for seconds after a
-heal; nodes compare notes for ever, though nothing is missing; and each value travels alone.
+Weaknesses: a node may be unlucky with its random peers, and so behind for seconds after a heal;
+nodes compare notes for ever, though nothing is missing; and each value travels alone.
 """
 
 import threading
