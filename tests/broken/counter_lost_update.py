@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """A counter in one key of seq-kv, to which every node adds: reads it, and writes the sum.
 
 Two nodes that read the same value each write their sum, and one of the adds is gone. What they read

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """A counter with a key in seq-kv for each node, whose sum is what happens to be read.
 
 No add is lost, and yet a read may miss some for ever: seq-kv may show a node that changes nothing

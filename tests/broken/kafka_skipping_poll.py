@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Logs with one owner for all keys, which answers a poll with the newest messages only.
 
 Nobody wants old ones, and answers stay small. But who polls goes on after the last message that it

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Logs to which every node appends by itself, and tells the others what it has appended.
 
 Two nodes that append to the same key at once give two messages the same offset.

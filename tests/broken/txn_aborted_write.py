@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Transactions that write first and then look whether they may: an aborted one leaves its writes.
 
 A transaction is aborted if another one came meanwhile from the other node. What it wrote was there

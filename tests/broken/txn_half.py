@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Transactions whose writes take effect one by one, on all nodes, as they come.
 
 Another transaction that runs meanwhile sees half of it: a value that is overwritten at the end, or
