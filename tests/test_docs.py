@@ -1,4 +1,4 @@
-"""The snippets of README and docs run."""
+"""What pages say is so. That their commands and code blocks run is for test_pages.py."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import inspect
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from challenge_runs import run
 
-from glomers import challenges, exits
-from glomers.cli import COMMANDS, main
-from glomers.testing import Simulation
+from glomers import exits
 from glomers.world.faults import FAULTS
 
 ROOT = Path(__file__).parent.parent
@@ -26,28 +22,6 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 
 def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-
-
-def test_the_ten_line_node_echoes(script):
-    source = blocks(ROOT / "README.md", "python")[0]
-    assert len([line for line in source.splitlines() if line]) <= 10
-    with_run = Simulation(script(source))
-    assert with_run.request("n0", "echo", echo="hello")["echo"] == "hello"
-    with_run.close()
-
-
-def test_the_node_that_calls_others_does(script):
-    source = blocks(ROOT / "README.md", "python")[1]
-    cluster = Simulation(script(source + "\nnode.run()\n"), 2, played=["n1"])
-    cluster.deliver("c9", "n0", "broadcast", message=1)
-    cluster.advance(0.5)
-    cluster.assert_sent("n0", "n1", "gossip", value=1)
-    cluster.close()
-
-
-def test_the_node_that_replicates_survives_partitions(script):
-    source = script(blocks(ROOT / "README.md", "python")[2] + "\nnode.run()\n")
-    assert run("3c", bin=str(source), time_limit=10)["valid?"] is True
 
 
 def test_the_examples_of_testing_pass(tmp_path):
@@ -165,46 +139,10 @@ def test_the_workload_fault_service_and_checker_of_the_contributing_page_work(
     assert any("alone" in log.read_text() for log in (kept / "node-logs").iterdir())
 
 
-def commands(page: Path) -> list[list[str]]:
-    """The command lines of a page's shell snippets."""
-    text = "\n".join(blocks(page, "sh")).replace("\\\n", " ")
-    return [shlex.split(line, comments=True) for line in text.splitlines() if line.strip()]
-
-
-def workbench_commands() -> list[list[str]]:
-    found = [command for page in PAGES for command in commands(page)]
-    return [command[3:] for command in found if command[:3] == ["python", "-m", "glomers"]]
-
-
-@pytest.mark.parametrize("command", workbench_commands(), ids=lambda words: " ".join(words)[:60])
-def test_the_workbench_takes_every_command(command, tmp_path, monkeypatch, capsys):
-    """With a short load, few seeds, simulated: for what they print, read the page."""
-    if "--dask" in command or command[0] == "check":
-        pytest.skip("there is nothing of that name here")
-    short = ["--time-limit", "1"]
-    short += ["--seeds", "0..1"] if command[0] == "sweep" else ["--store", str(tmp_path)]
-    if command[0] == "test":
-        short += ["--simulate"]
-    cut = command.index("--") if "--" in command else len(command)
-    arguments = ["echo.py" if word == "./my-node" else word for word in command[:cut]]
-    monkeypatch.chdir(ROOT)
-    assert main([*arguments, *short, *command[cut:]]) in (0, 1, 2)
-
-
 def test_the_table_of_faults_is_that_of_the_workbench():
     page = (ROOT / "docs" / "simulation.md").read_text()
     rows = re.findall(r"^\| `--nemesis ([^`]+)` \| (.*) \|$", page, re.MULTILINE)
     assert rows == [(name, fault.help) for name, fault in FAULTS.items()]
-
-
-def test_every_challenge_that_a_page_runs_exists():
-    for page in PAGES:
-        for command in commands(page):
-            if command[0] != "./run.sh" or not command[1:]:
-                continue
-            names = [word for word in command[1:] if word != "sweep"]
-            if names[0] not in COMMANDS:
-                challenges.find(names[0])
 
 
 def test_the_table_of_exit_statuses_is_complete():
