@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from glomers import exits
+from glomers.testing import Simulation
 from glomers.world.faults import FAULTS
 
 ROOT = Path(__file__).parent.parent
