@@ -294,7 +294,7 @@ node.run()
     command = ["1", "--bin", "node.py", "--time-limit", "1"]
     assert main(["sweep", *command, "--seeds", "4..5", "--", "an argument"]) == 1
     out = capsys.readouterr().out
-    assert "on the workbench (sweep is its own)\n" in out
+    assert "on the workbench (only it can sweep)\n" in out
     again = [*command, "--simulate", "--seed", "5", "--", "an argument"]
     assert f"\n  python -m glomers {shlex.join(again)}\n" in out
     assert not (here / "store").exists()

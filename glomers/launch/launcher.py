@@ -172,7 +172,7 @@ def run_challenge(
     if sweeps:
         if wanted == "maelstrom":
             raise UsageError("Maelstrom has no sweep: leave --engine out")
-        words, engine = [SWEEP], Engine(None, "sweep is its own")
+        words, engine = [SWEEP], Engine(None, "only it can sweep")
     else:
         engine = choose_engine(wanted, flags, os.environ, start, environment.root)
         if engine.maelstrom is None:
@@ -322,7 +322,7 @@ def choose_engine(
     if wanted == "workbench":
         return Engine(None, "--engine")
     if special:
-        return Engine(None, f"{special} is its own")
+        return Engine(None, f"only it has {special}")
     if found := find_maelstrom(environ, start, root):
         return found
     if wanted == "maelstrom":
