@@ -16,7 +16,9 @@ import hashlib
 import html
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from typing import Any
 from glomers.errors import quote
 from glomers.history.operations import NEMESIS, History, Operation
 from glomers.report import incidents, journal
-from glomers.report.columns import Texts, column, packed, steps
+from glomers.report.columns import LARGEST, Texts, column, packed, steps
 from glomers.report.journal import NONE, Messages
 from glomers.report.summary import LAST_LINES, Row
 
@@ -40,13 +42,17 @@ SCRIPTS = (
     "follow.js",
     "filter.js",
     "details.js",
+    "logs.js",
     "top.js",
     "main.js",
 )
 OUTCOMES = ("ok", "fail", "info", "open")
 SHOWN = 20  # cases of a kind
 LONG = 400  # characters of a case
-MOST_LOG = 1 << 18  # characters of a node's log that the page has: its beginning and its end
+MOST_LOG = 1 << 18  # bytes of a node's log that the page has: its beginning and its end
+MOST_LINE = 2000  # characters of a line of it
+UNKNOWN = -LARGEST  # instead of a time (microseconds), in a column
+LARGEST_TIME = 2**63
 SAME_MOMENT = 1000  # microseconds within which an invocation and its request are together
 
 
@@ -81,11 +87,19 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Log:
+    """What a node printed to standard error, and when (nanoseconds) each line, if that is known."""
+
+    lines: Sequence[str]
+    times: Sequence[int | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """What a page shows of a test.
 
     `stable` has for each value of a set when it was known (nanoseconds) and its stable latency
-    (milliseconds). `logs` are the nodes' standard errors. `command` brings the run back, as far
+    (milliseconds). `logs` are those of nodes. `command` brings the run back, as far
     as it is known.
     """
 
@@ -99,7 +113,7 @@ class Run:
     messages: Messages
     faults: Sequence[Span]
     stable: Sequence[tuple[Any, int, int]] = ()
-    logs: Mapping[str, str] = field(default_factory=dict)
+    logs: Mapping[str, Log] = field(default_factory=dict)
     command: str = ""
 
 
@@ -152,7 +166,9 @@ def _blocks(run: Run) -> Iterator[str]:
         for number, chunk in enumerate(source.chunks):
             yield _block(f"{name}-text-{number}", chunk)
     for number, log in enumerate(run.logs.values()):
-        yield _block(f"log-{number}", packed(log.encode("utf-8", "replace")))
+        yield _block(f"log-{number}", packed("\n".join(log.lines).encode("utf-8", "replace")))
+        times = (UNKNOWN if time is None else time // 1000 for time in log.times)
+        yield _block(f"log-time-{number}", packed(column(times)))
 
 
 def _block(name: str, content: str) -> str:
@@ -305,18 +321,46 @@ def _ended(span: Span, time: int) -> Span:
     return Span(span.name, span.kind, span.start, time, span.cut, span.nodes)
 
 
-def logs(folder: Path) -> dict[str, str]:
-    """What nodes printed to standard error, by node: the beginning and the end of what is long."""
+def logs(folder: Path) -> dict[str, Log]:
+    """The logs of the nodes that printed anything; of a long one its beginning and its end."""
+    known = _log_times(folder / "log-times.jsonl")
     found = {}
-    for file in sorted(folder.glob("*.log"), key=lambda file: (len(file.name), file.name)):
-        text = file.read_bytes().decode("utf-8", "replace")
-        if len(text) > MOST_LOG:
-            left_out = len(text) - MOST_LOG
-            half = MOST_LOG // 2
-            text = f"{text[:half]}\n[… {left_out:,} characters …]\n{text[-half:]}"
-        if text:
-            found[file.stem] = text
+    for file in sorted(
+        (folder / "node-logs").glob("*.log"), key=lambda file: (len(file.name), file.name)
+    ):
+        if content := file.read_bytes():
+            found[file.stem] = _log(content, known.get(file.stem, []))
     return found
+
+
+def _log_times(file: Path) -> dict[str, list[tuple[int, int]]]:
+    """For each node from which byte of its log on which time counts; none for what is no such."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    if file.is_file():
+        for line in file.read_text("utf-8").splitlines():
+            with suppress(ValueError, LookupError, TypeError):
+                event = json.loads(line)
+                found.setdefault(str(event["node"]), []).append((event["byte"], event["time"]))
+    return found
+
+
+def _log(content: bytes, known: Sequence[tuple[int, int]]) -> Log:
+    lines: list[str] = []
+    times: list[int | None] = []
+    place = skipped = 0
+    for raw in content.splitlines(keepends=True):
+        if MOST_LOG // 2 <= place < len(content) - MOST_LOG // 2:
+            skipped += 1
+        else:
+            if skipped and place >= len(content) - MOST_LOG // 2:
+                lines.append(f"[… {skipped:,} lines …]")
+                times.append(None)
+                skipped = 0
+            lines.append(raw.decode("utf-8", "replace").rstrip("\r\n")[:MOST_LINE])
+            after = bisect_right(known, (place, LARGEST_TIME))
+            times.append(known[after - 1][1] if after else None)
+        place += len(raw)
+    return Log(lines, times)
 
 
 def problems(results: Mapping[str, Any], reasons: Iterable[str]) -> list[Problem]:

@@ -52,7 +52,7 @@ def write_page(folder: Path, challenge: str | None = None) -> Path:
             messages=journal.read(folder / "messages.jsonl"),
             faults=page.spans(history, {name: fault.f for name, fault in FAULTS.items()}),
             stable=set_full.stable_latencies(history) if is_set else (),
-            logs=page.logs(folder / "node-logs"),
+            logs=page.logs(folder),
             command=_command(folder),
         )
     except (AttributeError, LookupError, TypeError, ValueError) as error:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import shutil
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -118,15 +119,56 @@ def test_a_test_that_maelstrom_kept_has_a_page_without_messages(tmp_path):
 
 
 def test_a_node_has_its_log_and_a_long_one_its_beginning_and_its_end(tmp_path):
-    (tmp_path / "n0.log").write_text("begin" + "x" * page.MOST_LOG + "end")
-    (tmp_path / "n1.log").write_text("")
-    (tmp_path / "n10.log").write_text("ten")
-    (tmp_path / "n2.log").write_text("two")
+    folder = tmp_path / "node-logs"
+    folder.mkdir()
+    (folder / "n0.log").write_text("begin\n" + "123456789\n" * 52_428 + "end\n")
+    (folder / "n1.log").write_text("")
+    (folder / "n10.log").write_text("ten")
+    (folder / "n2.log").write_text("two")
     logs = page.logs(tmp_path)
     assert list(logs) == ["n0", "n2", "n10"]
-    assert logs["n0"].startswith("begin")
-    assert logs["n0"].endswith("end")
-    assert "[… 8 characters …]" in logs["n0"]
+    assert logs["n2"].lines == ["two"]
+    first, *_, last = lines = logs["n0"].lines
+    assert (first, last) == ("begin", "end")
+    assert "[… 26,215 lines …]" in lines
+
+
+def test_each_line_of_a_log_has_the_time_at_which_it_was_printed(tmp_path):
+    (tmp_path / "node-logs").mkdir()
+    (tmp_path / "node-logs" / "n0.log").write_text("set-up\none\ntwo\nlate\n")
+    times = [("n0", 0, -5_000), ("n1", 2, 1), ("n0", 7, 80_000), ("n0", 15, 90_000)]
+    (tmp_path / "log-times.jsonl").write_text(
+        "".join(
+            json.dumps({"time": time, "node": node, "byte": byte}) + "\n"
+            for node, byte, time in times
+        )
+    )
+    assert page.logs(tmp_path)["n0"].times == [-5_000, 80_000, 80_000, 90_000]
+
+
+def test_the_times_of_logs_are_kept(tmp_path, script):
+    source = """
+        import sys
+        from maelstrom_node import Node
+
+        node = Node()
+
+        @node.on("echo")
+        def echo(message):
+            print(message.body["echo"], file=sys.stderr)
+            return {"type": "echo_ok", "echo": message.body["echo"]}
+
+        node.run()
+    """
+    bin = str(script(textwrap.dedent(source)))
+    folder = kept(tmp_path, "1", bin=bin, time_limit=2)
+    invoked = [
+        operation.time
+        for operation in read_history(folder).client_operations()
+        if operation.type == "invoke"
+    ]
+    assert len(invoked) > 3
+    assert page.logs(folder)["n0"].times == invoked
 
 
 # Faults

@@ -410,6 +410,28 @@ def test_a_link_jumps_to_the_time_of_a_problem(chromium, tmp_path):
     assert page.js("report.view.from < 17e6 && 17e6 < report.view.to && report.view.span <= 1.1e6")
 
 
+# Logs
+
+
+def test_a_click_on_a_mark_of_a_log_shows_its_line(chromium, tmp_path):
+    from tests.report.pages import written
+
+    messages = [sent(0, 0, "c0", "n0", type="echo"), sent(9 * 10**9, 1, "n0", "c0", type="x")]
+    folder = written(tmp_path / "echo" / "1", messages)
+    (folder / "node-logs").mkdir()
+    (folder / "node-logs" / "n0.log").write_text("first\nsecond\n")
+    times = [{"time": 10**9, "node": "n0", "byte": 0}, {"time": 5 * 10**9, "node": "n0", "byte": 6}]
+    (folder / "log-times.jsonl").write_text("\n".join(map(json.dumps, times)))
+    write_page(folder)
+    page = Page(chromium, folder)
+    page.js("report.tracks.at(-1).click(report.tracks.at(-1).x(5e6), 8)")
+    page.wait("document.querySelector('#details mark')?.textContent === 'second'")
+    assert page.element("#details .way").text == "at 5.000 s"
+    page.js("document.querySelector('#logs details').open = true")
+    page.wait("document.querySelector('#logs pre').textContent")
+    assert page.element("#logs pre").text.split() == ["1.000", "s", "first", "5.000", "s", "second"]
+
+
 # Content is data
 
 

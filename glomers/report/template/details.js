@@ -101,6 +101,21 @@ class Details {
     );
   }
 
+  // A line of a log, with what stands around it.
+  async logLine(logs, number, line) {
+    const lines = await logs.of(number);
+    const first = Math.max(0, line - 5);
+    const pre = element("pre");
+    lines.slice(first, line + 40).forEach((text, i) => {
+      pre.append(first + i === line ? element("mark", { textContent: text }) : text, "\n");
+    });
+    this.box.replaceChildren(
+      element("h2", { textContent: `log of ${logs.names[number]}` }),
+      element("p", { textContent: `at ${moment(logs.times[number][line])}`, className: "way" }),
+      pre,
+    );
+  }
+
   // A JSON text, laid out; its numbers and strings can be followed by a click.
   json(text) {
     const pre = element("pre");

@@ -30,6 +30,7 @@ class App {
       tracks.push(new ProcessTrack(this), new LatencyTrack(this), new RateTrack(this));
     }
     if (run.stable.known.length) tracks.push(new StableTrack(this));
+    if (run.logs.timed) tracks.push(new LogTrack(this, run.logs));
     return tracks;
   }
 

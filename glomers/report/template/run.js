@@ -22,6 +22,7 @@ class Run {
     run.stable = await columns("stable", ["known", "latency"]);
     run.texts = new Texts("message", about.firsts.message);
     run.operationTexts = new Texts("operation", about.firsts.operation);
+    run.logs = await new Logs(about.logs).load();
     run.setUpMessages();
     run.setUpOperations();
     return run;

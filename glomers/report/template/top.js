@@ -33,7 +33,7 @@ function showTop(app) {
       navigator.clipboard?.writeText(about.command);
     });
   }
-  showLogs(about.logs);
+  showLogs(app.run.logs);
 }
 
 function showProblems(app) {
@@ -110,20 +110,6 @@ function showQuantiles(run) {
     }
     const text = latencies.length.toLocaleString("en");
     row.append(element("td", { textContent: text, className: "number" }));
-  });
-}
-
-function showLogs(names) {
-  if (!names.length) return;
-  const section = document.getElementById("logs");
-  section.hidden = false;
-  names.forEach((name, number) => {
-    const pre = element("pre", { tabIndex: 0 });
-    const box = element("details", {}, element("summary", { textContent: name }), pre);
-    box.addEventListener("toggle", async () => {
-      if (box.open && !pre.textContent) pre.textContent = await unpackText(`log-${number}`);
-    });
-    section.append(box);
   });
 }
 
