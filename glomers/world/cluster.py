@@ -35,7 +35,7 @@ class NodeLog:
         self._incidents = incidents
         self._room = MOST_LOG
         self.times: list[tuple[int, int]] = []  # when (ns), and from which byte on
-        self.reader = LogReader(self._hear)
+        self.reader = LogReader(self._hear, incidents.now)
 
     @property
     def path(self) -> str:
@@ -73,7 +73,9 @@ class NodeLog:
             self._file.close()
 
     def _hear(self, finding: Finding) -> None:
-        self._incidents.add(finding.kind, finding.key, finding.text, {self.node: 1}, finding.line)
+        self._incidents.add(
+            finding.kind, finding.key, finding.text, {self.node: 1}, finding.line, finding.time
+        )
 
 
 def tell_of_logs(logs: Mapping[str, NodeLog], incidents: Incidents) -> list[str]:
