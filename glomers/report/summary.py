@@ -100,9 +100,13 @@ def render(
         console.print(Text(error), soft_wrap=True)
     elif reasons:
         console.print(Text(f"Not valid: {'; '.join(reasons)}"), soft_wrap=True)
+    # What led to the error stands between it and its evidence; what may be as usual comes later.
+    usual = not incidents.serious_sentences(results)
+    if evidence and usual:
+        console.print(Text(evidence), soft_wrap=True)
     for told in incidents.first_sentences(results, store_path):
         console.print(Text(f"  {told}", "yellow"), soft_wrap=True)
-    if evidence:
+    if evidence and not usual:
         console.print(Text(evidence), soft_wrap=True)
     aims = [row for row in table if row.reached is not None]
     if missed := [f"{r.figure} {r.value}, target {r.target}" for r in aims if not r.reached]:
