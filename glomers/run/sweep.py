@@ -78,12 +78,14 @@ def run_seed(options: Options) -> SeedResult:
 def _told(results: Results, workload: str) -> tuple[str, ...]:
     """What the checkers say, and the likeliest causes; of a valid one, what is serious."""
     told = [warning["text"] for warning in results.get("warnings", ()) if not is_incident(warning)]
+    serious = serious_sentences(results)
     if results["valid?"] is True:
-        told = [*serious_sentences(results), *told]
+        told = [*serious, *told]
     else:
         error, *evidence = str(results.get("error", "")).split("\n")
         why = error or "; ".join(reasons(results, workload))
-        told = [why, *sentences(results), *told, *map(str.strip, evidence)]
+        usual = [sentence for sentence in sentences(results) if sentence not in serious]
+        told = [why, *serious, *map(str.strip, evidence), *usual, *told]
     return tuple(filter(None, told))[:LINES_SHOWN]
 
 
