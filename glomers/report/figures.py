@@ -1,7 +1,7 @@
-"""Figures: what a checker's result comes to in a few numbers, and how they are written.
+"""Figures: the few numbers that sum up a checker's result, and how they are written.
 
-A checker says which figures its result holds (see checkers/__init__.py); here is what they are
-made of.
+A checker decides which figures its result holds (see checkers/__init__.py); this module has what
+they are made of.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from glomers.errors import quote
 
-SHOWN = 20  # of a list of values, before it says how many more there are
+SHOWN = 20  # values of a list that are written out; the rest is only counted
 
 
 def number(value: float) -> str:
@@ -25,15 +25,15 @@ def milliseconds(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """A fraction. It is rounded down: 100 % is all of them."""
+    """A fraction as a percentage. It is rounded down, so that only all of them make 100 %."""
     return f"{math.floor(round(value * 1e4, 6)) / 100:g} %"
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of a test; `value` is what a target is held against, `remark` is in words.
+    """One figure of a test: its name, its value (None if unknown) and a remark in words.
 
-    `write` makes words of the value, and of what it is compared with.
+    Targets are compared with `value`. `write` formats the value, and the target beside it.
     """
 
     name: str
@@ -46,24 +46,24 @@ class Figure:
 
 
 def word(value: Any) -> str:
-    """A value in a remark, short and harmless."""
+    """A value in a remark: at most 40 characters, without control characters."""
     return quote(str(value), 40)
 
 
 def some(values: Iterable[Any] | None) -> str:
-    """The first of some values, and how many more there are."""
+    """The first SHOWN of some values, and how many more there are."""
     words = [word(value) for value in values or ()]
     more = len(words) - SHOWN
     return " ".join(words[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def times(counts: Mapping[Any, int] | None) -> str:
-    """The first of some values, with how often each occurs."""
+    """The first SHOWN of some values, with how often each occurs."""
     return some(f"{word(value)}×{n}" for value, n in (counts or {}).items())
 
 
 def kinds(names: Iterable[Any], cases: Mapping[str, Any]) -> str:
-    """The kinds of what went wrong, with how many cases of each there are where that is known."""
+    """The kinds of errors or anomalies, each with its number of cases if that is known."""
     return ", ".join(f"{word(name)}{_count(cases.get(name))}" for name in names)
 
 

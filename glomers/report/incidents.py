@@ -1,4 +1,4 @@
-"""What befell the nodes of a test, in sentences. See `glomers.world.incidents`."""
+"""What happened to the nodes of a test, in sentences. See `glomers.world.incidents`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from glomers.invocation import shown
 
 Results = Mapping[str, Any]
 
-# From what is most likely to be the cause to what may be business as usual.
+# Kinds of incidents: first the likeliest causes of an invalid test, last what may be normal.
 RANKS = (
     *("exception", "complaint", "mistake", "no-answer"),
     *("stderr", "error", "unanswered", "lost", "alone"),
 )
-SERIOUS = RANKS[: RANKS.index("stderr")]  # business as usual in no test
-NO_HARM = ("lost", "alone")  # if the test is valid
+SERIOUS = RANKS[: RANKS.index("stderr")]  # a mistake even if the test is valid
+NO_HARM = ("lost", "alone")  # no mistake if the test is valid
 IN_THE_LOG = ("exception", "complaint", "stderr")
-SHOWN = 5  # incidents, before it says how many more there are
+SHOWN = 5  # incidents that are written out; the rest is only counted
 EXAMPLE = 160  # characters of an example
 
 
@@ -39,13 +39,13 @@ def sentences(results: Results, folder: Path | None = None) -> list[str]:
 
 
 def serious_sentences(results: Results) -> list[str]:
-    """Those of what is hardly ever business as usual, valid or not."""
+    """The sentences of incidents that are mistakes even if the test is valid."""
     known = [incident for incident in results.get("incidents") or () if _kind(incident) in SERIOUS]
     return sentences({**results, "incidents": known})
 
 
 def first_sentences(results: Results, folder: Path | None = None) -> list[str]:
-    """Those that a person should see at once, and how many more there are."""
+    """The first SHOWN sentences, and how many more there are."""
     every = sentences(results, folder)
     if (more := len(every) - SHOWN) > 1:
         return [*every[:SHOWN], f"and {more} more kinds of incident: see results.edn"]
@@ -53,7 +53,7 @@ def first_sentences(results: Results, folder: Path | None = None) -> list[str]:
 
 
 def is_incident(warning: Results) -> bool:
-    """Is a warning of the results one that a node gave rise to, rather than the history?"""
+    """Whether a warning of the results is about nodes, rather than about the history."""
     return "nodes" in warning
 
 
@@ -66,13 +66,13 @@ def _rank(incident: Results) -> int:
 
 
 def _kind(incident: Results) -> str:
-    """One of RANKS."""
+    """The incident's kind, which is one of RANKS."""
     kind = str(incident["kind"])
     return kind if kind in RANKS else "mistake"
 
 
 def sentence(incident: Results, folder: Path | None = None) -> str:
-    """An incident in words: who, what, how often, when first, an example, and where it is kept."""
+    """An incident in words: nodes, what happened, how often, when first, an example, the log."""
     kind, nodes, first = str(incident["kind"]), incident["nodes"], incident["first"]
     words = f"{names(nodes)}{':' if kind == 'complaint' else ''} {incident['text']}"
     if kind == "alone":  # no event, so there is no count and no time
@@ -91,7 +91,7 @@ def sentence(incident: Results, folder: Path | None = None) -> str:
 
 
 def names(nodes: Iterable[str]) -> str:
-    """Some nodes in a sentence."""
+    """The names of some nodes, as they are listed in a sentence."""
     known = sorted(nodes, key=lambda node: (len(node), node))
     if len(known) > 4:
         return f"{', '.join(known[:3])} and {len(known) - 3} more"
@@ -99,7 +99,7 @@ def names(nodes: Iterable[str]) -> str:
 
 
 def of_logs(folder: Path) -> list[dict[str, Any]]:
-    """The incidents that the node-logs of a test tell, as results have them; without times."""
+    """The incidents in the node-logs of a test, in the form that results have, without times."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
 
     def hear(node: str, finding: Finding) -> None:

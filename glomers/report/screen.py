@@ -11,12 +11,12 @@ from rich.console import Console
 class Screen(Console):
     """A console that raises BrokenPipeError if nobody reads it; rich would end with status 1.
 
-    It writes to the `sys.stdout` of the moment at which it is made: while a simulated node runs,
-    that of the moment is the node's.
+    The console keeps the `sys.stdout` that was there when it was made, because `sys.stdout` belongs
+    to the node while a simulated node runs.
     """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(file=sys.stdout, **settings)
 
     def on_broken_pipe(self) -> None:
-        raise  # it is called while the error is being handled
+        raise  # rich calls this method while it handles the error

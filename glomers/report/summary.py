@@ -1,8 +1,8 @@
 """The summary of a test: the verdict, the figures a person looks for, and the challenge's targets.
 
-It is made of the results alone, ours or those in the `results.edn` that Maelstrom wrote, so that
-both engines end with the same words. Which figures there are is for the checkers to say; the caller
-brings them.
+A summary is made of the results alone, ours or those in the `results.edn` that Maelstrom wrote, so
+tests on both engines end with the same words. The checkers decide which figures there are; the
+caller passes them in.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ PLAIN_WIDTH = 200  # columns, where there is no terminal
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A figure as it is shown, beside its target. `reached` is None if there is no target."""
+    """A figure as it is shown, beside its target. `reached` is None if it has no target."""
 
     figure: str
     value: str
@@ -56,7 +56,7 @@ class Row:
 
 
 def rows(figures: Iterable[Figure], challenge: Challenge | None = None) -> list[Row]:
-    """The figures, beside the challenge's targets for them."""
+    """The figures, each beside the challenge's target for it."""
     targets = {target.figure: target for target in challenge.targets} if challenge else {}
     return [_row(figure, targets.get(figure.name)) for figure in figures]
 
@@ -84,7 +84,7 @@ def render(
     """Print the summary: the verdict and its `reasons`, what befell the nodes, `figures` beside
     the targets, where the test is kept, and the `page` that shows it.
 
-    What ended before its time has figures, but missed no target yet.
+    A test that ended early shows its figures, but isn't said to have missed targets.
     Raises UsageError if there is no such challenge.
     """
     known = challenges.find(challenge) if challenge else None
@@ -130,7 +130,7 @@ def render(
 
 
 def _how_to_repeat(results: Results, store_path: Path) -> Iterator[str]:
-    """The seed of the run that is kept there, and the command that repeats it."""
+    """The seed of the run that is kept in `store_path`, and the command that repeats it."""
     if "seed" in results:
         yield f"Seed {results['seed']}"
     if not (store_path / FILE).is_file():
@@ -141,7 +141,7 @@ def _how_to_repeat(results: Results, store_path: Path) -> Iterator[str]:
 
 
 def lines(table: Sequence[Row], width: int) -> Iterator[Text]:
-    """The rows in columns: figure, value, and then the target, the remark below it if there is one.
+    """The rows in columns: figure, value, and then the target, with the remark below the target.
 
     `width` is in characters.
     """
@@ -187,9 +187,10 @@ def kept_results(folder: Path) -> Results:
 
 
 def main(arguments: Sequence[str], told: Callable[[Results, Path], Told]) -> int:
-    """`summary`: show the summary of a test that was kept, by either engine, and its verdict.
+    """`summary`: show the summary of a kept test of either engine; return the verdict's status.
 
-    `told` gives the figures of results that were kept in a folder, and the reasons of the verdict.
+    `told(results, folder)` returns the figures of the results that are kept in the folder, and the
+    reasons for the verdict.
     """
     parser = Parser(
         prog=f"{program()} summary",
