@@ -1,7 +1,7 @@
-"""Puts tests together: a world, and in it a test. Both read as lists of their parts.
+"""Puts tests together: first a world, then a test in it. Both functions are lists of parts.
 
-A real and a simulated test differ in two parts, the loop and the cluster on it. Randomness comes
-in streams, one for each part that draws from it, so the parts may be made in any order.
+A real and a simulated test differ in two parts: the loop, and the cluster that runs on it. Each
+part that needs randomness has a stream of its own, so the parts may be made in any order.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def real_test(options: Options, store: Store, log: Log = silent) -> Test:
 
 def simulated_test(options: Options, store: Store | None = None, log: Log = silent) -> Test:
     """A test in virtual time, with nodes in this process; without a store, nothing is kept."""
-    from glomers.simulated.turns import TurnLoop  # late: a real test needs nothing of it
+    from glomers.simulated.turns import TurnLoop  # here, because a real test doesn't need it
 
     return _test(options, TurnLoop(), partial(scripts, store=store, log=log), store, log)
 
@@ -57,7 +57,7 @@ def simulated_test(options: Options, store: Store | None = None, log: Log = sile
 def _test(
     options: Options, loop: L, make_cluster: MakeCluster[L], store: Store | None, log: Log
 ) -> Test:
-    """The parts of a test."""
+    """A test, put together from its parts."""
     if options.hard:
         options = harder(options)
         log(f"--hard drew: {drawn(options)}")
@@ -95,7 +95,7 @@ def _test(
 def make_world(
     options: Options, loop: L, make_cluster: MakeCluster[L], journal: Journal
 ) -> World[L]:
-    """The parts of a world, whose nodes haven't been started. `journal` hears of all messages."""
+    """A world whose nodes haven't been started. `journal` is called with every message."""
     incidents = Incidents(lambda: loop.now)
     witness = Witness(journal, incidents)
     network = Network(
@@ -122,7 +122,7 @@ def processes(
     store: Store,
     log: Log,
 ) -> Cluster:
-    """A process for each node."""
+    """A cluster with a process for each node."""
     from glomers.real.nodes import ProcessCluster
 
     return ProcessCluster(
@@ -145,7 +145,10 @@ def scripts(
     log: Log = silent,
     show_stderr: Callable[[str, str], object] | None = None,
 ) -> Cluster:
-    """A script in this process for each node; `show_stderr(node, line)` hears what they log."""
+    """A cluster that runs a script for each node in this process.
+
+    `show_stderr(node, line)` is called with each line that a node writes to standard error.
+    """
     from glomers.simulated.nodes import START_SPREAD, SimulatedCluster
 
     def log_stderr(node: str, line: str) -> None:

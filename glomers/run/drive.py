@@ -1,9 +1,14 @@
 """One test from beginning to end: its phases, and the verdict.
 
-The phases are Maelstrom's: start the nodes; `init`, to be answered within 10 s; the workload's
-set-up requests; the load, with the nemesis, for `--time-limit`; then, for workloads with a final
-phase: heal the network, wait 10 s, and let every worker do its final operations. Then the checkers
-judge the history.
+The phases are Maelstrom's:
+
+1. The nodes are started.
+2. Every node gets `init` and must answer it within 10 s.
+3. The workload's set-up requests are sent.
+4. The load runs for `--time-limit`, and the nemesis with it.
+5. If the workload has a final phase, the network heals, the test waits 10 s, and every worker does
+   its final operations.
+6. The checkers judge the history.
 """
 
 from __future__ import annotations
@@ -37,7 +42,7 @@ Checker = Callable[[History, Options], Results]
 
 
 class Phase(Enum):
-    """The phases of a test, in their order. The values are a person's words for them."""
+    """The phases of a test, in their order. The values are the words that a person sees."""
 
     STARTING = "starting"
     INITIALISING = "initialising"
@@ -50,7 +55,7 @@ class Phase(Enum):
 class Test:
     """Drives a test through its phases. `glomers.run.build` puts its parts together.
 
-    `log` hears what is worth a line.
+    `log` is called with each line of `run.log`.
     """
 
     def __init__(
@@ -85,11 +90,11 @@ class Test:
         self._phases = iter(Phase)
 
     def run(self) -> Results:
-        """Run all phases and return the results. The test can't be run again.
+        """Run all phases and return the results. A test can only be run once.
 
-        If a node breaks the protocol, or a person interrupts, the test ends there: what was
-        recorded until then is kept and judged, `error` says what happened, and `valid?` is False
-        or "unknown".
+        The test ends early if a node breaks the protocol or a person interrupts it. What was
+        recorded until then is kept and judged, `error` in the results says what happened, and
+        `valid?` is False or "unknown".
         """
         error: NodeError | KeyboardInterrupt | None = None
         try:
@@ -109,7 +114,7 @@ class Test:
         return results
 
     def judge(self) -> Results:
-        """The results of what has been recorded."""
+        """The results of what has been recorded until now."""
         recorder = self.recorder
         incidents, origin = self.world.incidents, recorder.origin
         warnings = [*incidents.warnings(origin), *self.workload.warnings()]
@@ -153,7 +158,7 @@ class Test:
         )
 
     def _end_faults(self) -> None:
-        """The load is over. The network need only heal if there are final operations."""
+        """End the load. The network only has to heal if there are final operations."""
         self._final = self.workload.final_generator()
         end = self.nemesis.when_free if self._final is None else self.nemesis.end
         end(self._next_phase)
@@ -169,10 +174,11 @@ class Test:
 
 
 def check(history: History, options: Options, warnings: Sequence[Results] = ()) -> Results:
-    """Judge a history: the workload's checker, availability and statistics, and all together.
+    """Judge a history by the workload's checker, availability and statistics.
 
-    What Maelstrom lets pass comes as `warnings`, after those given; they only count if the options
-    are strict. A part that is "unknown" says why, as its `error`.
+    The results hold a part for each of these, and `valid?` for all of them. Mistakes that Maelstrom
+    lets pass become `warnings`, which are added to those given. Warnings only make a test invalid
+    if the options are strict. A part whose verdict is "unknown" says why in its `error`.
     """
     workload = WORKLOADS[options.workload]
     results: Results = {
@@ -190,7 +196,7 @@ def check(history: History, options: Options, warnings: Sequence[Results] = ()) 
 
 
 def _checked(name: str, checker: Checker, history: History, options: Options) -> Results:
-    """A checker's verdict; "unknown", and why, for a history that it can't judge."""
+    """A checker's result; if the checker fails, the verdict "unknown" and the reason."""
     try:
         return checker(history, options)
     except UsageError:
@@ -200,7 +206,7 @@ def _checked(name: str, checker: Checker, history: History, options: Options) ->
 
 
 def _warnings(workload: type[Workload], history: History, options: Options) -> list[Results]:
-    """What Maelstrom lets pass; for a history with which the search for it fails, that it did."""
+    """Warnings of mistakes that Maelstrom lets pass, or one that the search for them failed."""
     try:
         return workload.checker.warnings(history, options)
     except Exception as error:
@@ -209,7 +215,7 @@ def _warnings(workload: type[Workload], history: History, options: Options) -> l
 
 
 def _mistake(what: str, error: Exception) -> str:
-    """What broke off, whose mistake it was, and what helps to mend it."""
+    """An error message: what failed, that it isn't the node's fault, and where it happened."""
     *_, (frame, line) = traceback.walk_tb(error.__traceback__)
     place = f"{Path(frame.f_code.co_filename).name}, line {line}"
     return (

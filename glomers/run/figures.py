@@ -1,4 +1,4 @@
-"""The figures of a whole test: what the checker of each part makes of that part of the results.
+"""The figures of a whole test: each checker makes them from its own part of the results.
 
 The results are ours or those in the `results.edn` that Maelstrom wrote.
 """
@@ -22,7 +22,7 @@ WHY = 400  # characters of a reason
 
 
 def figures(results: Results, workload: str | None) -> list[Figure]:
-    """The figures of a test of `workload`; None if nobody knows what it was a test of.
+    """The figures of a test of `workload` (None if the workload isn't known).
 
     Raises LookupError if the results are of another workload.
     """
@@ -37,7 +37,7 @@ def figures(results: Results, workload: str | None) -> list[Figure]:
 
 
 def of_kept(results: Results, folder: Path) -> tuple[list[Figure], list[str]]:
-    """Figures and reasons of a test that was kept in `folder`: store/<workload>/<time>.
+    """Figures and reasons of a test that is kept in `folder`, such as store/<workload>/<time>.
 
     Raises LookupError if the results are of another workload.
     """
@@ -47,7 +47,7 @@ def of_kept(results: Results, folder: Path) -> tuple[list[Figure], list[str]]:
 
 
 def reasons(results: Results, workload: str | None) -> list[str]:
-    """Why the checkers did not find a test valid, the most telling of each part first."""
+    """Why a test isn't valid: the reasons of each checker, its most important one first."""
     checkers = {"stats": stats.CHECKER, "availability": availability.CHECKER}
     if workload:
         checkers["workload"] = WORKLOADS[workload].checker
@@ -63,7 +63,7 @@ def reasons(results: Results, workload: str | None) -> list[str]:
 
 
 def _part(results: Results, name: str) -> Results:
-    """A checker's result; nothing if it is only a verdict, and why there is no more."""
+    """A checker's result; empty if it holds only a verdict, and why there is no more."""
     part: Results = results.get(name) or {}
     return part if part.keys() - {"valid?", "error"} else {}
 
@@ -74,7 +74,7 @@ def _if_any(figures: Any, part: Results) -> Iterator[Figure]:
 
 
 def _traffic(net: Results) -> Iterator[Figure]:
-    """Maelstrom counts no bytes."""
+    """The figures of the network. Those of bytes are missing for Maelstrom, which counts none."""
     servers = net.get("servers") or {}
     if servers.get("msgs-per-op") is not None:
         yield Figure(challenges.SERVER_MESSAGES, servers["msgs-per-op"])
@@ -83,10 +83,10 @@ def _traffic(net: Results) -> Iterator[Figure]:
 
 
 def _guess(results: Results) -> list[Figure]:
-    """Those of the first workload that has the operations which the results tell of.
+    """The figures of the first workload that has the operations in the results.
 
-    Where several have, as counters and sets have adds and reads, the first whose checker can read
-    the result.
+    Several workloads may have them: counters and sets both have adds and reads. The first workload
+    whose checker can read the result is taken.
     """
     done = set(_part(results, "stats").get("by-f") or ())
     for workload in WORKLOADS.values():

@@ -1,19 +1,20 @@
-"""`--hard`: a test made harder, from its seed, without asking for more than its flags promise.
+"""`--hard`: makes a test harder, at random from its seed, within what its flags allow.
 
-A challenge's own flags are kind: one request at a time for each node, no latency. A lock that was
-forgotten around an rpc is never missed then. So each seed draws a test of its own:
+The flags of most challenges are kind: one request at a time for each node, and no latency. With
+them, a lock that was forgotten around an rpc does no harm. So `--hard` draws from each seed:
 
 - more workers, two to five times as many;
-- a latency where there is none, and how it is distributed, so that messages overtake each other.
-  Both are small enough that a request and its answer take less than the half second that a node
-  may give them: what waits for a second, as `node.rpc` does, must see no time-out;
-- where the flags say that messages between nodes get lost, that is with partitions or `--p-loss`:
-  perhaps `flaky` links as well, which are many short partitions, and faults that come more often;
+- a latency, if the flags give none, and its distribution, so that messages overtake each other.
+  A request and its answer still take less than half a second, so that an rpc with the default
+  time-out of a second never times out because of latency alone;
+- more faults, if the flags say that messages between nodes get lost, that is with partitions or
+  `--p-loss`: perhaps `flaky` links as well, which are many short partitions, and a shorter interval
+  between faults;
 - processes that start further apart, so that timers are further out of phase.
 
-What it doesn't do matters as much, because a right node must pass. Where the flags know of no
-fault there is none, as a node may rely on it. Services lose nothing, as in partitions, and all is
-whole again before the final operations. No node is paused or killed unless the flags say so.
+A correct node must still pass. So there are no faults if the flags ask for none, because a node may
+rely on that. Messages to services are never lost, as in partitions, and all faults end before the
+final operations. No node is paused or killed unless the flags say so.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from dataclasses import replace
 from glomers.options import MOST_WORKERS, Options
 from glomers.world.cluster import stream
 
-# Milliseconds: the longest mean latency that is drawn, and with which a distribution is drawn.
+# In milliseconds: the longest mean latency that is drawn for each distribution, and the longest
+# latency of the flags with which that distribution may be drawn (None: any).
 LONGEST = {"constant": 30, "uniform": 30, "exponential": 20}
 LONGEST_OF_FLAGS = {"constant": None, "uniform": 100, "exponential": 20}
 
@@ -33,7 +35,7 @@ SHORTEST_INTERVAL = 2.0  # seconds between the nemesis's actions
 
 
 def harder(options: Options) -> Options:
-    """The options that the seed of these draws; they are the same each time."""
+    """Harder options, drawn from the seed of `options`: the same seed always draws the same."""
     random = stream(options.seed, "hard")
     workers = options.concurrency * random.randint(2, 5)
     distribution = random.choice(
@@ -61,7 +63,7 @@ def harder(options: Options) -> Options:
 
 
 def drawn(options: Options) -> str:
-    """What `harder` has drawn, as flags that say the same."""
+    """What `harder` has drawn, as flags that ask for the same."""
     flags = ["--concurrency", str(options.concurrency), "--latency", str(options.latency)]
     flags += ["--latency-dist", options.latency_dist]
     if options.nemesis:

@@ -1,6 +1,6 @@
-"""What a person sees while a test runs: what happens around it, and how far it is.
+"""What a person sees while a test runs: events around the test, and its progress.
 
-How far it is, is one line that keeps up, or plain lines if the output is no terminal.
+Progress is one line that is updated in a terminal, or else a plain line every few seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PLAIN_INTERVAL = 5.0  # seconds between plain lines
 
 
 class RunLog:
-    """`run.log`: what happened around the test. Calling it also shows the line."""
+    """`run.log`: events around the test. A call keeps the line and shows it; `keep` only keeps."""
 
     def __init__(self, out: TextIO, console: Console) -> None:
         self._out = out
@@ -34,7 +34,7 @@ class RunLog:
 
 
 class Progress:
-    """Shows how a test is doing; to be used as a context around its run."""
+    """A context manager that shows the progress of the test that runs in it."""
 
     def __init__(self, test: Test, console: Console) -> None:
         self._test = test
@@ -45,7 +45,7 @@ class Progress:
                 console=console,
                 auto_refresh=False,
                 transient=True,
-                redirect_stdout=False,  # a simulated node has its own
+                redirect_stdout=False,  # a simulated node has a standard output of its own
                 redirect_stderr=False,
             )
 

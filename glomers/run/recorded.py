@@ -1,8 +1,9 @@
-"""Histories that were recorded elsewhere or before: what `check` judges.
+"""Histories that were recorded before, by us or by Maelstrom: what `check` judges.
 
-A test hands its checkers a history of its own workload. A file may hold that of another, or only
-the beginning of one. The first is refused, because a checker that finds nothing to judge finds
-nothing wrong either; the second is judged, with a warning.
+A test hands its checkers a complete history of its own workload. A file may hold a history of
+another workload, or one that is cut off. A history of another workload is refused, because a
+checker that finds nothing to judge finds nothing wrong either. A history that is cut off is judged,
+with a warning.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from glomers.workloads.shapes import describe
 
 
 def judge(path: Path, options: Options) -> Results:
-    """Judge the history at `path`. Raises HistoryError if it is none of `options.workload`."""
+    """Judge the history at `path`. Raises HistoryError if it can't be one of `options.workload`."""
     workload = WORKLOADS[options.workload]
     history = read(path, workload)
     return check(history, options, cut_off(history, workload))
@@ -29,8 +30,8 @@ def judge(path: Path, options: Options) -> Results:
 def read(path: Path, workload: type[Workload]) -> History:
     """The history at `path`. Raises HistoryError if it can't be one of `workload`.
 
-    The first operation that doesn't fit is named, with its place in the file, and the workloads
-    that all operations do fit.
+    The error names the first operation that doesn't fit, its place in the file, and the workloads
+    that fit all operations.
     """
     history = read_history(path)
     operations = list(history.client_operations())
@@ -46,7 +47,7 @@ def read(path: Path, workload: type[Workload]) -> History:
 
 
 def look_alikes(history: History) -> list[str]:
-    """The workloads that a history may be of."""
+    """The names of the workloads that fit all operations of a history."""
     return [
         name
         for name, workload in WORKLOADS.items()
@@ -55,7 +56,7 @@ def look_alikes(history: History) -> list[str]:
 
 
 def _expected(f: str, workload: type[Workload]) -> str:
-    """The operations that a workload has, or the values of the one called `f`."""
+    """What an error message expects: the workload's operations, or the values of its `f`."""
     if f not in workload.operations:
         return f"the operations of {workload.name}: {', '.join(map(_keyword, workload.operations))}"
     values = workload.operations[f]
@@ -75,8 +76,8 @@ def cut_off(history: History, workload: type[Workload]) -> list[dict[str, Any]]:
         warnings.append(warning("open-operations", text, running))
     if not workload.has_final_phase(history):
         text = (
-            "the history ends without final reads, so it seems to be cut off: what came later,"
-            " or never, is not known"
+            "the history ends without final reads, so it seems to be cut off: nobody knows"
+            " what came later, or never"
         )
         warnings.append(warning("no-final-reads", text, [{"op": as_map(history[-1])}]))
     return warnings

@@ -1,7 +1,7 @@
-"""Records a test while it runs: every operation and every message, at once, in its store folder.
+"""Records a test while it runs: writes every operation and message to its folder at once.
 
-Times are counted from `begin`, the moment at which the load starts; what comes before, the set-up,
-has negative times.
+Times are in nanoseconds since `begin`, when the load starts. The set-up before it has negative
+times.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from glomers.world.network import Message, involves_client
 
 @dataclass
 class Traffic:
-    """Counts of one class of messages, by Maelstrom's names; `bytes` is our own.
+    """Counts of one class of messages, under Maelstrom's names; `bytes` is our own.
 
-    A message is counted once in `messages`, however often it arrives. `bytes` is the length of
-    its JSON text.
+    `messages` counts a message once, even if it arrives twice. `bytes` is the length of its JSON
+    text.
     """
 
     sends: int = 0
@@ -42,7 +42,7 @@ class Traffic:
 
 @dataclass
 class MessageJournal:
-    """Counts messages and writes `messages.jsonl`: one event a line.
+    """Counts messages and writes `messages.jsonl`, with one event a line.
 
     `send` and `late` have the whole message, other events (see `network.Journal`) only its id.
     """
@@ -56,7 +56,7 @@ class MessageJournal:
     _before: list[tuple[str, int, Message]] = field(default_factory=list)
 
     def begin(self, origin: int) -> None:
-        """Time zero is known: write what was held back."""
+        """Set time zero to `origin` (nanoseconds), and write the events that waited for it."""
         self._origin = origin
         for event in self._before:
             self._write(*event)
@@ -112,9 +112,9 @@ class MessageJournal:
 
 
 class Recorder:
-    """Keeps the history of a test and, if there is a store, writes it down as it grows.
+    """Keeps the history of a test and, if there is a store, writes each operation to it at once.
 
-    `journal`, which hears of messages, learns from it when the load starts.
+    The recorder tells `journal`, which records messages, when the load starts.
     """
 
     def __init__(self, loop: Loop, store: Store | None, journal: MessageJournal) -> None:
@@ -129,7 +129,7 @@ class Recorder:
         self._jsonl = store.open("history.jsonl") if store else None
 
     def begin(self) -> None:
-        """The load starts now."""
+        """Take the present time as the start of the load."""
         self._begun = True
         self.origin = self._loop.now
         self.journal.begin(self.origin)
@@ -163,7 +163,7 @@ class Recorder:
     def record(
         self, type: str, process: int | str, what: Invocation, error: Any = None
     ) -> Operation:
-        """Write down one operation, at the present time."""
+        """Record one operation, at the present time."""
         operation = Operation(
             index=len(self.operations),
             time=self.elapsed,

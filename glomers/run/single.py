@@ -1,4 +1,4 @@
-"""One test for a person: its folder in the store, what is shown while it runs, and the verdict."""
+"""Runs one test for a person: makes its folder, shows its progress, and shows the verdict."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from glomers.world.cluster import MOST_LOG
 def run(
     options: Options, root: Path, challenge: str | None, simulated: bool, keep: int | None = None
 ) -> Results:
-    """Run the test, show the verdict, and return the results; keep the last `keep` runs, or all.
+    """Run the test, show the verdict, and return the results.
 
+    The store keeps the last `keep` runs, or all if `keep` is None.
     Raises UsageError if the program can't be run or the test can't be kept, and OSError if the
-    disk is full; what verdict there is has been shown by then.
+    disk is full; if there is a verdict, it has been shown by then.
     """
     (check_script if simulated else check_program)(Path(options.bin))
     with closing(Store.create(root, options.workload)) as store:

@@ -44,7 +44,7 @@ from glomers.run.drive import Results
 from glomers.run.figures import figures, reasons
 
 FAILING_SHOWN = 10
-LINES_SHOWN = 4  # of what is told of one seed
+LINES_SHOWN = 4  # lines about one seed
 MOST_SEEDS = 10_000_000
 AT_A_TIME = 256  # seeds that are handed out
 DASK_TIMEOUT = "10s"
@@ -53,9 +53,9 @@ MEMORY = 0.8  # of the machine's memory, for all workers together
 
 @dataclass(frozen=True, slots=True)
 class SeedResult:
-    """What came of one seed: the verdict, the figures, and what there is to tell.
+    """The outcome of one seed: the verdict, the figures, and what there is to tell.
 
-    That is why the test isn't valid, or, although it is, what befell its nodes and is a mistake.
+    `told` says why the test isn't valid, or, of a valid test, which mistakes its nodes made.
     """
 
     seed: int
@@ -65,7 +65,7 @@ class SeedResult:
 
 
 def run_seed(options: Options) -> SeedResult:
-    """Simulate one test, and keep nothing of it but its outcome."""
+    """Simulate one test and return its outcome; nothing else of it is kept."""
     try:
         results = simulated_test(options).run()
     except MemoryError:
@@ -76,7 +76,7 @@ def run_seed(options: Options) -> SeedResult:
 
 
 def _told(results: Results, workload: str) -> tuple[str, ...]:
-    """What the checkers say, and the likeliest causes; of a valid one, what is serious."""
+    """Reasons and likeliest causes of an invalid test; mistakes of the nodes of a valid one."""
     told = [warning["text"] for warning in results.get("warnings", ()) if not is_incident(warning)]
     serious = serious_sentences(results)
     if results["valid?"] is True:
@@ -113,14 +113,14 @@ def executor(dask: str | None) -> Iterator[Executor]:
         pool = ProcessPoolExecutor(
             workers, context, initializer=_begin_worker, initargs=(_share_of_memory(workers),)
         )
-        # Ctrl-C is not for the workers: they inherit that it is ignored.
+        # Ctrl-C must not end the workers: they inherit that SIGINT is ignored.
         with handled(signal.SIG_IGN, (signal.SIGINT,)):
             wait([pool.submit(os.getpid) for _ in range(workers)])
         started = [child for child in multiprocessing.active_children() if child not in before]
         try:
             yield pool
         finally:
-            # All results are here, or nobody waits for them: whatever a worker does, it may end.
+            # Either all results are here or nobody waits for them, so the workers may be killed.
             for worker in started:
                 worker.kill()
             pool.shutdown(cancel_futures=True)
@@ -155,7 +155,7 @@ def _check_imports(client: Any, dask: str) -> None:
 
 
 def _share_of_memory(workers: int) -> int | None:
-    """How many bytes each worker may take, so that together they leave some; None: unknown."""
+    """How many bytes of memory each worker may take; None if the machine's memory isn't known."""
     try:
         return int(MEMORY * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / workers)
     except (OSError, ValueError):
@@ -163,7 +163,7 @@ def _share_of_memory(workers: int) -> int | None:
 
 
 def _begin_worker(memory: int | None) -> None:
-    """Let a worker end when the sweep does, even if that is killed; and bound its memory."""
+    """Bound a worker's memory, and make it end with the sweep, even if the sweep is killed."""
     if memory is not None:
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         if hard == resource.RLIM_INFINITY or memory < hard:
@@ -182,8 +182,8 @@ def _begin_worker(memory: int | None) -> None:
 def sweep(
     options: Options, numbers: Sequence[int], pool: Executor, console: Console
 ) -> tuple[list[SeedResult], bool]:
-    """Run all seeds. Returns the outcomes by seed, and whether all came: Ctrl-C ends it early."""
-    # Raised anywhere, a KeyboardInterrupt could leave the executor in the middle of something.
+    """Run all seeds. Returns the outcomes by seed, and whether Ctrl-C did not end it early."""
+    # A KeyboardInterrupt in the middle of the executor's work could leave it in a broken state.
     interrupted: list[int] = []
     with handled(lambda number, _: interrupted.append(number)):
         outcomes = _run(options, numbers, pool, console, interrupted)
@@ -225,7 +225,7 @@ def _run(
 
 
 def show(outcomes: Sequence[SeedResult], command: Sequence[str], console: Console) -> None:
-    """Print the verdicts, the spread of each figure, and how to bring failures back.
+    """Print the verdicts, the spread of each figure, and how to reproduce failures.
 
     `command` is the command of the test without its seed: `test`, or a challenge, and the rest.
     """
@@ -247,7 +247,7 @@ def show(outcomes: Sequence[SeedResult], command: Sequence[str], console: Consol
     console.print(table)
     failing = [outcome for outcome in outcomes if outcome.valid is not True]
     if failing:
-        console.print(f"\nNot valid: {len(failing):,}. To bring one back:")
+        console.print(f"\nNot valid: {len(failing):,}. To reproduce one:")
     for outcome in failing[:FAILING_SHOWN]:
         _show(outcome, command, console)
     if len(failing) > FAILING_SHOWN:
@@ -255,7 +255,7 @@ def show(outcomes: Sequence[SeedResult], command: Sequence[str], console: Consol
         console.print(f"  and with these seeds: {rest}", soft_wrap=True)
     doubtful = [outcome for outcome in outcomes if outcome.valid is True and outcome.told]
     if doubtful:
-        console.print(f"\nValid, but worth a look: {len(doubtful):,}. To bring one back:")
+        console.print(f"\nValid, but worth a look: {len(doubtful):,}. To reproduce one:")
         _show(doubtful[0], command, console)
 
 

@@ -360,7 +360,7 @@ def test_a_sweep_names_the_mistake(mistake, monkeypatch, capsys):
     words = mistake.flags.split()
     status = main(["sweep", *words, "--seeds", mistake.seeds, "--bin", str(mistake.path)])
     assert status == (0 if mistake.valid else 1)
-    _, _, told = capsys.readouterr().out.partition("To bring one back:\n")
+    _, _, told = capsys.readouterr().out.partition("To reproduce one:\n")
     mistake.assert_said(mistake.says, told.splitlines()[:LINES])
 
 

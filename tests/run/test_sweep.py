@@ -47,7 +47,7 @@ def test_the_figures_spread_from_min_to_max():
     assert [quantile(values, q) for q in (0, 0.5, 0.99, 1)] == [1, 51, 100, 100]
 
 
-def test_a_failure_comes_with_the_command_that_brings_it_back(script, capsys):
+def test_a_failure_comes_with_the_command_that_reproduces_it(script, capsys):
     wrong = script("""
 from maelstrom_node import Node
 node = Node()
