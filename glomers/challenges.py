@@ -1,7 +1,7 @@
-"""The challenges of Gossip Glomers (https://fly.io/dist-sys/): the exact commands, and the targets.
+"""The challenges of Gossip Glomers (https://fly.io/dist-sys/): their commands and targets.
 
-This table is the only place where they are written down. `./run.sh` runs its commands, on Maelstrom
-or on the workbench, and prints it as its help; the summary of a test takes its targets from here.
+Commands and targets are only written here. `./run.sh` runs these commands, on Maelstrom or on the
+workbench, and lists the challenges in its help. The summary of a test shows these targets.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from pathlib import Path
 
 from glomers.errors import UsageError, did_you_mean
 
-# Where the scripts are that the commands name: in the package, once it is installed, otherwise at
-# the top of the checkout. The node library is beside the package in both.
+# The folder of the scripts that the commands name: in the package, if it is installed, otherwise
+# the top of the checkout. The node library is beside the package in both cases.
 _PACKAGE = Path(__file__).resolve().parent
 LIBRARY = _PACKAGE.parent / "maelstrom_node.py"
 SCRIPTS = _PACKAGE / "scripts" if (_PACKAGE / "scripts").is_dir() else _PACKAGE.parent
 
-# The figures of a summary for which a challenge can set a target.
+# The names of those figures of a summary that have a target in some challenge.
 AVAILABILITY = "availability"
 SERVER_MESSAGES = "server messages per operation"
 MEDIAN_LATENCY = "stable latency median"
@@ -32,9 +32,9 @@ ANOMALIES = "kinds of anomalies"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a figure has to be: less than `limit` (`<`), or exactly that (`=`).
+    """What a figure has to be: less than `limit` (`<`), or exactly `limit` (`=`).
 
-    A fraction is meant as one (1 is 100 %), a latency is in milliseconds.
+    A fraction is from 0 to 1 (1 is 100 %), a latency is in milliseconds.
     """
 
     figure: str
@@ -47,9 +47,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One challenge. `commands` are what comes after `maelstrom test`, one for each run.
+    """One challenge. Each run has one of the `commands`: the words after `maelstrom test`.
 
-    A command may end with `--` and arguments for the node. Its `--bin` is in SCRIPTS.
+    A command may end with `--` and arguments for the node. Its `--bin` is in the folder SCRIPTS.
     """
 
     name: str
@@ -204,12 +204,12 @@ CHALLENGES = (
 
 
 def is_number(word: str) -> bool:
-    """Is it meant as a challenge: 3c, and 3f as well?"""
+    """Whether a word looks like a challenge's number, such as 3c; it need not exist, such as 3f."""
     return word[:1].isdigit()
 
 
 def find(name: str) -> Challenge:
-    """The challenge of that name ("3c"). Raises UsageError if there is none."""
+    """The challenge of that name, such as "3c". Raises UsageError if there is none."""
     for challenge in CHALLENGES:
         if challenge.name == name.lower():
             return challenge

@@ -60,7 +60,7 @@ ELSEWHERE = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit status. Errors are told in a sentence, not a traceback."""
+    """Run a command; return its exit status. An error is printed as a sentence, not a traceback."""
     words = sys.argv[1:] if arguments is None else arguments
 
     def command() -> int:
@@ -93,7 +93,7 @@ def _carry_out(command: str = "", *arguments: str) -> int:
 
 
 def test(arguments: Sequence[str]) -> int:
-    """`test`: run a test, or several one after the other, and tell the verdict."""
+    """`test`: run a test, or several one after the other, and print the verdict."""
     from glomers.workloads import WORKLOADS
     from glomers.world.faults import HELP_OF_FAULTS
 
@@ -158,7 +158,7 @@ def sweep(arguments: Sequence[str]) -> int:
 
 
 def _options(parser: Parser, arguments: Sequence[str]) -> tuple[Options, argparse.Namespace]:
-    """A test's options, and whatever else its command line says."""
+    """A test's options, and all other flags of its command line."""
     parsed, node_arguments = parser.parse(arguments)
     options = from_namespace(parsed, node_arguments)
     if options.consistency_models != Options.consistency_models:
@@ -171,7 +171,7 @@ def _options(parser: Parser, arguments: Sequence[str]) -> tuple[Options, argpars
 
 
 def _test_of_sweep() -> list[str]:
-    """The command of a test of the sweep that the person called for, but for its seed."""
+    """The command that runs one test of the sweep that the person called; its seed is left out."""
     _, *words = without_flags(present().words, "--seeds", "--dask")
     return words if words and challenges.is_number(words[0]) else ["test", *words]
 
@@ -206,7 +206,7 @@ def check(arguments: Sequence[str]) -> int:
 def challenge(arguments: Sequence[str]) -> int:
     """`challenge`: run a challenge with the present Python, in the present folder.
 
-    With `--from`: what `./run.sh` does, for somebody in the folder that it names.
+    With `--from FOLDER` it does what `./run.sh` does for a person in that folder.
     """
     from glomers.launch.launcher import ROOT, Here, launch
 
@@ -254,7 +254,7 @@ def copy(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--single-file",
         action="store_true",
-        help="put what is needed of the library into the script itself (for real time only)",
+        help="put the needed part of the library into the script itself (for real time only)",
     )
     parsed = parser.parse_intermixed_args(arguments)
     copies.copy(parsed.challenge, parsed.folder, parsed.single_file, parsed.force)

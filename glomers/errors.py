@@ -1,8 +1,8 @@
-"""Whose mistake it was: the person's at the command line, the node's, or ours.
+"""Errors, by whose mistake they are: the person's at the command line, the node's, or ours.
 
 A `UsageError` says what is wrong with the command. A `NodeError` says which node broke the
-protocol, quotes the evidence and says what was expected. Anything else that escapes is a mistake
-of the workbench itself.
+protocol, quotes the evidence and says what was expected. Any other exception that reaches the
+command line is a mistake of the workbench itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class HelpShown(Exception):
 class NodeError(Exception):
     """A node broke the protocol or died.
 
-    `evidence` are the lines that prove it: what it printed, its exit status, its last stderr.
+    `evidence` holds lines that prove it: the node's output, exit status or last stderr lines.
     """
 
     def __init__(
@@ -45,14 +45,14 @@ class NodeError(Exception):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Which known word comes nearest to one that isn't known, as part of a sentence, or ""."""
-    bare = {name.lstrip("-"): name for name in known}  # or any two flags would be much alike
+    """The question which of the `known` words was meant by an unknown one; "" if none is near."""
+    bare = {name.lstrip("-"): name for name in known}  # hyphens would make all flags look alike
     near = difflib.get_close_matches(word.lstrip("-").lower(), bare, 1)
     return f"did you mean {bare[near[0]]}? " if near else ""
 
 
 def quote(line: str | bytes, limit: int = 300) -> str:
-    """A line as it can be shown in an error: printable, and no longer than `limit`."""
+    """A line as an error shows it: printable, and cut off after `limit` characters."""
     text = line.decode("utf-8", "backslashreplace") if isinstance(line, bytes) else line
     if len(text) > limit:
         text = f"{text[:limit]}… ({len(text):,} characters)"

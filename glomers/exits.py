@@ -1,7 +1,7 @@
-"""How a command ends: its exit status and, unless that is a verdict, why, on standard error.
+"""How a command ends: with an exit status and, unless that is a verdict, a reason on stderr.
 
-0, 1, 2, 254 and 255 are Jepsen's; the others are what a shell makes of SIGINT and SIGPIPE.
-Only the standard library is used here, since it must be able to say that something is missing.
+0, 1, 2, 254 and 255 are Jepsen's; the others are a shell's statuses for SIGINT and SIGPIPE.
+This module uses only the standard library, because it reports modules that aren't installed.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from glomers.interrupts import terminable
 
 VALID, INVALID, UNKNOWN = 0, 1, 2  # the verdicts; VALID also for help that was asked for
 BAD_ARGUMENTS = 254  # the command can't be carried out as it was given
-BROKEN = 255  # the workbench failed, or what it needs (memory, a disk, its output) did
+BROKEN = 255  # the workbench failed, or memory, a disk or the output did
 INTERRUPTED = 130  # by Ctrl-C, SIGTERM or SIGHUP
-UNREAD = 141  # whoever read the output went away
-SIGNALLED = 128  # and a signal's number, as in a shell: that ended a command which we ran
+UNREAD = 141  # the reader of the output went away
+SIGNALLED = 128  # plus the number of the signal that ended a command we ran, as in a shell
 
-VERDICT_STATUSES = (VALID, UNKNOWN, INVALID)  # from good to bad
+VERDICT_STATUSES = (VALID, UNKNOWN, INVALID)  # best first
 
 CANT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
-# A thread stands still in the midst of C code, where it may hold what Python needs to tidy up.
+# True if a simulated thread stands still in C code, where it may hold a lock that Python needs to
+# shut down. The process then ends without Python's shutdown.
 must_leave_at_once = False
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,9 +43,10 @@ def of_verdict(valid: Any) -> int:
 
 
 def run(command: Callable[[], int]) -> int:
-    """Run a command and return its exit status. If there is no verdict, say why in a sentence.
+    """Run a command and return its exit status. If there is no verdict, print why in a sentence.
 
-    Whatever is raised ends here. SIGTERM and SIGHUP interrupt it as Ctrl-C does.
+    Every exception is caught and becomes an exit status. SIGTERM and SIGHUP interrupt the command
+    as Ctrl-C does.
     """
     try:
         with terminable():
@@ -70,14 +72,14 @@ def run(command: Callable[[], int]) -> int:
         return _end(BAD_ARGUMENTS, _is_not_installed(str(error.name)))
     except SystemExit as end:
         if not isinstance(end.code, int) or end.code <= SIGNALLED:
-            return _mistake()  # nothing else may end us
+            return _mistake()  # only a signal may end a command by SystemExit
         return _end(end.code, f"ended by {signal.Signals(end.code - SIGNALLED).name}")
     except BaseException:
         return _mistake()
 
 
 def leave(status: int) -> int:
-    """Return the exit status, or end the process with it at once if a thread can't be ended."""
+    """Return the exit status; if `must_leave_at_once`, end the process with it instead."""
     if must_leave_at_once:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
@@ -87,15 +89,15 @@ def leave(status: int) -> int:
 
 
 def prepare_streams() -> None:
-    """Make standard streams that are closed, or can't show every character, do no harm.
+    """Replace closed standard streams, and let the others write every character.
 
-    A file that is opened must not take the number of a closed stream, and what an encoding such as
-    ASCII lacks is shown as a question mark.
+    A closed stream is replaced, or the next file that is opened would get its number. A character
+    that a stream's encoding (such as ASCII) lacks is written as a question mark.
     """
     for number in range(3):
         try:
             os.fstat(number)
-        except OSError:  # it is closed, so this gets its number
+        except OSError:  # the stream is closed, so the file opened here gets its number
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
@@ -104,11 +106,11 @@ def prepare_streams() -> None:
 
 
 def fix_hash_key() -> None:
-    """Begin anew, with the key 0 for the hashes of text, if the command is to simulate.
+    """If the command simulates, run it anew with the key 0 for the hashes of text.
 
-    A set of text is iterated in an order that depends on the key, which Python draws for each
-    process; but a seed must give the same run in all of them. In another process, since a key
-    can't be changed; workers of a sweep inherit it.
+    The order of a set of text depends on a key that Python draws for each process. A seed must give
+    the same run in every process, so the key is fixed. It can't be changed in a running process,
+    so this process is replaced by another. The workers of a sweep inherit the key.
     """
     simulates = any(word in sys.argv for word in ("--simulate", "sweep", "again"))
     ignored = sys.flags.ignore_environment or os.environ.get("PYTHONHASHSEED") == "0"
@@ -138,7 +140,7 @@ def _explain(error: OSError) -> str:
 
 
 def _give_up(stream: TextIO) -> None:
-    """If nothing more can be written, don't try again at the end of the process."""
+    """Lead a stream that can't be written to /dev/null, so that Python's shutdown can flush it."""
     try:
         stream.flush()
     except OSError:
@@ -149,7 +151,7 @@ def _give_up(stream: TextIO) -> None:
 def _is_not_installed(module: str) -> str:
     missing = f"the Python module {module!r} is not installed for {sys.executable}; "
     requirements = ROOT / "requirements.txt"
-    if not requirements.is_file():  # it is no checkout
+    if not requirements.is_file():  # the package is installed, this is no checkout
         return f"{missing}pip install {module}"
     return (
         f"{missing}./run.sh 1 sets up .venv for all (then: source .venv/bin/activate); "

@@ -1,6 +1,6 @@
-"""Ctrl-C and the like: signals that interrupt, and when they do.
+"""Signals that interrupt a command: Ctrl-C (SIGINT), SIGTERM and SIGHUP.
 
-What is ignored stays ignored: nohup relies on it.
+A signal that is ignored stays ignored, because nohup relies on it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def handled(handler: Handler, numbers: Sequence[int] = INTERRUPTS) -> Iterator[None]:
-    """Handle those of the signals that are not ignored in another way for a while."""
+    """Handle signals by `handler` for a while; those that are ignored stay ignored.
+
+    Only the main thread can handle signals; in another thread this does nothing.
+    """
     if threading.current_thread() is not threading.main_thread():
-        yield  # which no signal reaches
+        yield
         return
     heard = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handler) for number in heard}
@@ -40,7 +43,7 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold interrupts back until the end, when they take effect."""
+    """Hold interrupts back; they take effect at the end of the context."""
     received: list[int] = []
     try:
         with handled(lambda number, _: received.append(number)):

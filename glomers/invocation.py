@@ -1,10 +1,10 @@
-"""How the person called: by which program, from which folder, in which words.
+"""How the person called the program: its name, the person's folder, and the words after the name.
 
-What is shown is meant for that person: a path as it is written from their folder, a command as
-they would type it. `./run.sh` works in the checkout, in several processes; each is told in its
-environment who called the first.
+Messages show paths as the person would write them from their folder, and commands as they would
+type them. `./run.sh` changes to the checkout and starts several processes; an environment variable
+tells each of them how the person called the first.
 
-Only the standard library is used here, since it is needed before anything else is installed.
+This module uses only the standard library, because it runs before anything else is installed.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 VARIABLE = "GLOMERS_INVOCATION"
-FURTHEST = 2  # folders up, beyond which a path is easier to read from the root
+FURTHEST = 2  # folders up; a path that needs more is shown from the root
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """`program` is shell text, such as `./run.sh`; `words` are what came after it."""
+    """How the person called: `program` is shell text, such as `./run.sh`; `words` come after it."""
 
     program: str
     folder: Path
     words: tuple[str, ...]
 
     def environ(self) -> dict[str, str]:
-        """What tells another process of it."""
+        """The environment variable that tells another process of this invocation."""
         return {VARIABLE: json.dumps({**asdict(self), "folder": str(self.folder)})}
 
 
@@ -39,13 +39,13 @@ _present: Invocation | None = None
 
 
 def present() -> Invocation:
-    """The invocation that is being carried out."""
+    """The invocation that this process carries out."""
     return _present or of_process(sys.argv[1:])
 
 
 @contextmanager
 def carrying_out(invocation: Invocation) -> Iterator[None]:
-    """Make it the present one. What is started meanwhile is told nothing of it by itself."""
+    """Make `invocation` the present one. Processes only learn of it from its `environ`."""
     global _present
     os.environ.pop(VARIABLE, None)
     before, _present = _present, invocation
@@ -56,7 +56,7 @@ def carrying_out(invocation: Invocation) -> Iterator[None]:
 
 
 def of_process(words: Sequence[str]) -> Invocation:
-    """The one that this process was told of; otherwise it was itself called in these words."""
+    """The invocation in this process's environment; without one, a call with these `words`."""
     if told := os.environ.get(VARIABLE):
         fields = json.loads(told)
         return Invocation(fields["program"], Path(fields["folder"]), tuple(fields["words"]))
@@ -64,16 +64,16 @@ def of_process(words: Sequence[str]) -> Invocation:
     return Invocation(program, Path.cwd(), tuple(words))
 
 
-# Paths, for the person who called
+# Paths, as the person who called writes them
 
 
 def shown(path: Path) -> str:
-    """A path as the person would write it: from their folder, unless that is far away."""
+    """A path as the person would write it: relative to their folder, or absolute if that is far."""
     whole = os.path.abspath(path)  # noqa: PTH100 (links stay)
     folder = present().folder
     if Path(whole).is_relative_to(folder):
         return os.path.relpath(whole, folder)
-    near = os.path.relpath(whole, folder.resolve())  # from a link, .. leads elsewhere
+    near = os.path.relpath(whole, folder.resolve())  # in a linked folder, .. is not its parent
     ups = Path(near).parts.count(os.pardir)
     return near if ups <= FURTHEST and len(near) < len(whole) else whole
 
@@ -85,6 +85,6 @@ def shown_program(path: Path) -> str:
 
 
 def named(text: str) -> Path:
-    """The path that the person means by what they wrote."""
+    """The path that the person wrote as `text`, from their folder."""
     folder = present().folder
     return Path(text) if folder == Path.cwd() else folder / text

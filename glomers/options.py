@@ -1,4 +1,4 @@
-"""What a test is told to do: Maelstrom's flags as one frozen record."""
+"""The options of a test: Maelstrom's flags as one frozen record, and how they are parsed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LATENCY_DISTRIBUTIONS = ("constant", "uniform", "exponential")
 SERVICES = ("lin-kv", "seq-kv", "lww-kv", "lin-tso")
 DEFAULT_NODES = ("n1", "n2", "n3", "n4", "n5")
 
-# Beyond these the memory, the open files or the system's clocks would give out before the test.
+# Limits. Larger values would exhaust memory, open files or the system's clocks during the test.
 MOST_NODES = 1_000
 MOST_WORKERS = 10_000
 MOST_KEYS = 100_000
@@ -28,17 +28,17 @@ MOST_WRITES = 1_000_000_000  # to a key
 LONGEST_TRANSACTION = 10_000
 FASTEST, SLOWEST = 1_000_000, 0.001  # operations per second
 LONGEST, SHORTEST = 1_000_000, 0.001  # seconds
-LONGEST_NAME = 200  # bytes: it is part of a file's name
-NODES_FILE = 1 << 20  # bytes that are read of it
+LONGEST_NAME = 200  # bytes of a node's name, which is part of a file's name
+NODES_FILE = 1 << 20  # bytes that are read of a --nodes-file
 
-KEPT = 100  # runs in a store, unless the person says otherwise
+KEPT = 100  # runs that a store keeps by default
 
 TEST_USAGE = "%(prog)s --bin FILE [FLAG ...] [[--] ARGUMENT ...]"
 
-# What a web page or a word processor makes of two hyphens.
+# The dashes that web pages and word processors put in place of two hyphens.
 DASHES = "‐‑‒–—―−﹣－"
 
-# Jepsen's flags that mean nothing here: what they take, and why they are ignored.
+# Jepsen's flags that have no effect here: the name of their value (None: no value), and why.
 _LOCAL = "nodes are processes of this machine: nobody logs in anywhere"
 IGNORED = {
     "--username": ("USER", _LOCAL),
@@ -90,7 +90,7 @@ class Options:
 
 
 def program() -> str:
-    """What the person typed to come here: `./run.sh`, or `glomers`, where that is installed."""
+    """The program as the person called it: `./run.sh`, or `glomers`, where that is installed."""
     return invocation.present().program
 
 
@@ -98,21 +98,21 @@ T = TypeVar("T")
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are UsageErrors; after --help it raises HelpShown."""
+    """An argument parser that raises UsageError for mistakes, and HelpShown after --help."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, **settings)
 
     @property
     def flags(self) -> Collection[str]:
-        """Every flag that it knows."""
+        """Every flag that this parser knows."""
         return self._option_string_actions
 
     def parse(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, tuple[str, ...]]:
-        """The flags, and the arguments for the node.
+        """The flags, and the arguments for the node. Raises UsageError for unknown flags.
 
-        As in Maelstrom (by tools.cli) these are whatever stands after `--`, and before it whatever
-        is no flag nor the value of one.
+        As in Maelstrom (by tools.cli), arguments for the node are all words after `--`, and those
+        before it that are neither flags nor their values.
         """
         words, node_arguments = split_node_arguments(arguments)
         parsed, others = self.parse_known_args(words)
@@ -138,9 +138,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def check_flags(words: Iterable[str], known: Collection[str] | None = None) -> None:
-    """Raise UsageError for a word that is meant as a flag and isn't one.
+    """Raise UsageError for a word that looks like a flag and isn't one.
 
-    Without the flags that are `known`, only dashes other than `-` are looked for.
+    If `known`, the flags that there are, is None, only dashes other than `-` are looked for.
     """
     for word in words:
         bare = word.lstrip("-" + DASHES)
@@ -163,7 +163,7 @@ def check_flags(words: Iterable[str], known: Collection[str] | None = None) -> N
 
 
 class _Ignore(argparse.Action):
-    """Notes in `ignored` that a flag was there which means nothing here."""
+    """Collects in `ignored` the flags of the command line that have no effect here."""
 
     def __call__(
         self,
@@ -178,7 +178,7 @@ class _Ignore(argparse.Action):
 def checked(
     convert: Callable[[str], T], test: Callable[[T], bool], expected: str
 ) -> Callable[[str], T]:
-    """An argument type: `convert` the text, `test` the value, or say what was `expected`."""
+    """An argument type: `convert` the text and `test` the value; errors say what was `expected`."""
 
     def parse(text: str) -> T:
         try:
@@ -194,7 +194,7 @@ def checked(
 
 
 def limited(parse: Callable[[str], T], most: float, least: float = 0) -> Callable[[str], T]:
-    """An argument type for numbers: 0, where `parse` lets it pass, or from `least` to `most`."""
+    """An argument type for numbers from `least` to `most`, or 0 if `parse` allows it."""
 
     def within(text: str) -> T:
         value: Any = parse(text)
@@ -225,7 +225,7 @@ fraction = checked(float, lambda x: 0 <= x <= 1, "a number from 0 to 1")
 
 
 def _keep(text: str) -> int | None:
-    """How many runs; None for all."""
+    """How many runs the store keeps; None for all."""
     return None if text == "all" else int(text)
 
 
@@ -270,9 +270,10 @@ def _concurrency(text: str) -> str:
 
 
 def check_nodes(names: Sequence[str]) -> None:
-    """Raise UsageError unless these names can be those of a test's nodes.
+    """Raise UsageError unless these can be the names of a test's nodes.
 
-    Any text will do (Maelstrom takes a host's name) that can name a file, and nobody else.
+    A name may be any text (Maelstrom takes host names) that can be a file's name and isn't the name
+    of a client or a service.
     """
     if len(names) > MOST_NODES:
         raise UsageError(f"expected at most {MOST_NODES:,} nodes, not {len(names):,}")
@@ -293,7 +294,7 @@ def check_nodes(names: Sequence[str]) -> None:
 
 
 def _read_nodes(path: str) -> list[str]:
-    """The names in a file, one a line. Raises UsageError if it can't be read."""
+    """The names in a file, one a line. Raises UsageError if it can't be read or holds none."""
     try:
         with Path(path).open("rb") as file:
             text = file.read(NODES_FILE).decode()
@@ -309,7 +310,7 @@ def _read_nodes(path: str) -> list[str]:
 def add_check_flags(
     parser: argparse.ArgumentParser, workloads: Sequence[str], default: str | None = None
 ) -> None:
-    """The flags on which a verdict may depend. Without a `default`, a workload must be named."""
+    """Add the flags that a verdict may depend on. Without a `default`, `-w` is required."""
     parser.add_argument(
         "-w",
         "--workload",
@@ -356,9 +357,9 @@ def add_check_flags(
 
 
 def add_test_flags(parser: argparse.ArgumentParser, faults: Mapping[str, str]) -> None:
-    """The flags of a test, beside those on which its verdict depends.
+    """Add the flags of a test that its verdict doesn't depend on.
 
-    `faults` says what each fault does.
+    `faults` says what each fault does, by its name.
     """
     add = parser.add_argument
     add("--bin", required=True, type=checked(str, bool, "the path of a program"), metavar="FILE",
@@ -391,7 +392,7 @@ def add_test_flags(parser: argparse.ArgumentParser, faults: Mapping[str, str]) -
     add("--p-loss", type=fraction, default=0.0, metavar="P",
         help="probability that a message between servers is lost (default: 0)")  # fmt: skip
     add("--p-duplicate", type=fraction, default=0.0, metavar="P",
-        help="probability that one arrives twice (default: 0)")  # fmt: skip
+        help="probability that a message between servers arrives twice (default: 0)")  # fmt: skip
     add("--hard", action="store_true",
         help="more concurrency, latency and faults, drawn from the seed, but no faults "
         "of a kind that the other flags rule out")  # fmt: skip
@@ -406,7 +407,7 @@ def add_test_flags(parser: argparse.ArgumentParser, faults: Mapping[str, str]) -
 
 
 def parser_of_test(workloads: Sequence[str] = (), faults: Mapping[str, str] = {}) -> Parser:
-    """The parser of `test`. Without the faults that there are, it takes any."""
+    """The parser of `test`. Without `workloads` or `faults`, any name of one is accepted."""
     parser = Parser(prog=f"{program()} test", usage=TEST_USAGE, description="Run a test.")
     add_check_flags(parser, workloads, default=Options.workload)
     add_test_flags(parser, faults)
@@ -414,23 +415,23 @@ def parser_of_test(workloads: Sequence[str] = (), faults: Mapping[str, str] = {}
     add("--store", type=checked(str, bool, "a folder"), metavar="FOLDER",
         default="store", help="where tests are kept (default: store)")  # fmt: skip
     add("--keep", type=keep, default=KEPT, metavar="NUM",
-        help=f"how many runs stay there, the last ones, or 'all' (default: {KEPT})")  # fmt: skip
+        help=f"how many of the last runs to keep there, or 'all' (default: {KEPT})")  # fmt: skip
     add("--challenge", metavar="NAME", help="show this challenge's targets")
     add("--simulate", action="store_true",
         help="run the Python script --bin here, in virtual time")  # fmt: skip
     add("--test-count", type=positive, default=1, metavar="NUM",
-        help="how many times to run it, each time with the next seed, until one is not valid "
+        help="how many tests to run, each with the next seed, until one is not valid "
         "(default: 1)")  # fmt: skip
     return parser
 
 
 def parse_test(command: str, workloads: Sequence[str]) -> Options:
-    """The options of a test from its command line, what comes after `test`. Raises UsageError."""
+    """The options of a test from its command line, the words after `test`. Raises UsageError."""
     return from_namespace(*parser_of_test(workloads).parse(shlex.split(command)))
 
 
 def split_node_arguments(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """What is before the first `--`, and what is after it: the arguments for the node."""
+    """The words before the first `--`, and those after it, which are arguments for the node."""
     if "--" not in arguments:
         return list(arguments), ()
     cut = list(arguments).index("--")
@@ -438,7 +439,7 @@ def split_node_arguments(arguments: Sequence[str]) -> tuple[list[str], tuple[str
 
 
 def with_flags(words: Sequence[str], *flags: str) -> list[str]:
-    """A command line with further flags, which come before the arguments for the node."""
+    """A command line with further flags, inserted before the arguments for the node."""
     cut = words.index("--") if "--" in words else len(words)
     return [*words[:cut], *flags, *words[cut:]]
 
@@ -476,7 +477,7 @@ def from_namespace(parsed: argparse.Namespace, args: tuple[str, ...] = ()) -> Op
 
 
 def _all_nodes(parsed: argparse.Namespace) -> tuple[str, ...]:
-    """All that are named, in Jepsen's order: by the file, by --nodes or --node-count, by --node."""
+    """All nodes, in Jepsen's order: of --nodes-file, of --nodes or --node-count, of --node."""
     given = vars(parsed)
     names = _read_nodes(given["nodes_file"]) if given.get("nodes_file") else []
     if given.get("node_count"):
