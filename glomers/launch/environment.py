@@ -1,10 +1,10 @@
-"""The virtual environment `.venv`: made by whoever comes first, afterwards only looked at.
+"""The virtual environment `.venv`: the first `./run.sh` makes it, later ones only check it.
 
-`.venv/installed` says what is in it: which Python, in which checkout, and the requirements word for
-word. While that agrees with the checkout there is nothing to do. It is taken away before anything
-is changed and written again at the end, so that what was interrupted is made anew from scratch.
+`.venv/installed` records which Python is in it, for which checkout, and the requirements word for
+word. If the record agrees with the checkout, there is nothing to do. The record is removed before
+anything is changed, and written at the end, so a set-up that was interrupted starts from scratch.
 
-Only the standard library is used here, since this runs before anything else is installed.
+This module uses only the standard library, because it runs before anything else is installed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from glomers.launch import foreground
 REQUIREMENTS = ("requirements.txt",)
 DEVELOPMENT = ("requirements.txt", "requirements-dev.txt")
 
-# What pip says, among other things, when it doesn't reach its index.
+# Parts of pip's messages that tell that it can't reach the package index.
 UNREACHABLE = re.compile(rb"connection broken by|Read timed out|Could not fetch URL")
 
 
@@ -46,15 +46,15 @@ class Environment:
         return self.bin / "python"
 
     def provide(self, requirements: Sequence[str]) -> None:
-        """See to it that these requirements files of the checkout are installed.
+        """Install what these requirements files of the checkout name, unless it is installed.
 
-        Safe when several do it at once, and whenever it is interrupted. Raises UsageError if it
-        can't be done, and SystemExit if a signal says that it shan't.
+        Several processes may do this at once, and it may be interrupted at any point. Raises
+        UsageError if it fails, and SystemExit if a signal interrupts it.
         """
         try:
             if not self._has(requirements):
                 with self._alone() as lock:
-                    if not self._has(requirements):  # nobody did it while we waited
+                    if not self._has(requirements):  # no other process did it while we waited
                         self._set_up(requirements, lock)
         except OSError as error:
             raise UsageError(f"can't set up {self.root}: {error.strerror}") from None
@@ -69,7 +69,7 @@ class Environment:
         self._install(requirements, lock)
         self._note.write_text(self.wanted(requirements), "utf-8", "surrogateescape")
 
-    # What there is, and what there should be
+    # What is installed, and what should be
 
     def _has(self, requirements: Sequence[str]) -> bool:
         return self._installed().startswith(self.wanted(requirements))
@@ -79,7 +79,7 @@ class Environment:
         return self.root / ".venv" / "installed"
 
     def _installed(self) -> str:
-        """What was noted when the last set-up was complete; empty if there is none that works."""
+        """The record of the last complete set-up; empty if there is none or `.venv` is broken."""
         if not access(self.python, X_OK):
             return ""
         try:
@@ -88,24 +88,24 @@ class Environment:
             return ""
 
     def wanted(self, requirements: Sequence[str]) -> str:
-        """What `.venv/installed` has to begin with when these requirements are installed."""
+        """What `.venv/installed` begins with if these requirements are installed."""
         return self._base() + "".join(map(self._requirements, requirements))
 
     def _base(self) -> str:
-        """What can't be changed in a virtual environment without making another one."""
+        """The part of the record that needs a new virtual environment if it changes."""
         return f"{sys.version}\n{self.root}\n"
 
     def _requirements(self, name: str) -> str:
         return f"# {name}\n{(self.root / name).read_text('utf-8')}\n# end of {name}\n"
 
-    # How it gets there
+    # The set-up
 
     @contextmanager
     def _alone(self) -> Iterator[int]:
-        """Wait until nobody else sets this checkout up, and keep others waiting until we are done.
+        """Lock the set-up of this checkout, so that only one process does it at a time.
 
-        The lock ends with the last process that has its descriptor, however that process ends. A
-        pip that outlives us has it too: nobody starts before it is gone.
+        The system frees the lock when the last process that has its descriptor ends, however it
+        ends. A pip that outlives us has the descriptor, too, so nobody starts before it has ended.
         """
         with (self.root / "requirements.txt").open("r+b") as file:
             try:
@@ -132,12 +132,12 @@ class Environment:
             output.seek(0)
             if UNREACHABLE.search(output.read()):
                 raise UsageError(
-                    "pip can't reach the package index: look to the network "
-                    "(what pip said is in .venv/pip.log) and call again"
+                    "pip can't reach the package index: check the network and call again "
+                    "(pip's output is in .venv/pip.log)"
                 )
             raise UsageError(
                 f"pip can't install {' and '.join(requirements)}: {_last_line(output)} "
-                "(all that it said is in .venv/pip.log)"
+                "(its whole output is in .venv/pip.log)"
             )
 
     def _run(self, command: Sequence[str], output: IO[bytes], lock: int) -> int:
@@ -151,4 +151,4 @@ class Environment:
 def _last_line(output: IO[bytes]) -> str:
     output.seek(0)
     lines = output.read().decode("utf-8", "replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it doesn't say why")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it gave no reason")

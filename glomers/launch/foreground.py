@@ -1,4 +1,4 @@
-"""Runs a command as a shell does in the foreground: it gets the signals, we get its exit status."""
+"""Runs a command in the foreground, as a shell does: the command gets all signals."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def run(
 ) -> int:
     """Run `command` to its end and return its exit status, or -n if signal n ended it or us.
 
-    A signal that would end this process goes to the command instead, which may tidy up; only when
-    it has ended does this return.
+    A signal that would end this process is passed on to the command, which may tidy up. This
+    function returns when the command has ended.
 
-    With `output` the command runs unseen: what it prints goes there, it is in a session of its own,
-    and whatever it has started ends with it when a signal comes.
+    With `output` the command runs unseen, in a session of its own: its output goes to that file,
+    a signal is passed on to all its processes, and those that outlive the command are killed then.
     Raises OSError if the command can't be started.
     """
     unseen = output is not None
@@ -58,7 +58,7 @@ def run(
             pass_fds=pass_fds,
             start_new_session=unseen,
         )
-        for number in received:  # they came before there was a child
+        for number in received:  # signals that came before the child existed
             pass_on(number)
         status = child.wait()
         if received and unseen:
@@ -67,7 +67,7 @@ def run(
 
 
 def _in_foreground_of_terminal() -> bool:
-    """Then a SIGINT is the terminal's Ctrl-C, and every process in the foreground has got it."""
+    """Whether a SIGINT is the terminal's Ctrl-C, which every foreground process gets anyway."""
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     except OSError:

@@ -1,15 +1,15 @@
-"""What `./run.sh` does: sets up, finds an engine and runs a challenge's exact command on it.
+"""What `./run.sh` does: sets up `.venv`, finds an engine and runs a challenge's command on it.
 
-`run.sh` itself only finds a Python and comes here, before anything is installed: therefore nothing
-but the standard library is imported. Tests run in `.venv`, in processes of their own.
+`run.sh` itself only finds a Python and starts this module, before anything is installed, so this
+module imports only the standard library. Tests run in `.venv`, in processes of their own.
 
-Both engines run in the checkout, so that either keeps its tests in the same `store/`.
+Both engines run in the checkout, so both keep their tests in the same `store/`.
 
-The installed command `glomers 3c` comes here as well. Then there is nothing to set up, the
-workbench runs in this process, and tests are kept where the person is (Here).
+The installed command `glomers 3c` uses this module, too. Then there is nothing to set up, the
+workbench runs in this process, and tests are kept in the person's folder (see Here).
 
-A sweep of a challenge is the same with another command of the workbench, and to have a run again is
-to do what its words say. Whatever else the workbench can do is handed on to it.
+A sweep of a challenge uses the challenge's flags with the workbench's command `sweep`. `again`
+carries out the words of an earlier command. All other commands are passed on to the workbench.
 """
 
 from __future__ import annotations
@@ -53,17 +53,17 @@ usage: {program} CHALLENGE [--engine maelstrom|workbench] [FLAG ...] [-- ARGUMEN
 {also}
 {challenges}
 
-It runs on Maelstrom if $MAELSTROM names its executable or its folder, or if there is a
+A challenge runs on Maelstrom if $MAELSTROM names its executable or its folder, or if there is a
 ./maelstrom/maelstrom or a maelstrom on the PATH; otherwise on the built-in workbench.
---engine picks one; --simulate and --seed are the workbench's own and pick that.
+--engine picks one. --simulate and --seed pick the workbench, since Maelstrom lacks them.
 
-FLAGs are those of `maelstrom test`. They come after the challenge's own, and the later
-one wins: {program} 3c --time-limit 5
-ARGUMENTs after -- are for the node. They come after the challenge's own as well; but a
-node of yours (--bin FILE) gets only yours.
+FLAGs are those of `maelstrom test`. They are added to the challenge's own flags, and
+override them: {program} 3c --time-limit 5
+ARGUMENTs after -- are for the node. They are added to the challenge's own arguments; but
+a node of yours (--bin FILE) gets only yours.
 
-sweep simulates a challenge with many seeds. again repeats the last run, or the one that is kept in
-FOLDER, with its seed: {program} again --simulate
+sweep simulates a challenge with many seeds. again repeats the last run, or the run that is kept
+in FOLDER, with its seed: {program} again --simulate
 
 Exit status: 0 valid, 1 invalid, 2 unknown; 254 a mistake in the command; any other: something
 failed, and the last line says what.
@@ -84,15 +84,16 @@ WORKBENCH_FLAGS = (
 SWEEP = "sweep"
 AGAIN = "again"
 
-# Flags whose values are paths, which are the user's, who may be in another folder.
+# Flags whose values are paths. They are relative to the user's folder, not to the checkout.
 PATHS = ("--bin", "--store", "--nodes-file")
 
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """The present Python in place of a checkout's: it has the workbench, and tests are kept here.
+    """Stands in for a checkout's Environment where the package is installed.
 
-    `root` is the folder where the person is; `workbench` carries out a command of the workbench.
+    The workbench runs on the present Python, and tests are kept in `root`, the person's folder.
+    `workbench` carries out a command of the workbench and returns its exit status.
     """
 
     root: Path
@@ -103,7 +104,7 @@ class Here:
         return Path(sys.executable).parent
 
     def provide(self, requirements: Sequence[str]) -> None:
-        """Whoever installed the package has done it."""
+        """Do nothing: the requirements were installed with the package."""
 
 
 def launch(
@@ -112,11 +113,12 @@ def launch(
     workbench: Collection[str],
     here: Here | None = None,
 ) -> int:
-    """Do what `./run.sh` with these arguments does for the person who calls.
+    """Do what `./run.sh` does with these arguments; return the exit status.
 
-    `elsewhere` says what to do about names that are no challenges but commands of other programs,
-    and `workbench` are the commands of the workbench.
-    Replaces this process by the workbench if that is all that is left to do, unless it runs `here`.
+    `elsewhere` maps the commands of other programs to what the person should do instead, and
+    `workbench` holds the commands of the workbench.
+    If the workbench has the last thing to do, it replaces this process, unless it runs `here`.
+    Raises UsageError if the command can't be carried out.
     """
     environment = here or Environment(ROOT)
     help = HELP.format(
@@ -130,7 +132,7 @@ def launch(
     name, *rest = arguments
     flags, node_arguments = split_node_arguments(rest)
     wants_help = not {"-h", "--help"}.isdisjoint([name, *flags])
-    # pytest has no --bin, and a test of the workbench must have it
+    # `test` with --bin is the workbench's, which requires it; pytest has no such flag.
     if name == "test" and isinstance(environment, Environment) and not take_flag(flags, "--bin")[0]:
         environment.provide(DEVELOPMENT)
         return suite.run(environment, rest)
@@ -196,10 +198,10 @@ def table() -> str:
 def command_line(
     command: str, flags: Sequence[str], node_arguments: Sequence[str], start: Path
 ) -> list[str]:
-    """What comes after `maelstrom test`: the challenge's own arguments, then the user's.
+    """The words after `maelstrom test`: the challenge's own arguments, then the user's.
 
-    Paths are made absolute: a challenge's node is in SCRIPTS, what the user names in `start`.
-    Raises UsageError if there is no such program.
+    Paths are made absolute. Those of the challenge are relative to SCRIPTS, the user's to `start`.
+    Raises UsageError if the node's program can't be run.
     """
     own_flags, own_node_arguments = split_node_arguments(shlex.split(command))
     programs, own_flags = absolute_paths(own_flags, SCRIPTS)
@@ -216,7 +218,7 @@ def absolute_paths(
 ) -> tuple[list[Path], list[str]]:
     """The programs that `--bin` names, in order, and the command line with absolute paths.
 
-    Or with paths as `write` writes absolute ones.
+    Paths are relative to `folder`. `write` may turn the absolute path into another text.
     """
     programs = []
     result = []
@@ -235,10 +237,10 @@ def absolute_paths(
 
 
 def again(flags: Sequence[str], node_arguments: Sequence[str], root: Path) -> list[str]:
-    """The words of a command that repeats a run, for the person who calls.
+    """The words of the command that repeats a run, with paths from the folder of the caller.
 
-    The run is that in the folder which the first word names, or the last one in the store of
-    `root`. Further flags and arguments for the node come after its own, so they win.
+    The first of the `flags` may name the run's folder; otherwise it is the last run in the store of
+    `root`. The other flags, and the arguments for the node, override those of the run.
     Raises UsageError if there is no such run.
     """
     start = present().folder
@@ -264,7 +266,7 @@ def again(flags: Sequence[str], node_arguments: Sequence[str], root: Path) -> li
 
 
 def rebased_paths(words: Sequence[str], folder: Path) -> list[str]:
-    """A command line of somebody in `folder`, for the person who calls now."""
+    """A command line that was written in `folder`, with its paths from the folder of the caller."""
     flags, node_arguments = split_node_arguments(words)
     _, flags = absolute_paths(flags, folder, shown)
     return [*flags, *(["--", *node_arguments] if node_arguments else [])]
@@ -275,7 +277,7 @@ def rebased_paths(words: Sequence[str], folder: Path) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What runs a test: Maelstrom's executable, or the workbench (None); and why it does."""
+    """What runs a test: Maelstrom's executable or, if it is None, the workbench; and why."""
 
     maelstrom: Path | None
     reason: str
@@ -286,7 +288,7 @@ class Engine:
 
 
 def take_flag(flags: Sequence[str], flag: str) -> tuple[str | None, list[str]]:
-    """The value of a flag, the last one if there are several, and the other flags."""
+    """The value of a flag (the last one if it is repeated, or None), and the other flags."""
     value = None
     for number, word in enumerate(flags):
         name, equals, text = word.partition("=")
@@ -296,7 +298,7 @@ def take_flag(flags: Sequence[str], flag: str) -> tuple[str | None, list[str]]:
 
 
 def take_engine(flags: Sequence[str]) -> tuple[str | None, list[str]]:
-    """What `--engine` says, and the other flags."""
+    """The value of `--engine`, and the other flags. Raises UsageError for an unknown engine."""
     wanted, others = take_flag(flags, "--engine")
     if wanted not in (None, "maelstrom", "workbench"):
         raise UsageError(f"--engine is maelstrom or workbench, not {wanted!r}")
@@ -304,7 +306,7 @@ def take_engine(flags: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def take_keep(flags: Sequence[str]) -> tuple[int | None, list[str]]:
-    """How many runs the store is to keep (None for all), and the other flags."""
+    """How many runs the store keeps (None for all), and the flags other than --keep."""
     text, others = take_flag(flags, "--keep")
     try:
         return (KEPT if text is None else keep(text)), others
@@ -315,7 +317,10 @@ def take_keep(flags: Sequence[str]) -> tuple[int | None, list[str]]:
 def choose_engine(
     wanted: str | None, flags: Iterable[str], environ: Mapping[str, str], start: Path, root: Path
 ) -> Engine:
-    """The engine that `--engine` wants, that the flags need, or that is there: in `root`, maybe."""
+    """The engine that `--engine` names, that the flags require, or that is found (see below).
+
+    Raises UsageError if the flags contradict each other, or if Maelstrom is wanted and not found.
+    """
     special = next((f for f in flags if f.partition("=")[0] in WORKBENCH_FLAGS), None)
     if wanted == "maelstrom" and special:
         raise UsageError(f"Maelstrom has no {special}: leave it out, or use --engine workbench")
@@ -334,7 +339,7 @@ def choose_engine(
 
 
 def find_maelstrom(environ: Mapping[str, str], start: Path, root: Path) -> Engine | None:
-    """Maelstrom as $MAELSTROM names it, in ./maelstrom, or on the PATH."""
+    """Maelstrom as $MAELSTROM names it, in ./maelstrom, or on the PATH; None if there is none."""
     if named := environ.get("MAELSTROM"):
         path = start / named
         if path.is_dir():
@@ -363,9 +368,9 @@ def _executable(path: Path, named: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """Runs one challenge's tests on one engine; `command` is that of the workbench.
+    """Runs one challenge's tests on one engine. The workbench runs its command `command`.
 
-    Of what Maelstrom keeps, the last `keep` tests are left, or all.
+    The last `keep` tests of Maelstrom's are kept, or all if it is None.
     """
 
     challenge: Challenge
@@ -430,7 +435,7 @@ def run_workbench(
     arguments: Sequence[str],
     last: bool = False,
 ) -> int:
-    """Carry out a command of the workbench; if there is nothing to do after it, become it."""
+    """Carry out a command of the workbench; if it is the `last`, it may replace this process."""
     of_nodes = node_environ(environment, environ)
     if isinstance(environment, Here):
         os.environ.update(of_nodes)
@@ -446,7 +451,7 @@ def run_workbench(
 def follow(
     command: Sequence[str], environment: Environment | Here, environ: Mapping[str, str]
 ) -> int:
-    """Run a command to its end. A signal that ends it ends us too, with a shell's status."""
+    """Run a command and return its exit status. A signal that ends it raises SystemExit."""
     status = foreground.run(command, cwd=environment.root, env=environ)
     if status < 0:
         raise SystemExit(SIGNALLED - status)
@@ -454,6 +459,6 @@ def follow(
 
 
 def node_environ(environment: Environment | Here, environ: Mapping[str, str]) -> dict[str, str]:
-    """Our Python comes first on the PATH: nodes start with `/usr/bin/env python3`."""
+    """`environ` with our Python first on the PATH, for nodes that use `/usr/bin/env python3`."""
     path = environ.get("PATH", os.defpath)
     return {**environ, "PATH": f"{environment.bin}{os.pathsep}{path}"}

@@ -1,4 +1,4 @@
-"""The program that runs a node: what can be said against it before it is started."""
+"""Checks of the program that runs a node, before it is started."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from glomers.errors import UsageError, quote
 
-HEAD = 4096  # bytes in which a binary program shows itself
+HEAD = 4096  # bytes in which a binary program can be recognised
 
 
 def problem(path: Path) -> str:
-    """Why it can't be executed, as what is said of it ("does not exist"), or ""."""
+    """Why `path` can't be executed, such as "does not exist"; "" if it can."""
     if lacking := _is_no_file(path):
         return lacking
     if not os.access(path, os.X_OK):
@@ -22,15 +22,15 @@ def problem(path: Path) -> str:
 
 
 def check_program(path: Path) -> None:
-    """Raise UsageError unless it is a file that can be executed."""
+    """Raise UsageError unless `path` is a file that can be executed."""
     if wrong := problem(path):
         raise UsageError(f"the node's program {path} {wrong}")
 
 
 def check_script(path: Path) -> None:
-    """Raise UsageError unless it is a file that may be Python.
+    """Raise UsageError unless `path` is a file that may be Python.
 
-    A syntax error in what says that it is Python is the node's mistake, which is told elsewhere.
+    A syntax error is the node's mistake: it is reported when the node is started.
     """
     if lacking := _is_no_file(path):
         raise UsageError(f"cannot simulate {path}: it {lacking}")
@@ -48,7 +48,7 @@ def check_script(path: Path) -> None:
 
 
 def _is_no_file(path: Path) -> str:
-    """Why it is no file that could be read, or ""."""
+    """Why `path` is no file that could be read; "" if it is one."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -64,14 +64,14 @@ def _is_no_file(path: Path) -> str:
 
 
 def _names_no_interpreter(path: Path) -> str:
-    """Why its first line can't name an interpreter, or "".
+    """Why the first line doesn't name an interpreter; "" if it does, or can't be read.
 
-    The system takes a carriage return for a part of the name.
+    With Windows line ends, the system takes the carriage return for a part of the name.
     """
     try:
         with path.open("rb") as file:
             first = file.readline(HEAD)
-    except OSError:  # a program may be for running only
+    except OSError:  # a program may be executable without being readable
         return ""
     if first.startswith(b"#!") and first.endswith(b"\r\n"):
         return (
@@ -82,7 +82,7 @@ def _names_no_interpreter(path: Path) -> str:
 
 
 def _is_no_python(path: Path, source: bytes) -> str:
-    """What shows that a file isn't Python, or ""."""
+    """The evidence that a file isn't Python; "" if it may be."""
     if b"\0" in source:
         return "this is a binary program"
     try:

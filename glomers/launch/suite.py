@@ -18,7 +18,7 @@ STEPS = (
 
 
 def run(environment: Environment, pytest_arguments: Sequence[str] = ()) -> int:
-    """Take every step, say which failed, and return 0 if none did, otherwise 1."""
+    """Run all steps and print which failed; return 0 if none did, otherwise 1."""
     failed = []
     for step in STEPS:
         title = " ".join(step)

@@ -154,18 +154,18 @@ def test_what_was_left_half_done_on_top_is_made_anew(root, steps):
     ("step", "words", "sentence"),
     [
         (MAKE, b"No space left\n\n", f"{sys.executable} can't make .venv: No space left"),
-        (MAKE, b"", f"{sys.executable} can't make .venv: it doesn't say why"),
+        (MAKE, b"", f"{sys.executable} can't make .venv: it gave no reason"),
         (
             INSTALL,
             b"WARNING: connection broken by 'NewConnectionError'\nERROR: No matching distribution",
-            "pip can't reach the package index: look to the network "
-            "(what pip said is in .venv/pip.log) and call again",
+            "pip can't reach the package index: check the network and call again "
+            "(pip's output is in .venv/pip.log)",
         ),
         (
             INSTALL,
             b"Collecting ujson\nERROR: No matching distribution found for ujson==1\n",
             "pip can't install requirements.txt: ERROR: No matching distribution found for "
-            "ujson==1 (all that it said is in .venv/pip.log)",
+            "ujson==1 (its whole output is in .venv/pip.log)",
         ),
     ],
 )
