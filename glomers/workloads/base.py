@@ -1,6 +1,6 @@
 """What a workload is: the operations that clients invoke, their requests, and the verdict.
 
-A workload's `generator` says what a free process does next and hears of every completion.
+A workload's `generator` says what a free process does next, and is told of every completion.
 `invoke` is written as a conversation: it yields request bodies and receives answer bodies.
 
     def invoke(self, invocation):
@@ -10,9 +10,9 @@ A workload's `generator` says what a free process does next and hears of every c
 An `error` answer or a time-out is raised at the `yield` and turned into a `fail` or an `info` by
 the client (client.py), so that a workload only says what a success looks like.
 
-Most workloads are short, because they are of a kind: `Workload` is what all have in common;
-the clients of a `PlainWorkload` have nothing to remember; a `SharedValue` is something that all
-nodes have in common, to which clients write and which they read.
+Most workloads are short, because three base classes do what they have in common. `Workload` is the
+base of all. A `PlainWorkload` has clients without a memory. In a `SharedValue`, clients write to a
+value that all nodes share, and read it.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ Conversation = Generator[Body, Body, Any]
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What a process is to do next; it becomes an `invoke` of the history.
+    """The next operation of a process; it becomes an `invoke` of the history.
 
-    Its worker does nothing for `wait` seconds before that.
+    The worker first does nothing for `wait` seconds.
     """
 
     f: str
@@ -47,25 +47,25 @@ class Invocation:
 
 
 class OperationGenerator(ABC):
-    """Hands out operations. It is asked only on behalf of a process that is free."""
+    """Hands out operations. It is only asked for a process that is free."""
 
     @abstractmethod
     def next(self, process: int, worker: int) -> Invocation | None:
         """The next operation of `process` (run by worker number `worker`).
 
-        None means that there is nothing for this worker now; in the final phase, that it is done.
+        None means that this worker has nothing to do now; in the final phase, that it has finished.
         """
 
     def update(self, operation: Operation, worker: int) -> None:  # noqa: B027
-        """Hear of an invocation or a completion of `worker`."""
+        """Take note of an invocation or a completion of `worker`."""
 
 
 class SessionCrash(Exception):
-    """Raised by a session to end itself: its operation becomes an `info`, its process crashes."""
+    """Raised by a session to crash its process; the operation becomes an `info`."""
 
 
 class Forever(OperationGenerator):
-    """Operations without end, the same for everybody."""
+    """Operations without end; all workers get the same kind."""
 
     def __init__(self, operation: Callable[[], Invocation]) -> None:
         self._operation = operation
@@ -75,7 +75,7 @@ class Forever(OperationGenerator):
 
 
 class OncePerWorker(OperationGenerator):
-    """One operation for each worker, then no more."""
+    """The same operation once for each worker."""
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
@@ -89,7 +89,7 @@ class OncePerWorker(OperationGenerator):
 
 
 class ClientSession(ABC):
-    """One client of one node: a session lives until its process crashes (an `info`)."""
+    """One client of one node. A session lasts until its process crashes (an `info`)."""
 
     @abstractmethod
     def invoke(self, invocation: Invocation) -> Conversation:
@@ -100,8 +100,8 @@ class ClientSession(ABC):
 class Values:
     """The shapes (see shapes.py) of an operation's `value`: when it is invoked, and when it is ok.
 
-    One that ends as `fail` or `info` keeps the value with which it was invoked, or shows as much
-    as it knows of the answer.
+    An operation that ends as `fail` or `info` keeps the value of its invocation, or shows the part
+    of the answer that is known.
     """
 
     asked: Any = None
@@ -112,19 +112,19 @@ class Workload(ABC):
     """One workload. `random` is the load's own stream of randomness."""
 
     name: ClassVar[str]
-    # What its histories consist of: the operations by their `f`.
+    # The operations of its histories, by their `f`.
     operations: ClassVar[Mapping[str, Values]]
     # Request type -> (answer type, {field: shape}); see client.py for shapes.
     answers: ClassVar[dict[str, tuple[str, dict[str, Any]]]]
-    # What judges its histories.
+    # The checker of its histories.
     checker: ClassVar[Checker]
     # Operations that are safe to repeat: a time-out is a `fail`, not an `info`.
     idempotent: ClassVar[frozenset[str]] = frozenset()
     # Seconds a client waits for an answer.
     request_timeout: float = 5.0
-    # Most seconds that the final phase takes, None for no limit.
+    # The most seconds that the final phase may take, None for no limit.
     final_time_limit: float | None = None
-    # Does a client survive an `info`, or does a new one take its place?
+    # Whether a client survives an `info`; otherwise a new client takes its place.
     reusable_clients: ClassVar[bool] = False
 
     def __init__(self, options: Options, random: Random) -> None:
@@ -148,12 +148,12 @@ class Workload(ABC):
         """A fresh client for `node`."""
 
     def warnings(self) -> list[dict[str, Any]]:
-        """What its clients saw and no history tells, as warnings of the results."""
+        """Warnings of what the clients saw that the history doesn't show."""
         return []
 
     @classmethod
     def misfit(cls, operation: Operation) -> str:
-        """Why a client's operation can't be one of this workload, in a few words; "" if it can."""
+        """Why an operation can't be one of this workload, in a few words; "" if it can."""
         values = cls.operations.get(operation.f)
         if values is None:
             known = ", ".join(f":{f}" for f in cls.operations)
@@ -165,21 +165,21 @@ class Workload(ABC):
 
     @staticmethod
     def has_final_phase(history: History) -> bool:
-        """Does a history go on to the workload's final phase? True for a workload without one."""
+        """Whether a history includes the workload's final phase; True if the workload has none."""
         return True
 
 
 class PlainWorkload(Workload, ClientSession):
-    """A workload whose clients have nothing to remember, so that one session serves them all."""
+    """A workload whose clients have nothing to remember, so one session serves all of them."""
 
     def session(self, node: str) -> ClientSession:
         return self
 
 
 class SharedValue(PlainWorkload):
-    """Something that all nodes have in common: what a client writes to one is to be read on all.
+    """A value that all nodes share: what a client writes to one node must become readable on all.
 
-    Half of the operations write, half read. After the network has healed every worker reads once
+    Half of the operations write, half read. After the network has healed, every worker reads once
     more.
     """
 
@@ -188,7 +188,7 @@ class SharedValue(PlainWorkload):
 
     @abstractmethod
     def writes(self) -> Iterator[Invocation | None]:
-        """What is written, one after the other, without end. None: toss the coin again."""
+        """The writes, without end. None means: draw again whether to write or to read."""
 
     def generator(self) -> OperationGenerator:
         writes = self.writes()

@@ -1,4 +1,4 @@
-"""Broadcast: values given to one node come to be read on all. They are the integers from 0."""
+"""Broadcast: a value sent to one node must become readable on all. Values are integers from 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counters: adds to one node come to count on all. `g-counter` only grows."""
+"""Counters: an add to one node must count in the reads of all nodes. `g-counter` only grows."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class PNCounterWorkload(SharedValue):
     least = -5
 
     def writes(self) -> Iterator[Invocation | None]:
-        """Maelstrom draws a delta from -5 to 4.
+        """The adds. As in Maelstrom, their deltas are drawn from -5 to 4.
 
-        For g-counter it draws again instead of a negative one, so that two thirds of its operations
-        are reads.
+        In g-counter, the operation is drawn again if the delta is negative, so two thirds of its
+        operations are reads.
         """
         while True:
             delta = self.random.randrange(-5, 5)

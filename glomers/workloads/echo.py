@@ -1,4 +1,4 @@
-"""Echo: a node answers with what it was sent."""
+"""Echo: a node's answer repeats the request's `echo`."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ class EchoWorkload(PlainWorkload):
 
     def invoke(self, invocation: Invocation) -> Conversation:
         answer = yield {"type": "echo", "echo": invocation.value}
-        # Maelstrom's history shows the whole answer, its own field names as keywords.
+        # As in Maelstrom, the history shows the whole answer; field names it knows are keywords.
         return {Keyword(field): value for field, value in answer.items()}

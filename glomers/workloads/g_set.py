@@ -1,4 +1,4 @@
-"""A grow-only set: elements added to one node come to be read on all."""
+"""A grow-only set: an element added to one node must become readable on all nodes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class GSetWorkload(SharedValue):
     }
     answers = {"add": ("add_ok", {}), "read": ("read_ok", {"value": [Any]})}
     checker = set_full.CHECKER
-    final_read = Invocation("read")  # as in Maelstrom, these are not marked as final
+    final_read = Invocation("read")  # as in Maelstrom, final reads aren't marked as final
 
     def writes(self) -> Iterator[Invocation]:
         return (Invocation("add", element) for element in count())
@@ -34,5 +34,5 @@ class GSetWorkload(SharedValue):
 
     @staticmethod
     def has_final_phase(history: History) -> bool:
-        """Final reads aren't marked, so a read after the last add has to do."""
+        """Whether there is a read after the last add, since final reads aren't marked."""
         return [invocation.f for invocation, _ in history.pairs()][-1:] != ["add"]

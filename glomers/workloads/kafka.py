@@ -3,14 +3,16 @@
 The operations are Maelstrom's (`maelstrom.workload.kafka`, `jepsen.tests.kafka`, `elle.txn`):
 
 - `send`, value [[:send key message]]: the node gives the message an offset.
-- `poll`, value [[:poll]]: the messages of all assigned keys, each from the session's position on.
-  What was seen is then committed. Half of the operations send, half poll.
-- `assign`, value [keys]: the session polls these keys, and only these, from now on. Before one in
-  64 operations its key is assigned; a third of the time with all keys that hold unpolled messages.
-- `crash`: the session and its positions are gone; a new process takes the worker.
+- `poll`, value [[:poll]]: the node returns the messages of all assigned keys, each from the
+  session's position on. The session then commits what it has seen. Half of the operations send,
+  half poll.
+- `assign`, value [keys]: from now on, the session polls these keys and no others. Before one in 64
+  operations its key is assigned; a third of the time together with all keys that hold unpolled
+  messages.
+- `crash`: the session and its positions are lost; the worker continues as a new process.
 
-At the end each worker crashes, assigns all keys from the beginning and polls until it has seen
-all that is known of, at most 10 s.
+In the final phase each worker crashes, assigns all keys from the beginning, and polls until it has
+seen every known offset, for at most 10 s.
 """
 
 from __future__ import annotations
@@ -42,12 +44,12 @@ ASSIGN_PROBABILITY = 1 / 64
 CATCH_UP_PROBABILITY = 1 / 3
 CRASH_INTERVAL = 30.0  # seconds, on average, for each worker
 FINAL_POLL_INTERVAL = 0.2  # seconds, on average
-ENOUGH_LISTINGS = 5  # of keys with a commit, after which one should have been shown
+ENOUGH_LISTINGS = 5  # requests for committed offsets, after which one should have been shown
 
 SEND, POLL = Keyword("send"), Keyword("poll")
 SEEK_TO_BEGINNING = ("seek-to-beginning?", True)
 
-# The shapes of micro-operations, as they are asked for and as they are done.
+# The shapes of micro-operations, when they are invoked and when they are ok.
 SENDING, SENT = ("send", str, Any), ("send", str, (OneOf(int, None), Any))
 POLLING, POLLED = ("poll",), ("poll", {str: OneOf([(int, Any)], None)})
 
@@ -58,9 +60,9 @@ Offsets = dict[str, int]
 
 
 class Sends:
-    """Which key is next, and what is sent to it: to each key 1, 2, 3, … up to `most`.
+    """Draws the next key and its message; each key gets the messages 1, 2, 3, … up to `most`.
 
-    There are always `count` keys, each twice as likely as the one before it. A key that has had
+    `count` keys are in use at a time, each twice as likely as the one before it. A key that has had
     its last message is replaced by a new one.
     """
 
@@ -71,7 +73,7 @@ class Sends:
         self._sent = dict.fromkeys(self._keys, 0)
 
     def draw(self) -> tuple[str, int | None]:
-        """A key, and the message to send to it; None to poll."""
+        """A key, and the message to send to it; None as the message means to poll."""
         while True:
             sends = self._random.random() < 0.5
             index = self._random.randrange(1, 1 << len(self._keys)).bit_length() - 1
@@ -100,13 +102,13 @@ class MainGenerator(OperationGenerator):
 
     def next(self, process: int, worker: int) -> Invocation:
         random = self._random
-        # A crash that is due is as likely as any other operation.
+        # A crash that is due is as likely to come next as any other operation.
         if self._now >= self._crash_due and random.random() < 0.5:
             self._crash_due = self._now + random.uniform(0, 2 * self._crash_interval)
             return Invocation("crash")
         key, message = self._coming
         if random.random() < ASSIGN_PROBABILITY:
-            # What was coming comes after it.
+            # The operation that was to come next follows the assign.
             catches_up = random.random() < CATCH_UP_PROBABILITY
             return Invocation("assign", self._unseen.keys_and(key) if catches_up else [key])
         self._coming = self._sends.draw()
@@ -124,7 +126,7 @@ class MainGenerator(OperationGenerator):
 
 
 class Unseen:
-    """The keys with offsets that were sent but not yet polled, as far as they are followed."""
+    """Keys with offsets that were sent but not polled yet; only some of them are followed."""
 
     def __init__(self) -> None:
         self._sent: Offsets = {}
@@ -143,14 +145,14 @@ class Unseen:
 
 
 def sent_offsets(operation: Operation) -> Offsets:
-    """The offset that a successful send was given, by key."""
+    """The offset of a successful send, by key."""
     if operation.f != "send":
         return {}
     return {key: max(0, offset) for _, key, (offset, _) in operation.value}
 
 
 def polled_offsets(operation: Operation) -> Offsets:
-    """The highest offset of each key that a successful poll showed; -1 if it showed none."""
+    """The highest offset that a successful poll showed of each key; -1 if it showed none."""
     if operation.f != "poll":
         return {}
     [[_, messages]] = operation.value
@@ -158,7 +160,7 @@ def polled_offsets(operation: Operation) -> Offsets:
 
 
 def raise_to(offsets: Offsets, others: Offsets) -> None:
-    """Make each offset at least what it is in `others`."""
+    """Raise each offset to that in `others`, if that is higher."""
     for key, offset in others.items():
         offsets[key] = max(offset, offsets.get(key, offset))
 
@@ -168,7 +170,7 @@ def raise_to(offsets: Offsets, others: Offsets) -> None:
 
 @dataclass(slots=True)
 class CatchUp:
-    """One worker's way through the final phase: what it must still see, and what comes next."""
+    """One worker's progress in the final phase: what it must still see, and what it does next."""
 
     targets: Offsets
     steps_done: int = 0
@@ -176,7 +178,7 @@ class CatchUp:
 
 
 class FinalGenerator(OperationGenerator):
-    """For each worker: crash, assign all keys from the beginning, poll until all of it is seen."""
+    """For each worker: crash, assign all keys from the beginning, poll until all is seen."""
 
     def __init__(self, random: Random, known: Mapping[str, int]) -> None:
         self._random = random
@@ -212,11 +214,11 @@ class FinalGenerator(OperationGenerator):
 
 @dataclass
 class Commits:
-    """What nodes said of commits: the keys with an acknowledged one, and how they were listed."""
+    """How nodes treat commits: which keys have one, and how often they were listed."""
 
     acknowledged: set[str] = field(default_factory=set)
-    occasions: int = 0  # that such a key was asked for
-    shown: int = 0  # … and an offset was listed
+    occasions: int = 0  # requests for the committed offsets of such a key
+    shown: int = 0  # those that were answered with an offset
 
     def note(self, expected: set[str], listed: Offsets) -> None:
         self.occasions += len(expected)
@@ -226,8 +228,8 @@ class Commits:
         if self.shown or self.occasions < ENOUGH_LISTINGS:
             return []
         text = (
-            "list_committed_offsets never showed an offset of a key of which commit_offsets had"
-            " been acknowledged: commits seem to be dropped"
+            "list_committed_offsets never showed an offset of a key whose commit_offsets had been"
+            " acknowledged: commits seem to be dropped"
         )
         return [warning("commits-dropped", text, sorted(self.acknowledged))]
 
@@ -252,10 +254,11 @@ class Session(ClientSession):
         return [[SEND, key, [answer["offset"], message]]]
 
     def _assign(self, keys: list[str], from_beginning: bool) -> Conversation:
-        """Keep the positions of these keys; begin new ones at 0.
+        """Keep the positions of these keys; new keys begin at 0.
 
-        As in Maelstrom: it asks for the committed offsets, so as to begin new keys there, but then
-        looks for the keys in the answer's body instead of in its `offsets`.
+        As in Maelstrom, new keys should begin at their committed offsets, for which the session
+        asks. But Maelstrom looks for the keys in the answer's body, not in its `offsets`, and so
+        never finds any.
         """
         if from_beginning:
             self.positions = dict.fromkeys(keys, 0)
@@ -283,7 +286,7 @@ class KafkaWorkload(Workload):
         "poll": Values(asked=[POLLING], answered=[POLLED]),
         "assign": Values(asked=[str], answered=[str]),
         "crash": Values(),
-        # Jepsen's, which Maelstrom leaves out.
+        # An operation of Jepsen's that Maelstrom leaves out.
         "txn": Values(asked=[OneOf(SENDING, POLLING)], answered=[OneOf(SENT, POLLED)]),
         "subscribe": Values(asked=[str], answered=[str]),
         "debug-topic-partitions": Values(asked=Any, answered=Any),
@@ -317,7 +320,7 @@ class KafkaWorkload(Workload):
 
     @staticmethod
     def has_final_phase(history: History) -> bool:
-        """There is none if no send was acknowledged."""
+        """Whether there is a final phase; there need be none if no send was acknowledged."""
         return any(SEEK_TO_BEGINNING in operation.extra for operation in history) or not any(
             operation.f == "send" and operation.type == "ok" for operation in history
         )

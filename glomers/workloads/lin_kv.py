@@ -1,9 +1,11 @@
-"""A linearizable key-value store: registers that are read, written, and compared and set.
+"""A linearizable key-value store: registers with the operations read, write and cas.
 
-As in Jepsen's `linearizable-register`, workers form groups of two for each node. Each group works
-on a key of its own; when twenty processes have worked on it, because some crashed, the group takes
-a new key, so that the checker's search stays short. As many workers as there are nodes only read,
-the others write (a third of the time) or compare and set.
+(cas: compare and set, which writes a value if the present one is as expected.)
+
+As in Jepsen's `linearizable-register`, workers form groups, with two workers for each node. Each
+group works on a key of its own. The group takes a new key when twenty processes have worked on the
+old one, because some crashed; so the checker's search stays short. The first workers, as many as
+there are nodes, only read; the others write a third of the time, and otherwise cas.
 """
 
 from __future__ import annotations
@@ -81,7 +83,7 @@ class LinKVWorkload(PlainWorkload):
         group = 2 * len(options.nodes)
         if options.concurrency % group:
             raise UsageError(
-                f"lin-kv has {group} workers (two for each node) work on a key, so --concurrency"
+                f"in lin-kv {group} workers (two for each node) share a key, so --concurrency"
                 f" must be a multiple of {group}, not {options.concurrency}; try --concurrency 2n"
             )
 

@@ -1,12 +1,16 @@
 """Shapes of JSON values: a small notation for what an answer must look like.
 
-`int`, `float`, `str`, `bool`, `list` and `dict` are themselves, `Any` is anything, a plain value is
-itself, `[shape]` is an array of any length, `(shape, shape)` an array of just these,
-`{"field": shape}` an object with just these fields, `{str: shape}` an object with any keys (beside
-fields: with any others) and `OneOf(shape, shape)` whatever is one of these.
+    int, float, str, …   a value of that type (also bool, list and dict)
+    Any                  any value
+    a plain value        that value
+    [shape]              an array of any length, whose elements have that shape
+    (shape, shape)       an array of exactly these elements
+    {"field": shape}     an object with exactly these fields
+    {str: shape}         an object with any keys; beside fields, with any other keys
+    OneOf(shape, shape)  a value that has one of these shapes
 
 As in Maelstrom's schemas, null passes for an array of any length, which is then empty: some
-languages have no other empty list. It passes for nothing else.
+languages write an empty list as null. Null passes for no other shape.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ NAMES = {
 
 
 class OneOf:
-    """The shape of what has one of these shapes."""
+    """The shape of a value that has one of these shapes."""
 
     __slots__ = ("shapes",)
 
@@ -35,7 +39,7 @@ class OneOf:
 
 
 def mismatch(value: Any, shape: Any, where: str = "", optional: Mapping[str, Any] = {}) -> str:
-    """What is wrong with `value`, in a few words that say where, or "" if nothing is."""
+    """What is wrong with `value`, and where, in a few words; "" if it has the shape."""
     if shape is Any:
         return ""
     if isinstance(shape, type):
@@ -99,7 +103,7 @@ def _object_mismatch(
 
 
 def describe(shape: Any) -> str:
-    """A shape as a person reads it, in the manner of JSON."""
+    """A shape as error messages show it, in the style of JSON."""
     if shape is Any:
         return "anything"
     if isinstance(shape, type):

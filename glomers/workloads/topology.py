@@ -50,7 +50,7 @@ def tree(branches: int, nodes: Sequence[str]) -> Topology:
 
 
 def total(nodes: Sequence[str]) -> Topology:
-    """Everybody is everybody's neighbour."""
+    """Every node is a neighbour of every other node."""
     return {node: [other for other in nodes if other != node] for node in nodes}
 
 

@@ -1,9 +1,9 @@
 """The load of the transactional workloads: random transactions over a pool of keys.
 
 The generator is Elle's (`elle.txn/wr-txns`), as recorded runs of Maelstrom show it. A few keys are
-in use at a time, the last twice as often as the one before it, and so on. When a key has been
-written `--max-writes-per-key` times, a new one takes its place. The values written to a key are
-1, 2, 3, …, so no two are the same.
+in use at a time, each twice as often as the one before it. A key that has been written
+`--max-writes-per-key` times is replaced by a new one. The values written to a key are 1, 2, 3, …,
+so no two are the same.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ READ = Keyword("r")
 
 
 class TransactionGenerator(OperationGenerator):
-    """Transactions without end. `write` is what a write is called."""
+    """Transactions without end. `write` is the name of a write's micro-operation."""
 
     def __init__(self, options: Options, random: Random, write: str) -> None:
         self._options = options
@@ -39,7 +39,7 @@ class TransactionGenerator(OperationGenerator):
         self._writes: dict[int, int] = {}
 
     def next(self, process: int, worker: int) -> Invocation:
-        # randint takes both ends.
+        # randint includes both ends.
         longest = max(MIN_LENGTH, self._options.max_txn_length)
         length = self._random.randint(MIN_LENGTH, longest)
         transaction: list[Any] = []
@@ -61,7 +61,7 @@ class TransactionGenerator(OperationGenerator):
 
     def _place(self) -> int:
         """A random place among the keys, each twice as likely as the one before."""
-        doublings = min(len(self._keys), 1000)  # what a float can hold
+        doublings = min(len(self._keys), 1000)  # a float can't hold many more
         from_the_first = math.log2(1 + self._random.random() * (2**doublings - 1))
         return len(self._keys) - doublings + int(from_the_first)
 
@@ -72,7 +72,7 @@ class TransactionWorkload(PlainWorkload):
     Raises UsageError if a consistency model is unknown.
     """
 
-    write: ClassVar[str]  # what a write is called
+    write: ClassVar[str]  # the name of a write's micro-operation
     reusable_clients = True
 
     def __init__(self, options: Options, random: Random) -> None:

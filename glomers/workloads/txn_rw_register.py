@@ -9,7 +9,7 @@ from glomers.workloads.base import Values
 from glomers.workloads.shapes import OneOf
 from glomers.workloads.transactions import TransactionWorkload
 
-# Micro-operations, as they are asked for and as they are done.
+# The shapes of micro-operations, when they are invoked and when they are ok.
 ASKED = OneOf(("r", Any, None), ("w", Any, Any))
 DONE = OneOf(("r", Any, Any), ("w", Any, Any))
 

@@ -1,4 +1,4 @@
-"""Unique ids: every answer is an id that no other answer has."""
+"""Unique ids: every answer holds an id that no other answer holds."""
 
 from __future__ import annotations
 
