@@ -1,7 +1,7 @@
 """Checkers: pure functions from a history to a result, with the keys that Maelstrom uses.
 
-A module for each, which also says which figures a person looks for in its result; for that, the
-result may come from Maelstrom's checker as well.
+Each checker has a module of its own. The module also makes the figures that a person looks for in
+its result; that result may come from Maelstrom's checker, too.
 """
 
 from __future__ import annotations
@@ -27,13 +27,16 @@ def no_warnings(history: History, options: Options) -> list[Result]:
 
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """What one kind of history is judged by.
+    """The functions that judge one kind of history.
 
-    `check` gives the verdict: `valid?` is True, False or "unknown", then with an `error` that says
-    why. `figures` reads a result, except one that consists of a verdict and an error only; it
-    raises LookupError for that of another checker. `reasons` are sentences that say why a result
-    isn't valid, the most telling first; there are none for one that is. `warnings` are what
-    Maelstrom lets pass, each with its `kind`, a `text`, a `count` and the `first` case.
+    - `check` returns the result. Its `valid?` is True, False or "unknown"; if it is "unknown", an
+      `error` says why.
+    - `figures` makes figures of a result, unless that consists of a verdict and an error only. It
+      raises LookupError for the result of another checker.
+    - `reasons` makes sentences that say why a result isn't valid, the most important one first;
+      none if it is valid.
+    - `warnings` finds mistakes that Maelstrom lets pass. Each warning has its `kind`, a `text`, a
+      `count` and the `first` case.
     """
 
     check: Callable[[History, Options], Result]

@@ -1,4 +1,4 @@
-"""Availability: which fraction of the operations succeeded, and is that enough?"""
+"""Availability: the fraction of operations that succeeded, and whether that is enough."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from glomers.report.figures import Figure, percent
 def check(history: History, options: Options) -> dict[str, Any]:
     """Maelstrom's availability checker.
 
-    `options.availability` is None (anything goes), "total" (all must succeed) or the least
-    fraction that must.
+    `options.availability` is None (any fraction is enough), "total" (all operations must succeed)
+    or the least fraction that must succeed.
     """
     counts = Counter(operation.type for operation in history.client_operations())
     fraction = single(counts["ok"] / counts["invoke"]) if counts["invoke"] else 1
@@ -33,7 +33,7 @@ def check(history: History, options: Options) -> dict[str, Any]:
 
 
 def single(number: float) -> float:
-    """A number in single precision, as Maelstrom gives fractions, in its shortest form."""
+    """A number rounded to single precision, in its shortest form, as Maelstrom gives fractions."""
     packed = struct.pack("f", number)
     [rounded] = struct.unpack("f", packed)
     shortest = (float(f"{rounded:.{digits}g}") for digits in range(1, 10))

@@ -1,11 +1,11 @@
 """What each consistency model forbids, and which models an anomaly rules out.
 
 The tables are Elle's (`elle.consistency-model`), which takes them from Adya's "Weak Consistency",
-from Bailis, Cerone, Daudjee and others. Three relations:
+from Bailis, Cerone, Daudjee and others. They hold three relations:
 
 - one anomaly is a special case of others (G0 is also a G1c),
 - one model is stronger than others (serializable is also repeatable read),
-- a model forbids anomalies; only those are listed that no weaker model forbids already.
+- a model forbids anomalies; the table leaves out those that a weaker model forbids already.
 
 Names of models are those that Elle shows in its results; ALIASES gives the other names it knows.
 """
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 Table = Mapping[str, tuple[str, ...]]
 
-# Anomalies that are cycles. Each exists in three kinds: plain, "-process" (it needs the order of
-# one process's transactions) and "-realtime" (it needs the order in which transactions ended and
-# began). What holds among the plain ones holds among the others.
+# Anomalies that are cycles. Each exists in three kinds: plain, "-process" (the cycle needs the
+# order of one process's transactions) and "-realtime" (the cycle needs the order in which
+# transactions ended and began). The implications among plain ones hold among the other kinds, too.
 CYCLES: Table = {
     "G0": ("G1c",),
     "G1c": ("G1",),
@@ -169,12 +169,12 @@ class UnknownModelError(UsageError, ValueError):
     """There is no consistency model of that name."""
 
 
-# networkx takes a quarter of a second to import, so it is left until somebody asks for a graph.
+# networkx takes a quarter of a second to import, so it is only imported when a graph is needed.
 
 
 @cache
 def anomaly_graph() -> nx.DiGraph:
-    """Edges from an anomaly to those of which it is a special case."""
+    """The graph with edges from each anomaly to those of which it is a special case."""
     import networkx as nx
 
     graph = nx.DiGraph({anomaly: list(implied) for anomaly, implied in OTHERS.items()})
@@ -188,21 +188,21 @@ def anomaly_graph() -> nx.DiGraph:
 
 @cache
 def model_graph() -> nx.DiGraph:
-    """Edges from a model to those that are weaker."""
+    """The graph with edges from each model to weaker ones."""
     import networkx as nx
 
     return nx.DiGraph({model: list(weaker) for model, weaker in MODELS.items()})
 
 
 def _ahead(graph: nx.DiGraph, node: str) -> set[str]:
-    """What can be reached from a node."""
+    """The nodes that can be reached from a node."""
     import networkx as nx
 
     return set(nx.descendants(graph, node))
 
 
 def _behind(graph: nx.DiGraph, node: str) -> set[str]:
-    """From where a node can be reached."""
+    """The nodes from which a node can be reached."""
     import networkx as nx
 
     return set(nx.ancestors(graph, node))
@@ -232,7 +232,7 @@ def implied_anomalies(anomaly: str) -> frozenset[str]:
 
 
 def forbidden_anomalies(models: Iterable[str]) -> frozenset[str]:
-    """Every anomaly that can't be there if all these models hold. Raises UnknownModelError."""
+    """Every anomaly that one of these models forbids. Raises UnknownModelError."""
     return frozenset().union(*map(_forbidden_by, models))
 
 
@@ -249,13 +249,13 @@ def _forbidden_by(model: str) -> frozenset[str]:
 
 
 def stronger_models(models: Iterable[str]) -> frozenset[str]:
-    """These models and all that imply one of them."""
+    """These models and all models that imply one of them."""
     names = {model_name(model) for model in models}
     return frozenset(names.union(*(_behind(model_graph(), name) for name in names)))
 
 
 def impossible_models(anomalies: Iterable[str]) -> frozenset[str]:
-    """The models that can't hold where these anomalies are."""
+    """The models that these anomalies rule out."""
     found = frozenset().union(*map(implied_anomalies, anomalies))
     broken = (model for model, forbidden in FORBIDDEN.items() if not found.isdisjoint(forbidden))
     return stronger_models(broken)

@@ -1,4 +1,7 @@
-"""Counters: every final read is the sum of the adds, give or take those of unknown outcome."""
+"""Counters: every final read must be the sum of the adds.
+
+An add of unknown outcome may be counted or not.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,9 @@ Range = tuple[int, int]  # both ends included
 def check(history: History, options: Options) -> dict[str, Any]:
     """Maelstrom's counter checker: every final read must lie in one of the acceptable ranges.
 
-    An add of unknown outcome may have happened or not, so it doubles what is acceptable. That
-    includes one that was still open when the test ended, of which Maelstrom has none.
+    An add of unknown outcome may have happened or not, so each acceptable range is also acceptable
+    shifted by it. This includes an add that was still open when the test ended; a history of
+    Maelstrom's has no such adds.
     """
     acceptable: list[Range] = [(0, 0)]
     for invocation, completion in history.pairs():
@@ -38,7 +42,7 @@ def check(history: History, options: Options) -> dict[str, Any]:
 
 
 def merged(ranges: Iterable[Range]) -> list[Range]:
-    """Ranges in order, those that touch or overlap made one."""
+    """The ranges in order; those that touch or overlap are joined."""
     result: list[Range] = []
     for low, high in sorted(ranges):
         if result and low <= result[-1][1] + 1:

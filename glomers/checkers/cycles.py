@@ -1,9 +1,9 @@
-"""Cycles of dependencies: each is a proof that a consistency model does not hold.
+"""Cycles of dependencies: each proves that a consistency model does not hold.
 
-Every strongly connected component of the dependency graph is searched by itself, first for what
-must not be there at all ("there is a cycle of ww and wr somewhere": `existing`), then for one
-short example of each class of cycle, the worst first (`examples`). Classes, names and the order of
-things are Elle's (`elle.txn`):
+Every strongly connected component of the dependency graph is searched by itself. The first search
+asks whether there are cycles that a model forbids, such as a cycle of ww and wr (`existing`). The
+second looks for one short example of each class of cycle, the worst class first (`examples`).
+Classes, names and their order are Elle's (`elle.txn`):
 
     G0                  ww only
     G1c                 ww and wr, at least one wr
@@ -11,23 +11,23 @@ things are Elle's (`elle.txn`):
     G-nonadjacent-item  several rw, no two of them next to each other
     G2-item             several rw
 
-each also with process or realtime edges: "G0-process", "G0-realtime". ("-item", because a
-register is read by its key, not by a predicate.)
+Each class also exists with process or realtime edges: "G0-process", "G0-realtime". The names end
+with "-item" because a register is read by its key, not by a predicate.
 
-Elle searches paths until a time is up. Here every step is linear in the size of the component:
+Elle searches paths until a time limit. Here every step is linear in the size of the component:
 
 - A cycle that may use some relations lies inside a strongly connected component of the graph with
   only these relations.
-- A cycle with exactly one rw is an rw edge from u to v, and a way from v back to u without rw.
-  Who reaches whom is found for some thousand edges at once, by sets of bits that are handed
+- A cycle with exactly one rw is an rw edge from u to v, and a path from v back to u without rw.
+  Which nodes reach which is found for some thousand edges at once, by sets of bits that are passed
   backwards through the components.
 - A cycle with no two adjacent rw is a cycle of the graph that has each transaction twice, as
   entered by rw and as entered otherwise, where an rw leads from the second kind to the first only.
-- The example is a shortest way back from one end of an edge to the other; edges are tried until
+- The example is a shortest path back from one end of an edge to the other. Edges are tried until
   the work done is a few times the size of the component.
 
 So an example is short, but there may be a shorter one. If a component has a G1c, a
-G-nonadjacent-item may be overlooked beside it; otherwise, what there is, is found.
+G-nonadjacent-item beside it may be overlooked; no other class of cycle ever is.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ BITS = 4096  # edges whose reachability is found at once
 EFFORT = 8  # edges looked at for an example, in multiples of the component's edges
 DATA = WW | WR
 
-# Of the relations of a pair, those that count.
+# Returns those relations of a pair that count.
 Relations = Callable[[int], int]
 Edge = tuple[int, int]
 Node = TypeVar("Node", bound=Hashable)
@@ -61,7 +61,7 @@ Node = TypeVar("Node", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """Transactions each of which comes before the next, and the last before the first."""
+    """Transactions in a cycle: each comes before the next, and the last before the first."""
 
     type: str
     transactions: tuple[int, ...]
@@ -70,7 +70,7 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True)
 class Existence:
-    """Some cycle that `model` forbids is among `transactions`; `relations` are those it may use."""
+    """The `transactions` hold a cycle of some of the `relations`, which `model` forbids."""
 
     type: str
     model: str
@@ -79,12 +79,12 @@ class Existence:
 
 
 def every(bits: int) -> int:
-    """All relations of a pair count."""
+    """All relations of a pair."""
     return bits
 
 
 def components(graph: DependencyGraph) -> Iterator[Component]:
-    """The strongly connected components of more than one transaction, by their first one."""
+    """The strongly connected components of two or more transactions, ordered by their first."""
     groups = (nodes for nodes in strongly_connected(graph.successors) if len(nodes) > 1)
     for nodes in sorted(map(sorted, groups)):
         yield Component(nodes, graph)
@@ -93,16 +93,16 @@ def components(graph: DependencyGraph) -> Iterator[Component]:
 def strongly_connected(successors: Mapping[Node, Iterable[Node]]) -> Iterator[list[Node]]:
     """The strongly connected components of a graph, each after those that it leads to.
 
-    Nodes that nothing comes after may be left out of `successors`, and then of the components.
-    The algorithm is Tarjan's, without recursion; that of networkx needs a graph of its own, which
-    takes kilobytes for each transaction.
+    Nodes without successors may be left out of `successors`, and are then left out of the result.
+    The algorithm is Tarjan's, without recursion. networkx has it, too, but needs a graph of its
+    own, which takes kilobytes for each transaction.
     """
     nodes = list(successors)
     number = {node: i for i, node in enumerate(nodes)}
-    found = array("q", bytes(8 * len(nodes)))  # when each was found, from 1; 0 if it wasn't yet
-    low = array("q", bytes(8 * len(nodes)))  # the first found that it is known to lead back to
-    closed = len(nodes) + 1  # stands in `found` for the members of a complete component
-    waiting: list[int] = []  # found, but of no complete component yet
+    found = array("q", bytes(8 * len(nodes)))  # when each was found, from 1; 0 if not found yet
+    low = array("q", bytes(8 * len(nodes)))  # the earliest found that it is known to lead back to
+    closed = len(nodes) + 1  # the value in `found` for members of a complete component
+    waiting: list[int] = []  # nodes that were found, but whose component isn't complete
     path: list[tuple[int, Iterator[Node]]] = []
     count = 0
     for root in range(len(nodes)):
@@ -136,7 +136,7 @@ def strongly_connected(successors: Mapping[Node, Iterable[Node]]) -> Iterator[li
 
 
 class Subgraph:
-    """Some edges among the numbers 0 … size-1."""
+    """A graph of the nodes 0 … size-1 with some of the edges."""
 
     def __init__(self, size: int, edges: Iterable[Edge]) -> None:
         self.successors: list[list[int]] = [[] for _ in range(size)]
@@ -160,16 +160,16 @@ class Subgraph:
 
     @cached_property
     def smallest(self) -> list[int]:
-        """The smallest group of more than one node, if there is one."""
+        """The smallest group of two or more nodes; empty if there is none."""
         return min((nodes for nodes in self.groups if len(nodes) > 1), key=len, default=[])
 
     def inside(self, edges: Iterable[Edge]) -> list[Edge]:
-        """Those edges that are part of a cycle: both their ends are in one group."""
+        """Those edges that are part of a cycle, because both their ends are in one group."""
         group = self.group
         return [(a, b) for a, b in edges if group[a] == group[b]]
 
     def closed_by(self, edges: Sequence[Edge]) -> list[Edge]:
-        """Some of those edges (a, b) for which there is a way from b to a; [] if there are none."""
+        """Some of those edges (a, b) that have a path from b to a; [] if no edge has one."""
         group = self.group
         for start in range(0, len(edges), BITS):
             block = edges[start : start + BITS]
@@ -200,7 +200,7 @@ class Subgraph:
         return best
 
     def _path(self, start: int, end: int, longest: int) -> tuple[list[int], int]:
-        """A shortest path of at most `longest` nodes or [], and how many edges were looked at."""
+        """A shortest path of at most `longest` nodes, or [], and how many edges were looked at."""
         came_from = {start: start}
         shell, looked_at = [start], 0
         while shell and end not in came_from and longest > 1:
@@ -222,7 +222,7 @@ class Subgraph:
 
 
 class Component:
-    """A strongly connected component. Its transactions are known here by their position."""
+    """A strongly connected component. Its nodes are the positions of its transactions."""
 
     def __init__(self, transactions: Sequence[int], graph: DependencyGraph) -> None:
         self.transactions = transactions
@@ -238,7 +238,7 @@ class Component:
         return any(bits & relation for bits in self.present)
 
     def edges(self, mask: int, by: Relations) -> list[Edge]:
-        """The pairs that are related by some relation of `mask`."""
+        """The pairs of transactions with some relation of `mask`, among those that `by` returns."""
         kinds = self._kinds(mask, by)
         return [
             (a, b)
@@ -254,9 +254,9 @@ class Component:
         return self._subgraphs[key]
 
     def leaping(self, steps: int, leaps: int, by: Relations) -> Subgraph:
-        """The graph in which no two leaps are adjacent.
+        """The graph in whose paths no two leaps are adjacent.
 
-        Transaction i is 2i if entered by a step and 2i+1 if entered by a leap.
+        Transaction i is node 2i if entered by a step, and node 2i+1 if entered by a leap.
         """
         key = (self._kinds(steps, by), self._kinds(leaps, by))
         if key not in self._subgraphs:
@@ -271,12 +271,12 @@ class Component:
         return frozenset(bits for bits in self.present if by(bits) & mask)
 
 
-# That a cycle exists
+# Whether a cycle exists
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A model forbids cycles of these relations, also with `leaps` that are not adjacent."""
+    """A model forbids cycles of these relations, also with `leaps` if no two are adjacent."""
 
     model: str
     relations: int
@@ -302,7 +302,7 @@ RULES = (
 
 
 def existing(component: Component) -> list[Existence]:
-    """For each of the weakest models that a cycle of the component breaks, where that cycle is."""
+    """The weakest models that cycles of the component break, each with where such a cycle is."""
     found: list[Existence] = []
     broken: frozenset[str] = frozenset()
     for rule in RULES:
@@ -324,7 +324,7 @@ def _cyclic(component: Component, rule: Rule) -> list[int]:
         return component.subgraph(rule.relations, every).smallest
     leaping = component.leaping(rule.relations, rule.leaps, every)
     group = leaping.group
-    # A transaction counts if it is left by a step: what is left by a leap is only passed.
+    # A transaction only counts if the cycle leaves it by a step.
     cyclic = (
         sorted({
             node // 2
@@ -343,11 +343,11 @@ def _cyclic(component: Component, rule: Rule) -> list[int]:
 def examples(
     component: Component, existences: Iterable[Existence], preference: Sequence[int]
 ) -> list[Cycle]:
-    """One cycle of each class of the component; of classes that others imply, none.
+    """One cycle of each class in the component, except classes that found ones imply.
 
-    Where two transactions are related in several ways, the first relation of `preference` names
-    the edge, and a cycle is searched for by these names. A G0 or G1c is also searched for by all
-    relations; what is found then may have the name of another class.
+    If two transactions are related in several ways, the first relation of `preference` names the
+    edge, and cycles are searched for by these names. A G0 or G1c is also searched for by all
+    relations; a cycle that is found this way may have the name of another class.
     """
     found: list[Cycle] = []
     skipped = _impossible_cycles(existences)
@@ -370,14 +370,14 @@ def examples(
 
 
 def _impossible_cycles(existences: Iterable[Existence]) -> frozenset[str]:
-    """The classes of which there is no cycle, because some model that forbids them may hold."""
+    """The classes that have no cycle, because a model that forbids them is not broken."""
     broken = models.stronger_models(existence.model for existence in existences)
     return models.forbidden_anomalies(
         rule.model for rule in RULES if models.model_name(rule.model) not in broken
     )
 
 
-# The searches. `order` is the relation by time that edges may have too, or 0.
+# The searches. `order` is a relation by time (PROCESS or REALTIME) that edges may use, too, or 0.
 
 
 def _g0(component: Component, order: int, by: Relations) -> list[int]:
@@ -406,7 +406,7 @@ def _g2(component: Component, order: int, by: Relations) -> list[int]:
     return graph.shortest_loop(graph.inside(component.edges(RW, by)))
 
 
-# The worst first; only then can those that they imply be skipped.
+# The worst classes come first, so that the classes that they imply can be skipped.
 SEARCHES: Mapping[str, Callable[[Component, int, Relations], list[int]]] = {
     "G0": _g0,
     "G1c": _g1c,
@@ -419,8 +419,8 @@ SEARCHES: Mapping[str, Callable[[Component, int, Relations], list[int]]] = {
 def _simple_loop(states: list[int]) -> list[int]:
     """The transactions of a cycle of Component.leaping, or of a part that visits none twice.
 
-    A transaction may be there twice, entered by a step (even) and by a leap (odd). The part from
-    the second to the first is a cycle too, and no leaps are adjacent where it closes.
+    A cycle may visit a transaction twice, entered by a step (even) and by a leap (odd). The part
+    from the second visit to the first is a cycle, too, and no leaps are adjacent where it closes.
     """
     while True:
         where = {state: i for i, state in enumerate(states)}
@@ -431,12 +431,12 @@ def _simple_loop(states: list[int]) -> list[int]:
         turned = states[start + 1 :] + states[: start + 1]
         part = turned[: (end - start) % len(states)]
         if not any(state % 2 for state in part):
-            return []  # it is a cycle without rw
+            return []  # the cycle has no rw
         states = part
 
 
 def _named(component: Component, nodes: list[int], label: Mapping[int, int]) -> Cycle:
-    """The cycle of these nodes, from its first transaction on, with the name of its class."""
+    """The cycle of these nodes, beginning with its first transaction, and its class."""
     first = nodes.index(min(nodes))
     nodes = nodes[first:] + nodes[:first]
     pairs = zip(nodes, nodes[1:] + nodes[:1], strict=True)
@@ -446,7 +446,7 @@ def _named(component: Component, nodes: list[int], label: Mapping[int, int]) -> 
 
 
 def class_of(relations: Sequence[int]) -> str:
-    """The class of a cycle whose edges are of these relations, one after another."""
+    """The class of a cycle whose edges have these relations, in order."""
     kind = "-realtime" if REALTIME in relations else "-process" if PROCESS in relations else ""
     neighbours = zip(relations, [*relations[1:], relations[0]], strict=True)
     if relations.count(RW) == 1:

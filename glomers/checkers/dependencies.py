@@ -6,8 +6,8 @@
     process   one process did the first, then the second
     realtime  the first had ended before the second began
 
-A transaction is known by the index of its completion in the history. Relations of a pair are bits
-of one number, for speed.
+A transaction is identified by the index of its completion in the history. The relations of a pair
+are bits of one number, for speed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class DependencyGraph:
         self.successors: dict[int, dict[int, int]] = {}
 
     def link(self, a: int, b: int, relation: int) -> None:
-        """Say that `a` comes before `b`. Nothing depends on itself."""
+        """Add that `a` comes before `b`, unless they are the same."""
         if a != b:
             after = self.successors.get(a)
             if after is None:
@@ -46,7 +46,7 @@ class DependencyGraph:
 
 
 def process_order(history: History) -> Iterator[tuple[int, int]]:
-    """Each successful operation and the next of its process."""
+    """Pairs of each successful operation and its process's next one."""
     last: dict[int | str, int] = {}
     for operation in history.client_operations():
         if operation.type == "ok":
@@ -56,12 +56,12 @@ def process_order(history: History) -> Iterator[tuple[int, int]]:
 
 
 def realtime_order(history: History) -> Iterator[tuple[int, int]]:
-    """Pairs of operations of which the first succeeded before the second began, which didn't fail.
+    """Pairs of operations: the first succeeded before the second, which didn't fail, began.
 
-    Not all of them: what follows by way of a third operation is left out, so that there are at
-    most as many pairs for an operation as there are processes (as in Elle).
+    Pairs that follow from others by way of a third operation are left out (as in Elle), so an
+    operation has at most as many pairs as there are processes.
     """
-    # Ended, and no operation that began afterwards has ended yet. A dict keeps their order.
+    # Operations that ended, if none that began afterwards has ended yet. A dict keeps their order.
     recent: dict[int, None] = {}
     before: dict[int, tuple[int, ...]] = {}
     for operation in history.client_operations():

@@ -1,4 +1,4 @@
-"""Echo: every answer holds what was sent."""
+"""Echo: every answer must hold what was sent."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from glomers.report.figures import Figure
 def check(history: History, options: Options) -> dict[str, Any]:
     """Maelstrom's echo checker.
 
-    A refusal (`fail`) counts as a wrong answer; where nobody knows what happened (`info`) there
-    is nothing to judge.
+    An error answer (`fail`) counts as a wrong answer. An operation of unknown outcome (`info`) is
+    not judged.
     """
     errors = [
         ["Expected a message with :echo", invocation.value, "But received", completion.value]
@@ -48,7 +48,7 @@ def reasons(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _difference(error: Sequence[Any]) -> str:
-    """What was sent and what came back. Of an error answer the result keeps nothing."""
+    """What was sent and what came back. The result doesn't keep the text of an error answer."""
     _, sent, _, answer = error
     if not isinstance(answer, Mapping):
         return f"sent {_shown(sent)}, answered with an error"

@@ -1,7 +1,7 @@
-"""The lin-kv workload's verdict: every key by itself is a linearizable register.
+"""The lin-kv workload's checker: every key by itself must be a linearizable register.
 
 Keys of the result are those of Jepsen's `independent` checker around Knossos, including the results
-of the timeline, which has nothing to object to.
+of the timeline, which are always valid.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from glomers.history.values import identity, order
 from glomers.options import Options
 from glomers.report.figures import Figure, some
 
-BUDGET = 300_000  # configurations looked at for each key; some seconds
+BUDGET = 300_000  # configurations looked at for each key, which takes some seconds
 Pair = tuple[Operation, Operation | None]
 
 
@@ -45,7 +45,7 @@ def check(history: History, options: Options) -> dict[str, Any]:
 
 
 def _by_key(history: History) -> list[tuple[Any, list[Pair]]]:
-    """The operations on each key, without it, sorted by key."""
+    """The operations on each key, sorted by key; their values are without the key."""
     keys: dict[Any, Any] = {}
     pairs: dict[Any, list[Pair]] = {}
     for invocation, completion in history.pairs():
@@ -101,7 +101,7 @@ def _configuration(configuration: Configuration) -> dict[str, Any]:
 
 
 def _pending(call: Call) -> dict[str, Any]:
-    """The invocation, with the value that the answer would bring."""
+    """The invocation, with the value that its answer would have."""
     answer = call.completion or call.invocation
     return as_map(replace(call.invocation, value=answer.value))
 
@@ -111,7 +111,7 @@ def _completion(call: Call) -> dict[str, Any]:
 
 
 def _contradiction(call: Call, value: Any) -> str:
-    """Why the call can't be the next to take effect on a register with that value."""
+    """Why the call can't be the next to take effect on a register that holds `value`."""
     if call.apply(value) is not IMPOSSIBLE:
         return f"can't {call.f} without contradicting what completed later"
     if call.f == "read":
@@ -121,7 +121,7 @@ def _contradiction(call: Call, value: Any) -> str:
 
 
 def warnings(history: History, options: Options) -> list[dict[str, Any]]:
-    """What Knossos lets pass: reads that answer null, which it takes for any value."""
+    """Warnings of reads that answer null, since Knossos takes null for any value."""
     null_reads = [
         {"op": as_map(operation)}
         for operation in history.client_operations()

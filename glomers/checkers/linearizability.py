@@ -1,32 +1,33 @@
-"""Is the history of one register linearizable?
+"""Checks whether the history of one register is linearizable.
 
-It is if the operations can be put into one order, each somewhere between its invocation and its
-completion, that a single register would give the same answers in. An operation that failed did not
-happen. One whose outcome is unknown may happen at any time after its invocation, or never; an
-unknown read says nothing.
+A history is linearizable if its operations can be put into one order, each somewhere between its
+invocation and its completion, in which a single register would give the same answers. A failed
+operation did not happen. An operation of unknown outcome may happen at any time after its
+invocation, or never; a read of unknown outcome says nothing.
 
-The search goes through the completions in order. What explains the history up to one of them is a
-*configuration*: the register's value, which of the calls that are open have taken effect already,
-and how many calls of unknown outcome were used up. Calls take effect just in time (Lowe, "Testing
-for linearizability"): when one completes it must have taken effect, perhaps after others that are
-open. The search goes depth first and looks at no configuration twice. What keeps them few:
+The search goes through the completions in order. A *configuration* explains the history up to one
+of them: the register's value, which of the open calls have taken effect already, and how many calls
+of unknown outcome were used up. Calls take effect just in time (Lowe, "Testing for
+linearizability"): a call that completes must have taken effect, perhaps after other open calls. The
+search goes depth first and looks at no configuration twice. These rules keep configurations few:
 
-- A read takes effect as soon as it can: it changes nothing.
-- Of calls that do the same the one that completes first takes effect first, and those of unknown
+- A read takes effect as soon as it can, because it changes nothing.
+- Among calls that do the same, the one that completes first takes effect first. Those of unknown
   outcome are interchangeable: only their number counts.
-- Of two configurations that differ only in these numbers, one that used less replaces the other.
+- Of two configurations that differ only in these numbers, the one that used less replaces the
+  other.
 - A write that doesn't complete yet, and a call of unknown outcome, take effect only if another call
-  then needs the value. Of other writes the order doesn't matter: whatever was open when a write
-  took effect may have been overwritten by it, unseen. Such a write is *free*: when it completes it
-  may have taken effect already.
-- A configuration is given up when a call that is open needs a value that nothing makes any more. If
-  nothing ever did, the history is wrong, and the search ends soon.
+  then needs the value. The order of other writes doesn't matter: a write may have overwritten,
+  unseen, any write that was open when it took effect. The overwritten write is *free*: when it
+  completes, it may have taken effect already.
+- A configuration is given up if an open call needs a value that no call can make any more. If no
+  call could ever make it, the history isn't linearizable, and the search ends soon.
 
-A right history is mostly explained at the first try. A wrong one of writes and reads, one after
-another, takes about as many configurations as there are calls. The worst are calls that need each
-other's values: of p such calls open at once each subset may have taken effect, and of those of
-unknown outcome each number (the problem is NP-complete). So the search has a budget; a history that
-exceeds it is neither right nor wrong.
+A linearizable history is mostly explained at the first try. For a history of sequential writes and
+reads that isn't linearizable, the search takes about as many configurations as there are calls. The
+worst case are calls that need each other's values: if p such calls are open at once, each subset
+may have taken effect, and any number of those of unknown outcome (the problem is NP-complete). So
+the search has a budget; it gives no verdict on a history that exceeds the budget.
 
 As in Knossos (`knossos.model/cas-register`), a register holds nil at first, and a read that answers
 nil says nothing.
@@ -45,14 +46,14 @@ from typing import Any
 from glomers.history.operations import Operation
 from glomers.history.values import identity
 
-Used = tuple[int, ...]  # of each kind of operation of unknown outcome, how many took effect
-State = tuple[Any, int, int]  # the value, and what is done and free
+Used = tuple[int, ...]  # how many calls of unknown outcome took effect, for each kind of call
+State = tuple[Any, int, int]  # the register's value, and the bits of `done` and `free` calls
 Effect = tuple[Any, int, int, Used]
 Position = tuple[int, Any, int, int, Used]
 Found = dict[State, list[Used]]
 IMPOSSIBLE = object()
-SHOWN = 10  # configurations of a result
-ENOUGH = 1_000  # configurations to look at once a history is known to be wrong
+SHOWN = 10  # configurations in a result
+ENOUGH = 1_000  # configurations to look at when a history is known not to be linearizable
 MANY = 1 << 62
 
 
@@ -63,10 +64,10 @@ class Call:
     invocation: Operation
     completion: Operation | None
     f: str
-    argument: Any  # comparable; of a read what it answered, of a cas (from, to)
+    argument: Any  # comparable: a read's answer, the value of a write, (from, to) of a cas
 
     def apply(self, value: Any) -> Any:
-        """What the register holds after this, or IMPOSSIBLE if it could not have succeeded."""
+        """The register's value after this call, or IMPOSSIBLE if the call can't succeed then."""
         if self.f == "write":
             return self.argument
         if self.f == "cas":
@@ -88,7 +89,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """One way to explain a history: the value that the register holds, and what is still open."""
+    """One way to explain a history: the register's value, and the calls that are still open."""
 
     value: Any
     open: tuple[Call, ...]
@@ -96,11 +97,11 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`valid` is None if the budget did not suffice.
+    """The result of a check; `valid` is None if the budget did not suffice.
 
-    `call` is the first that nothing explains (or at which the search gave up), `previous` the one
-    that completed before it, `configurations` what the history may have come to before `call`, or
-    in the end.
+    `call` is the first call that no configuration explains (or at which the search gave up), and
+    `previous` the call that completed before it. `configurations` are possible states before
+    `call`, or at the end of a linearizable history.
     """
 
     valid: bool | None
@@ -110,7 +111,7 @@ class Result:
 
 
 def call_of(invocation: Operation, completion: Operation | None) -> Call | None:
-    """The call that this operation was; None if it certainly had no effect and told nothing."""
+    """The call that an operation was; None if it had no effect and tells nothing."""
     certain = completion is not None and completion.type == "ok"
     if (completion is not None and completion.type == "fail") or (
         invocation.f == "read" and not certain
@@ -129,10 +130,10 @@ def _comparable(value: Any) -> Any:
 
 
 def check(pairs: Iterable[tuple[Operation, Operation | None]], budget: int | None = None) -> Result:
-    """Whether a register may have had these operations, given as invocations and completions.
+    """Check whether these operations, given as (invocation, completion), are linearizable.
 
-    Values are those of the register, [from, to] for a cas. `budget` is how many configurations to
-    look at before giving up; None for no limit.
+    Values of operations are values of the register, [from, to] for a cas. `budget` is how many
+    configurations to look at before giving up; None for no limit.
     """
     calls = [call for pair in pairs if (call := call_of(*pair)) is not None]
     search = _Search(calls)
@@ -146,24 +147,24 @@ def check(pairs: Iterable[tuple[Operation, Operation | None]], budget: int | Non
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The completion of a call; what was open then, each call with a bit of its own."""
+    """The completion of a call, and the calls that were open then, each with a bit of its own."""
 
     call: Call
     bit: int
     reads: tuple[tuple[int, Call], ...]
-    changes: tuple[tuple[int, Call], ...]  # writes and cas; what completes first is first
+    changes: tuple[tuple[int, Call], ...]  # writes and cas, in the order of their completions
     writes: int  # the bits of those that are writes
-    begun: tuple[int, ...]  # of each kind of unknown outcome, how many calls
-    # The calls that need a value which no call makes that is yet to begin: (step, bit, value).
+    begun: tuple[int, ...]  # how many calls of unknown outcome have begun, for each kind of call
+    # Open calls that need a value which no later call makes: (step, bit, value).
     last_chances: tuple[tuple[int, int, Any], ...]
-    possible: bool  # had a call begun that makes the value which this one needs?
+    possible: bool  # whether a call that makes the value which this call needs had begun
 
 
 class _Search:
-    """Configurations are (step, value, done, free, used): before that step.
+    """The search. A configuration is (step, value, done, free, used), before that step.
 
-    `done` and `free` are sets of bits: the calls that took effect, and the writes that may take
-    effect unseen, or already did.
+    `done` and `free` are sets of bits: the calls that took effect, and the writes that may have
+    taken effect unseen.
     """
 
     def __init__(self, calls: Sequence[Call]) -> None:
@@ -171,15 +172,15 @@ class _Search:
         self._kinds = list(unknown.values())
         self.steps = list(_steps(calls, list(unknown)))
         self.furthest = 0
-        # The values and bits with which the furthest step was reached, in order.
+        # The states in which the search reached the furthest step, in order.
         self._reached: dict[State, None] = {(None, 0, 0): None}
         self._nothing_used = (0,) * len(unknown)
-        # By step, then by (value, done, free): the ways to have used up calls of unknown outcome,
-        # of which none uses at least as many of every kind as another.
+        # For each step and (value, done, free): the ways to have used up calls of unknown outcome.
+        # A way that uses at least as many calls of every kind as another is left out.
         self._seen: list[Found] = [{} for _ in self.steps]
 
     def run(self, budget: int | None) -> bool | None:
-        """True or False, or None if the budget was too small."""
+        """Whether the history is linearizable; None if the budget was too small."""
         stack: list[Position] = [(0, None, 0, 0, self._nothing_used)]
         hopeless: list[Position] = []
         limit = MANY if budget is None else budget
@@ -187,7 +188,7 @@ class _Search:
         explains = True
         while stack or hopeless:
             if not stack:
-                # Nothing explains the history, but these may explain more of it than the others.
+                # Nothing explains the history. These positions may explain more of it than others.
                 stack, hopeless, explains = hopeless, [], False
                 self._seen = [{} for _ in self.steps]
             at, value, done, free, used = stack.pop()
@@ -220,7 +221,7 @@ class _Search:
         return False
 
     def _give_up(self) -> bool | None:
-        """Out of budget; False if the history is wrong all the same."""
+        """The verdict when the budget is used up: False if the history can't be right, or None."""
         last = len(self.steps) - 1
         if self.steps[last].possible:
             return None
@@ -236,13 +237,13 @@ class _Search:
             self._reached[state] = None
 
     def _effects(self, step: Step, value: Any, done: int, free: int, used: Used) -> list[Effect]:
-        """What may happen next to the register; the most promising is last."""
+        """The next states of the register and its calls; the most promising is last."""
         effects = []
         alike = set()
-        # The call that completes didn't take effect before what happens now: if it had, that could
-        # come about later.
+        # The completing call hasn't taken effect before the calls that are tried here: if it had,
+        # those could take effect after this step.
         unseen = {"cas": free & ~step.bit, "write": step.writes & ~step.bit}
-        for bit, call in step.changes:  # what completes first is first
+        for bit, call in step.changes:  # in the order of their completions
             if done & bit or (call.f, call.argument) in alike:
                 continue
             alike.add((call.f, call.argument))
@@ -263,7 +264,7 @@ class _Search:
         return sorted(lacking + effects, key=lambda effect: effect[0] == needed)
 
     def _needed(self, value: Any, step: Step, done: int, used: Used) -> bool:
-        """Could any call make something of this value now? If not, it can come about later."""
+        """Whether a call needs this value now. If not, the call that makes it can come later."""
         return any(
             not done & bit and call.needs() == value for bit, call in (*step.reads, *step.changes)
         ) or any(
@@ -272,7 +273,7 @@ class _Search:
         )
 
     def _dead_end(self, step: Step, value: Any, done: int, used: Used) -> int:
-        """The first step that can't be passed, because nothing makes the value which is needed."""
+        """The first step that can't be passed, because no call makes the value that it needs."""
         needs = [item for item in step.last_chances if not done & item[1] and item[2] != value]
         if not needs:
             return len(self.steps)
@@ -283,7 +284,7 @@ class _Search:
         return min((end for end, _, need in needs if need not in makes), default=len(self.steps))
 
     def configurations(self) -> tuple[Configuration, ...]:
-        """Those with which the furthest step was reached, or the end; at most SHOWN of them.
+        """At most SHOWN configurations that reached the furthest step, or the end.
 
         A write that is free may have taken effect or not.
         """
@@ -305,7 +306,7 @@ class _Search:
 
 
 def _subsets(bits: int) -> Iterator[int]:
-    """Some subsets of a set of bits, the smallest first: as many as are shown."""
+    """The first SHOWN subsets of a set of bits, the smallest first."""
     each = [1 << i for i in range(bits.bit_length()) if bits >> i & 1]
     sizes = (combinations(each, size) for size in range(len(each) + 1))
     return map(sum, islice(chain.from_iterable(sizes), SHOWN))
@@ -318,7 +319,7 @@ def _steps(calls: Sequence[Call], kinds: Sequence[tuple[str, Any]]) -> Iterator[
     still_open: dict[int, Call] = {}
     moments = list(_moments(calls))
     number = {id(call): i for i, call in enumerate(call for began, call in moments if not began)}
-    makers: dict[Any, list[int]] = defaultdict(list)  # value -> when calls that make it begin
+    makers: dict[Any, list[int]] = defaultdict(list)  # value -> when the calls that make it begin
     for began, call in moments:
         if began:
             makers[call.makes()].append(call.invocation.index)
@@ -360,13 +361,13 @@ def _steps(calls: Sequence[Call], kinds: Sequence[tuple[str, Any]]) -> Iterator[
 
 
 def _any_between(numbers: Sequence[int], low: int, high: int) -> bool:
-    """Is there one between the two? `numbers` are sorted."""
+    """Whether one of the sorted `numbers` is between `low` and `high`."""
     place = bisect_right(numbers, low)
     return place < len(numbers) and numbers[place] < high
 
 
 def _moments(calls: Sequence[Call]) -> Iterator[tuple[bool, Call]]:
-    """When each call began (True) and ended (False), in order."""
+    """The beginning (True) and the end (False) of each call, in order."""
     moments = [(call.invocation.index, True, call) for call in calls]
     moments += [(_end(call), False, call) for call in calls if call.completion]
     moments.sort(key=lambda moment: moment[0])
@@ -378,7 +379,7 @@ def _end(call: Call) -> int:
 
 
 def _keep(found: Found, key: State, used: Used) -> bool:
-    """Add a way to have used calls up; False if there is one already that used no more."""
+    """Add a way to have used calls up; False if a known one used no more of any kind."""
     ways = found.setdefault(key, [])
     if any(all(map(le, way, used)) for way in ways):
         return False

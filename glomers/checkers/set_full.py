@@ -1,14 +1,18 @@
-"""Sets: what was added comes to be read everywhere, and stays. For broadcast and g-set.
+"""Sets: an element that was added must become readable on all nodes, and stay so.
 
-Theory, as in Jepsen's `set-full`. An element is *known* from the completion of its add, or of the
-first read that shows it, whichever comes first. It is *stable* if the last read (by invocation) to
-be judged shows it, and *lost* if that read misses it although it began after the element was
-known. Else it was *never read*. The *stable latency* runs from when it was known to the invocation
-of the last read that missed it; the element is *stale* if that is a millisecond or more.
+The checker of broadcast and g-set. Theory, as in Jepsen's `set-full`:
 
-A read judges the elements whose add began before the read ended. Jepsen updates every such element
-at every read. Here the reads are gone through from the last to the first, and an element is done
-with once a read has shown it and a read has missed it, which few take long to do.
+- An element is *known* from the completion of its add, or of the first read that shows it,
+  whichever comes first.
+- An element is *stable* if the last read (by invocation) that counts for it shows it.
+- It is *lost* if that read misses it, although the read began after the element was known.
+- Otherwise it was *never read*.
+- The *stable latency* runs from when the element was known to the invocation of the last read that
+  missed it. The element is *stale* if that is a millisecond or more.
+
+A read counts for the elements whose add began before the read ended. Jepsen updates every such
+element at every read. Here the reads are gone through from the last to the first, and an element is
+finished when a read has shown it and a read has missed it, which for most elements is soon.
 """
 
 from __future__ import annotations
@@ -41,7 +45,7 @@ STABLE, LOST, NEVER_READ = map(Keyword, ("stable", "lost", "never-read"))
 
 @dataclass(slots=True)
 class Element:
-    """What the history says of one element; `last_present` and `last_absent` are invocations."""
+    """One element: `last_present` and `last_absent` are invocations of reads."""
 
     add: Operation
     known: Operation | None = None
@@ -58,7 +62,7 @@ class Element:
         absent = self.last_absent.index if self.last_absent else -1
         if present > absent:
             return STABLE
-        # A read may miss an element that was added meanwhile.
+        # A read may miss an element that became known while the read was running.
         return LOST if self.known and absent > self.known.index else NEVER_READ
 
     @property
@@ -70,14 +74,14 @@ class Element:
         return self._until(self.last_present)
 
     def _until(self, last: Operation | None) -> int:
-        """Whole milliseconds from when it was known until just after `last` began."""
+        """Whole milliseconds from when the element was known until just after `last` began."""
         assert self.known is not None
         return max(0, last.time + 1 - self.known.time) // MILLIS if last else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A read that succeeded, and the identities of what it showed."""
+    """A successful read, and the identities of the elements that it showed."""
 
     invocation: Operation
     completion: Operation
@@ -137,9 +141,9 @@ def _nothing_proved(elements: Mapping[Any, Element], reads: Sequence[Read]) -> s
 
 
 def _gather(history: History) -> tuple[dict[Any, Element], list[Read]]:
-    """The elements by identity, with when they were known, and the reads, as they ended.
+    """The elements by identity, and the reads in the order of their ends.
 
-    Of an element that is added again, only what comes after the last add counts.
+    If an element is added again, only what comes after the last add counts.
     """
     elements: dict[Any, Element] = {}
     unknown: set[Any] = set()
@@ -167,7 +171,7 @@ def _identities(values: Any) -> frozenset[Any]:
     if not isinstance(values, list):
         return frozenset()
     if set(map(type, values)) == {int}:
-        return frozenset(values)  # their own identities; reads can be long
+        return frozenset(values)  # these are their own identities; this saves time in long reads
     return frozenset(map(identity, values))
 
 
@@ -208,7 +212,7 @@ def _describe(element: Element) -> dict[str, Any]:
 
 
 def _as_add(operation: Operation | None) -> dict[str, Any] | None:
-    """The operation as Jepsen shows it, to whom a broadcast is an add."""
+    """The operation as Jepsen shows it, which calls a broadcast an add."""
     if operation is None:
         return None
     return as_map(replace(operation, f="add") if operation.f == "broadcast" else operation)

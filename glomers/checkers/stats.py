@@ -1,4 +1,4 @@
-"""Statistics: how many operations succeeded, failed, or ended as nobody knows."""
+"""Statistics: how many operations succeeded, failed, or had an unknown outcome."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from glomers.history.operations import History, as_map
 from glomers.options import Options
 from glomers.report.figures import Figure, word
 
-# They may fail as often as they like (jepsen.tests.kafka/stats-checker).
+# Operations that need not succeed (jepsen.tests.kafka/stats-checker).
 EXEMPT = ("crash", "debug-topic-partitions")
 
 
 def check(history: History, options: Options) -> dict[str, Any]:
-    """Jepsen's stats checker: valid if some operation of every kind succeeded.
+    """Jepsen's stats checker: valid if an operation of every kind succeeded.
 
-    Unlike there, it is "unknown" if there was no operation: that proves nothing.
+    Unlike in Jepsen, it is "unknown" if there was no operation, because that proves nothing.
     """
     by_f: dict[str, Counter[str]] = {}
     for operation in history.client_operations():
@@ -46,9 +46,9 @@ def _counts(types: Counter[str]) -> dict[str, Any]:
 
 
 def failures(history: History, results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Warnings: for each kind of operation of which none succeeded, the errors of those there are.
+    """Warnings with the errors of each kind of operation that never succeeded.
 
-    `results` are those of `check`. Maelstrom says only which kinds did not succeed.
+    `results` are those of `check`. Maelstrom only says which kinds did not succeed.
     """
     found = []
     for f, counts in results.get("by-f", {}).items():

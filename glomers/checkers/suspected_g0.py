@@ -1,16 +1,18 @@
 """A suspicion of G0 in transactions over registers, beyond what Elle can infer.
 
-G0 is a circle of transactions of which each overwrote a version of the next. To see it one must
-know which of two versions of a key came later, and clients of registers see that only where one
-transaction reads the one and writes the other. More is known if each node is a copy that never goes
-back: of what a node shows and what it acknowledges to have written, in transactions that don't
-overlap, the later is the newer version. If then one node has it that T1 overwrote T2, and another
-that T2 overwrote T1, they contradict each other.
+G0 is a cycle of transactions in which each overwrote a version of the next. To detect it, one must
+know which of two versions of a key came later. Clients of registers only know that if one
+transaction reads the first version and writes the second.
+
+More is known if each node is a copy that never goes back to an older version. Then, of two versions
+that a node shows or acknowledges as written, in transactions that don't overlap, the later is the
+newer one. So if one node shows that T1 overwrote T2, and another that T2 overwrote T1, they
+contradict each other.
 
 That is no proof. A node may legally answer with an old version, or acknowledge a write that has
-lost already to a version with a newer timestamp. A node that applies writes as they arrive, so that
-copies differ for good, is caught; last-write-wins by Lamport time, where a node's own write is
-always newer than all that it has shown, never is.
+already lost to a version with a newer timestamp. The check catches nodes that apply writes as they
+arrive, so that copies differ for good. It never suspects last-write-wins by Lamport time, where a
+node's own write is always newer than all that the node has shown.
 """
 
 from __future__ import annotations
@@ -28,13 +30,13 @@ from glomers.options import Options
 
 Order = tuple[str, Any, Any, Any]  # a node, a key, and two of its versions
 TEXT = (
-    "transactions seem to have overwritten each other in a circle"
-    " (no proof: it supposes that no node goes back to an older version)"
+    "transactions seem to have overwritten each other in a cycle"
+    " (no proof: this assumes that no node goes back to an older version)"
 )
 
 
 def cases(transactions: Transactions, options: Options) -> list[Case]:
-    """For each component of the graph of overwrites a short circle, and who showed what."""
+    """A short cycle of each component of the graph of overwrites, and which nodes showed what."""
     writer = {
         version: transaction.index
         for transaction in transactions.ok
@@ -66,9 +68,9 @@ def _step(node: str, key: Any, before: Any, after: Any) -> Case:
 
 
 def _orders(transactions: Transactions, options: Options) -> Iterator[Order]:
-    """The versions of a key of which some node showed the second after the first."""
-    # By node and key: the versions last shown, by transactions that have ended. Those that a later
-    # transaction has followed are dropped, as in dependencies.realtime_order.
+    """Pairs of versions of a key, of which a node showed the second after the first."""
+    # By node and key: the versions shown last by transactions that have ended. Versions that a
+    # later transaction has followed are dropped, as in dependencies.realtime_order.
     recent: dict[tuple[str, Any], dict[int, Any]] = defaultdict(dict)
     followed: dict[tuple[int, Any], list[int]] = {}
     for transaction, began in _moments(transactions):
@@ -87,7 +89,7 @@ def _orders(transactions: Transactions, options: Options) -> Iterator[Order]:
 
 
 def _moments(transactions: Transactions) -> Iterator[tuple[Transaction, bool]]:
-    """When each successful transaction began (True) and ended (False), in order."""
+    """The beginning (True) and the end (False) of each successful transaction, in order."""
     history = transactions.history
     for operation in history.client_operations():
         began = operation.type == "invoke"
@@ -97,7 +99,7 @@ def _moments(transactions: Transactions) -> Iterator[tuple[Transaction, bool]]:
 
 
 def _shown(transaction: Transaction) -> dict[Any, tuple[Any, Any]]:
-    """Key -> the first and the last version that the transaction shows to or has from others."""
+    """Key -> the first and the last version that the transaction read from or wrote for others."""
     reads, writes = transaction.external_reads(), transaction.external_writes()
     return {
         key: (reads.get(key, writes.get(key)), writes.get(key, reads.get(key)))

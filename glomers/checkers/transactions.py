@@ -1,8 +1,9 @@
-"""What the checkers of transactions have in common: reading them, and the anomalies without cycles.
+"""What the checkers of transactions have in common: reading them, anomalies, and the verdict.
 
-A transaction is a list of micro-operations `[f, key, value]`. External are its first read of a key,
-if it had not written that key before, and its last write of a key: what it has of others and what
-it leaves to them.
+A transaction is a list of micro-operations `[f, key, value]`. Its first read of a key is *external*
+if it had not written that key before: it shows another transaction's write. Its last write of a key
+is external, too: others may read it.
+
 Definitions and the shape of the results are Elle's (`elle.txn`).
 """
 
@@ -26,7 +27,7 @@ Case = dict[str, Any]
 Anomalies = dict[str, Any]  # type -> list of cases
 Explain = Callable[[int, int, int, tuple[str, str]], Step]
 
-# Of these nobody can say that the history is wrong, nor that it is right; and why.
+# Anomalies that prove nothing, neither that the history is right nor that it is wrong; and why.
 UNDECIDED = {
     "empty-transaction-graph": "no transaction is known to depend on another:"
     " none that succeeded shows or replaces what another wrote"
@@ -50,7 +51,7 @@ class Transaction:
 
     @property
     def parts(self) -> list[MicroOperation]:
-        """Made whenever they are asked for: to keep them would take as much as the history."""
+        """The micro-operations. They aren't kept, since they take as much memory as the history."""
         return [
             MicroOperation(part[0], comparable(part[1]), comparable(part[2]), part)
             for part in self.operation.value or ()
@@ -68,14 +69,14 @@ class Transaction:
         return first.values()
 
     def external_reads(self) -> dict[Any, Any]:
-        """Key -> value, of the first micro-operation on each key, if it is a read."""
+        """Key -> value, for each key whose first micro-operation is a read."""
         first: dict[Any, tuple[str, Any]] = {}
         for f, key, value in self.operation.value or ():
             first.setdefault(comparable(key), (f, value))
         return {key: comparable(value) for key, (f, value) in first.items() if f == "r"}
 
     def external_writes(self) -> dict[Any, Any]:
-        """Key -> value, of the last write of each key."""
+        """Key -> value of the last write of each key."""
         return {
             comparable(key): comparable(value)
             for f, key, value in self.operation.value or ()
@@ -83,7 +84,7 @@ class Transaction:
         }
 
     def position(self, f: str, key: Any, value: Any) -> int:
-        """Which of the micro-operations that is, from 0."""
+        """The position of that micro-operation, from 0."""
         return next(
             i
             for i, part in enumerate(self.parts)
@@ -92,7 +93,10 @@ class Transaction:
 
 
 def comparable(value: Any) -> Any:
-    """A value that can be hashed and equals no other; nil remains None."""
+    """The identity of a value: it can be hashed, and only equals that of the same value.
+
+    nil remains None.
+    """
     return value if value is None or type(value) is int else identity(value)
 
 
@@ -117,7 +121,7 @@ class Transactions:
 
 
 def writers(transactions: Iterable[Transaction]) -> dict[tuple[Any, Any], Transaction]:
-    """Who wrote each (key, value)."""
+    """The transaction that wrote each (key, value)."""
     return {
         (part.key, part.value): transaction
         for transaction in transactions
@@ -129,7 +133,7 @@ def writers(transactions: Iterable[Transaction]) -> dict[tuple[Any, Any], Transa
 def intermediate_writers(
     transactions: Iterable[Transaction],
 ) -> dict[tuple[Any, Any], Transaction]:
-    """Who wrote each (key, value) that the same transaction overwrote."""
+    """The transaction that wrote each (key, value) and then overwrote it itself."""
     found: dict[tuple[Any, Any], Transaction] = {}
     for transaction in transactions:
         last: dict[Any, Any] = {}
@@ -142,7 +146,7 @@ def intermediate_writers(
 
 
 def lost_updates(transactions: Iterable[Transaction]) -> Iterator[Case]:
-    """Two transactions read the same version of a key and both wrote that key."""
+    """Cases of two or more transactions that read the same version of a key and wrote that key."""
     updates: dict[tuple[Any, Any], list[Transaction]] = {}
     shown: dict[tuple[Any, Any], Any] = {}
     for transaction in transactions:
@@ -167,7 +171,7 @@ def lost_updates(transactions: Iterable[Transaction]) -> Iterator[Case]:
 
 
 def add_orders(graph: DependencyGraph, history: History, consistency_models: Sequence[str]) -> None:
-    """Add those dependencies by time that matter to these models (`elle.txn/additional-graphs`)."""
+    """Add the dependencies by time that these models rely on (`elle.txn/additional-graphs`)."""
     forbidden = models.forbidden_anomalies(consistency_models)
     if any(anomaly.endswith("-realtime") for anomaly in forbidden):
         graph.link_all(dependencies.realtime_order(history), REALTIME)
@@ -199,7 +203,7 @@ def cycle_anomalies(
 
 
 def _explained(cycle: cycles.Cycle, transactions: Transactions, explain: Explain) -> Case:
-    """A cycle as a result: its operations, and why each comes before the next."""
+    """A cycle as results show it: its operations, and why each comes before the next."""
     nodes = cycle.transactions
     after = nodes[1:] + nodes[:1]
     names = [f"T{number}" for number in range(1, len(nodes) + 1)]
@@ -223,8 +227,8 @@ def _explained(cycle: cycles.Cycle, transactions: Transactions, explain: Explain
 def verdict(anomalies: Anomalies, consistency_models: Sequence[str]) -> Case:
     """The result of a check that found these anomalies; it reports those that the models forbid.
 
-    `not` are the weakest models that all anomalies together rule out, forbidden or not,
-    `also-not` the stronger ones.
+    `not` holds the weakest models that the anomalies rule out (all of them, forbidden or not), and
+    `also-not` the stronger models.
     """
     forbidden = models.forbidden_anomalies(consistency_models)
     bad = [name for name in anomalies if name in forbidden]
@@ -244,7 +248,7 @@ def verdict(anomalies: Anomalies, consistency_models: Sequence[str]) -> Case:
 
 
 def _without_redundant(names: Sequence[str]) -> list[str]:
-    """Without "…-cycle-exists" where another anomaly rules out the same model."""
+    """The names without each "…-cycle-exists" whose model another anomaly rules out, too."""
     proven = models.impossible_models(n for n in names if not n.endswith("-cycle-exists"))
     redundant = {
         f"{rule.model}-cycle-exists"
@@ -267,5 +271,5 @@ def reasons(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _proven(result: Mapping[str, Any]) -> list[Any]:
-    """The anomalies; those that leave everything open are none."""
+    """The anomalies of a result, except those that prove nothing."""
     return [name for name in result["anomaly-types"] or () if name not in UNDECIDED]

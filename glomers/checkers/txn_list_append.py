@@ -1,9 +1,9 @@
 """Transactions over lists: which anomalies a history has, and which models they rule out.
 
 A write appends an element to a key's list, and no element is appended twice, so a read reveals the
-whole order of versions up to then. The longest read of a key gives its order; elements that were
-never read come after it. Definitions are Elle's (`elle.list-append`); unlike there, appends of
-failed transactions and elements that nobody appended don't stop the analysis.
+order of all versions until then. The longest read of a key gives the order of its elements;
+elements that were never read come after it. Definitions are Elle's (`elle.list-append`). Unlike in
+Elle, appends of failed transactions and elements that nobody appended don't stop the analysis.
 
 The work is linear in the number of elements that were read.
 """
@@ -40,7 +40,7 @@ from glomers.options import Options
 Elements = tuple[Any, ...]
 Version = tuple[Any, Any]  # a key and its last element; None for the empty list
 
-# Two transactions may be related in several ways; this one names the edge (as in Elle).
+# Two transactions may be related in several ways; the first of these names the edge (as in Elle).
 PREFERENCE = tuple(NAMES)
 ANYTHING = "..."  # stands for the unknown beginning of an expected list
 
@@ -48,7 +48,7 @@ ANYTHING = "..."  # stands for the unknown beginning of an expected list
 def check(history: History, options: Options) -> Case:
     """The verdict, with Elle's keys; `valid?` is "unknown" if no dependency could be inferred.
 
-    Raises UnknownModelError for a consistency model that there isn't.
+    Raises UnknownModelError for an unknown consistency model.
     """
     transactions = Transactions(history)
     if twice := _appended_twice(transactions):
@@ -74,17 +74,17 @@ def check(history: History, options: Options) -> Case:
 
 
 def warnings(history: History, options: Options) -> list[Case]:
-    """What the verdict lets pass: see txn_warnings.py."""
+    """Warnings of what the verdict lets pass: see txn_warnings.py."""
     return txn_warnings.warnings(history, options, elements)
 
 
 def elements(read: MicroOperation) -> Elements:
-    """What a read showed, comparable; nothing for nil."""
+    """The elements that a read showed, comparable; none for nil."""
     return tuple(map(comparable, read.shown[2] or ()))
 
 
 def _appended_twice(transactions: Transactions) -> str:
-    """Which element makes the analysis impossible, or ""."""
+    """Which element was appended twice, so that the analysis is impossible; "" if none was."""
     appends = Counter(
         (part.key, part.value)
         for transaction in transactions.all
@@ -112,7 +112,7 @@ def _reads(transactions: Transactions) -> Iterator[tuple[Transaction, MicroOpera
 
 
 def _internal(transactions: Transactions) -> Iterator[Case]:
-    """A transaction read something else than what it had read and appended itself."""
+    """Cases of a transaction whose read contradicts its own earlier reads and appends."""
     for transaction in transactions.ok:
         expected: dict[Any, Elements] = {}
         for part in transaction.parts:
@@ -138,7 +138,7 @@ def _fits(shown: Elements, expected: Elements) -> bool:
 
 
 def _future_reads(transactions: Transactions) -> Iterator[Case]:
-    """A transaction read what it appended only afterwards."""
+    """Cases of a transaction that read an element before it appended it itself."""
     for transaction in transactions.ok:
         shown: dict[Version, MicroOperation] = {}
         for part in transaction.parts:
@@ -156,7 +156,7 @@ def _future_reads(transactions: Transactions) -> Iterator[Case]:
 
 
 def _aborted_reads(transactions: Transactions) -> Iterator[Case]:
-    """A transaction read what a failed one had appended."""
+    """Cases of a transaction that read what a failed transaction had appended."""
     failed = writers(transactions.failed)
     for transaction, part, shown in _reads(transactions):
         for element in shown:
@@ -165,7 +165,7 @@ def _aborted_reads(transactions: Transactions) -> Iterator[Case]:
 
 
 def _intermediate_reads(transactions: Transactions) -> Iterator[Case]:
-    """A transaction read a list that another appended to again."""
+    """Cases of a transaction that read a list in the middle of another transaction's appends."""
     intermediate = intermediate_writers(transactions.all)
     for transaction, part, shown in _reads(transactions):
         writer = intermediate.get((part.key, shown[-1])) if shown else None
@@ -183,7 +183,7 @@ def _read_of(reader: Transaction, part: MicroOperation, writer: Transaction, ele
 
 
 def _duplicates(transactions: Transactions) -> Iterator[Case]:
-    """A read showed an element more than once."""
+    """Cases of a read that showed an element more than once."""
     for transaction, part, shown in _reads(transactions):
         if len(set(shown)) < len(shown):
             twice = {element: n for element, n in Counter(shown).items() if n > 1}
@@ -194,7 +194,7 @@ def _duplicates(transactions: Transactions) -> Iterator[Case]:
 
 
 class Model:
-    """In which order the elements of each key were appended, and who appended and read them."""
+    """The order of each key's elements, and which transactions appended and read them."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
@@ -202,7 +202,7 @@ class Model:
         self._writer = writers(self._possible)
         # Key -> the different lists that were read, the shortest first.
         self._lists: dict[Any, list[Elements]] = {}
-        # Whose read ended with that element.
+        # The transactions whose read ended with that element.
         self._readers: dict[Version, list[int]] = defaultdict(list)
         for transaction, part, shown in _reads(transactions):
             self._readers[part.key, shown[-1] if shown else None].append(transaction.index)
@@ -218,7 +218,7 @@ class Model:
         }
 
     def incompatible_orders(self) -> Iterator[Case]:
-        """Two reads of a key of which neither is the beginning of the other."""
+        """Cases of two reads of a key, neither of which is the beginning of the other."""
         for key, lists in self._lists.items():
             for shorter, longer in pairwise(lists):
                 if longer[: len(shorter)] != shorter:
@@ -226,7 +226,7 @@ class Model:
                     break
 
     def dirty_updates(self) -> Iterator[Case]:
-        """A successful transaction appended right after what a failed one had appended."""
+        """Cases of a successful transaction that appended next to an element of a failed one."""
         all_writers = writers(self._transactions.all)
         for key, order in self._order.items():
             failed: Transaction | None = None
@@ -245,7 +245,7 @@ class Model:
                     failed, between = writer, [element]
 
     def _previous(self, append: MicroOperation) -> Any:
-        """The element before the one appended; of an element never seen, the last that was."""
+        """The element before the appended one; if that was never read, the last that was read."""
         version = append.key, append.value
         if version in self._before:
             return self._before[version]
@@ -268,7 +268,7 @@ class Model:
         return graph
 
     def explain(self, a: int, b: int, relation: int, names: tuple[str, str]) -> Step:
-        """Why `a` comes before `b` by that relation: Elle's fields, and a `reason` in words."""
+        """Why `a` comes before `b` by `relation`: Elle's fields, and a `reason` in words."""
         first, second = (self._transactions.by_index[index] for index in (a, b))
         if relation not in (WW, WR, RW):
             history = self._transactions.history
@@ -283,7 +283,7 @@ class Model:
     def _links(
         self, first: Transaction, second: Transaction, relation: int
     ) -> Iterator[tuple[int, int, Any, Any, Any]]:
-        """The positions of related micro-operations, their key, and the elements."""
+        """For each pair of related micro-operations: their positions, key and elements."""
         for j, later in enumerate(second.parts):
             for i, earlier in enumerate(first.parts):
                 if earlier.key != later.key or (later.f == "r") != (relation == WR):
@@ -297,7 +297,7 @@ class Model:
 
 
 def _last(part: MicroOperation) -> Any:
-    """The element that it appended, or the last that it read; None for an empty list."""
+    """The element that `part` appended, or the last that it read; None for an empty list."""
     if part.f == "append":
         return part.value
     shown = elements(part)

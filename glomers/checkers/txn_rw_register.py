@@ -1,16 +1,16 @@
 """Transactions over registers: which anomalies a history has, and which models they rule out.
 
-All values written to a key are different, so a read tells which transaction it saw: a wr.
-For ww and rw it must be known which of two versions of a key came first. That is inferred as
-Maelstrom has it (Elle's `rw-register` with `wfr-keys?`):
+All values written to a key are different, so a read tells which transaction's write it saw: that
+gives wr. For ww and rw it must be known which of two versions of a key came first. That is inferred
+as in Maelstrom (Elle's `rw-register` with `wfr-keys?`):
 
 - every version comes after the initial one, nil;
 - if a transaction read one version and wrote another, the second comes after the first.
 
 If these two contradict each other for a key (`cyclic-versions`), the second is not used at all.
 
-The work is linear in the history for a given `--max-writes-per-key`: every read of nil comes before
-every write of its key.
+For a given `--max-writes-per-key` the work is linear in the history. (It grows with that flag,
+because every read of nil comes before every write of its key.)
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ Version = tuple[Any, Any]  # a key and its value
 Index = dict[Version, list[int]]
 Successors = dict[Version, dict[Version, None]]
 
-# Two transactions may be related in several ways; this one names the edge (as in Elle).
+# Two transactions may be related in several ways; the first of these names the edge (as in Elle).
 PREFERENCE = (WR, WW, RW, *(relation for relation in NAMES if relation > RW))
 
 
 def check(history: History, options: Options) -> Case:
     """The verdict, with Elle's keys; `valid?` is "unknown" if no dependency could be inferred.
 
-    Raises UnknownModelError for a consistency model that there isn't.
+    Raises UnknownModelError for an unknown consistency model.
     """
     transactions = Transactions(history)
     model = Model(transactions)
@@ -79,7 +79,7 @@ def check(history: History, options: Options) -> Case:
 
 
 def _internal(transactions: Transactions) -> Iterator[Case]:
-    """A transaction read something else than it had just read or written itself."""
+    """Cases of a transaction whose read contradicts its own previous read or write of the key."""
     for transaction in transactions.ok:
         expected: dict[Any, Any] = {}
         for part in transaction.parts:
@@ -94,7 +94,7 @@ def _internal(transactions: Transactions) -> Iterator[Case]:
 
 
 def _aborted_reads(transactions: Transactions) -> Iterator[Case]:
-    """A transaction read what a failed one had written."""
+    """Cases of a transaction that read what a failed transaction had written."""
     failed = writers(transactions.failed)
     for transaction in transactions.ok:
         for part in transaction.parts:
@@ -104,7 +104,7 @@ def _aborted_reads(transactions: Transactions) -> Iterator[Case]:
 
 
 def _intermediate_reads(transactions: Transactions) -> Iterator[Case]:
-    """A transaction read what another wrote and then overwrote itself."""
+    """Cases of a transaction that read what another one wrote and then overwrote itself."""
     intermediate = intermediate_writers(transactions.all)
     for transaction in transactions.ok:
         for part in transaction.parts:
@@ -125,7 +125,7 @@ def _read_of(reader: Transaction, part: MicroOperation, writer: Transaction) -> 
 
 
 class Model:
-    """What the successful transactions read and wrote, and in which order versions came."""
+    """What the successful transactions read and wrote, and the order of versions."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
@@ -143,7 +143,7 @@ class Model:
             self._successors = _successors(self._after_the_initial())
 
     def ambiguous(self) -> str:
-        """What is written twice, so that nobody can say who read what; "" if nothing is."""
+        """Which value was written twice, so that reads of it are ambiguous; "" if none was."""
         for version, indices in self._writes.items():
             if len(indices) > 1 and version in self._reads:
                 key, value = version
@@ -158,7 +158,7 @@ class Model:
                 yield initial.setdefault(key, (key, None)), version
 
     def _writes_follow_reads(self) -> Iterator[tuple[Version, Version]]:
-        """What a transaction wrote comes after what it read of the same key."""
+        """Pairs of the version of a key that a transaction read, and the one that it wrote."""
         for transaction in self._transactions.ok:
             reads = transaction.external_reads()
             for key, value in transaction.external_writes().items():
@@ -166,9 +166,10 @@ class Model:
                     yield (key, reads[key]), (key, value)
 
     def take_graph(self) -> DependencyGraph:
-        """The dependencies by what was read and written; to be asked for once.
+        """The dependencies by what was read and written. May only be called once.
 
-        Who read and wrote each version is forgotten then: it takes a quarter of the memory.
+        The readers and writers of versions are forgotten then, since they take a quarter of the
+        memory.
         """
         graph = DependencyGraph()
         reads, self._reads = self._reads, {}
@@ -184,7 +185,7 @@ class Model:
         return graph
 
     def explain(self, a: int, b: int, relation: int, names: tuple[str, str]) -> Step:
-        """Why `a` comes before `b` by that relation: Elle's fields, and a `reason` in words."""
+        """Why `a` comes before `b` by `relation`: Elle's fields, and a `reason` in words."""
         first, second = (self._transactions.by_index[index] for index in (a, b))
         if relation not in (WW, WR, RW):
             history = self._transactions.history
@@ -227,7 +228,7 @@ def _successors(order: Iterable[tuple[Version, Version]]) -> Successors:
 
 
 def _cycles(successors: Successors) -> list[Case]:
-    """Versions of a key of which each would have to come after the others."""
+    """Cases of versions of a key, each of which would have to come after all others."""
     groups = [nodes for nodes in cycles.strongly_connected(successors) if len(nodes) > 1]
     if not groups:
         return []
@@ -248,7 +249,7 @@ def _cycles(successors: Successors) -> list[Case]:
 
 
 def warnings(history: History, options: Options) -> list[Case]:
-    """What the verdict lets pass: see txn_warnings.py and suspected_g0.py."""
+    """Warnings of what the verdict lets pass: see txn_warnings.py and suspected_g0.py."""
     found = txn_warnings.warnings(
         history, options, lambda part: [] if part.value is None else [part.value]
     )

@@ -1,18 +1,18 @@
-"""What Elle lets pass in a history of transactions, though no sensible node would do it.
+"""Warnings of what Elle lets pass in a history of transactions, though no sensible node does it.
 
-Elle asks whether *some* order of versions explains a history. A node that answers nil to every read
-gives it nothing to object to, and under read-committed even stale reads are legal. So beside the
-verdict there are warnings. Some are proofs of a mistake:
+Elle asks whether *some* order of versions explains a history. It finds no fault with a node that
+answers nil to every read, and under read-committed even stale reads are legal. So there are
+warnings beside the verdict. Some prove a mistake:
 
     mismatch     an answer is not the request with its reads filled in
     unwritten    a read shows a value that nobody wrote
-    future-read  a transaction read what it wrote only afterwards
+    future-read  a transaction read a value before it wrote that value itself
 
 Others show that the run proved nothing:
 
-    silent    a node never showed a write, though it was asked for keys it had written before
-    isolated  a node never showed a write of another node, though it often had the occasion, at
-              times when there was no partition and no other fault began or ended
+    silent    a node never showed a write, though clients read keys that it had written before
+    isolated  a node never showed a write of another node, though clients often read keys that
+              another node had written, while there was no partition and no fault began or ended
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ OCCASIONS = 20  # reads of a key that another node had written, after which a no
 TEXTS = {
     "mismatch": "an answer is not the request with its reads filled in",
     "unwritten": "a read showed a value that nobody wrote",
-    "future-read": "a transaction read what it wrote only afterwards",
+    "future-read": "a transaction read a value before it wrote that value itself",
     "silent": "a node never showed a write, not even one of its own: the run proves nothing",
     "isolated": "a node never showed what another node had written",
 }
@@ -48,9 +48,9 @@ Seen = Callable[[MicroOperation], Iterable[Any]]
 
 
 def warnings(history: History, options: Options, seen: Seen) -> list[dict[str, Any]]:
-    """Of each kind what it is, the number of cases, and the first.
+    """A warning for each kind that was found: what it is, the number of cases, and the first.
 
-    `seen` are the values that a read shows, comparable; none for a key that was never written.
+    `seen(read)` are the values that a read shows, comparable; none for a key never written.
     """
     transactions = Transactions(history)
     run = Run(transactions, options, seen)
@@ -65,7 +65,7 @@ def warnings(history: History, options: Options, seen: Seen) -> list[dict[str, A
 
 
 def _text(kind: str, cases: list[Case]) -> str:
-    """What a warning says: for those about nodes, of which ones, and of how many reads."""
+    """The text of a warning; if it is about nodes, with their names and the number of reads."""
     if "node" not in cases[0]:
         return TEXTS[kind]
     nodes = ", ".join(case["node"] for case in cases)
@@ -90,7 +90,7 @@ def _mismatches(transactions: Transactions) -> Iterator[Case]:
 
 
 def _asked(part: list[Any]) -> tuple[Any, ...]:
-    """A micro-operation without what the node is to fill in."""
+    """A micro-operation without the value of a read, which the node fills in."""
     f, key, value = part
     return f, comparable(key), None if f == "r" else comparable(value)
 
@@ -124,14 +124,14 @@ def _future_reads(transactions: Transactions, seen: Seen) -> Iterator[Case]:
 
 @dataclass(slots=True)
 class View:
-    """What the clients of one node saw; reads are those of keys not written in the transaction."""
+    """What the clients of one node saw, in reads of keys that the transaction hadn't written."""
 
     reads: int = 0
-    own_occasions: int = 0  # reads of keys of which the node had acknowledged a write
-    other_occasions: int = 0  # … of which another node had, with no partition since
+    own_occasions: int = 0  # reads of keys that this node had acknowledged a write of
+    other_occasions: int = 0  # reads of keys another node had written, with no partition since
     shown: int = 0  # reads that showed a write
-    others_shown: int = 0  # … of another node
-    echoes: bool = True  # every answer was the request itself
+    others_shown: int = 0  # reads that showed a write of another node
+    echoes: bool = True  # whether every answer was the request itself
 
 
 class Run:
@@ -142,12 +142,12 @@ class Run:
         self._options = options
         self._seen = seen
         self.views: dict[str, View] = {node: View() for node in options.nodes}
-        # Which node was asked to write that.
+        # The node that was asked to write each value.
         self._origin = {
             version: node_of(transaction.operation, options)
             for version, transaction in writers(transactions.all).items()
         }
-        # Key -> the nodes that acknowledged a write of it; at all, and since the last fault.
+        # Key -> the nodes that acknowledged a write of it: ever, and since the last fault.
         self._acknowledged: dict[Any, set[str]] = defaultdict(set)
         self._connected: dict[Any, set[str]] = defaultdict(set)
         self._partitions: set[str] = set()

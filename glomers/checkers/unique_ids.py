@@ -1,4 +1,4 @@
-"""Unique ids: no id is given twice."""
+"""Unique ids: no id may be given twice."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from glomers.history.values import identity, order
 from glomers.options import Options
 from glomers.report.figures import Figure, times
 
-DUPLICATES_SHOWN = 48  # as many as Jepsen's checker shows: those that occur most often
+DUPLICATES_SHOWN = 48  # Jepsen's checker shows as many: those that occur most often
 
 
 def check(history: History, options: Options) -> dict[str, Any]:
     """Jepsen's unique-ids checker. Ids may be any JSON values.
 
-    `duplicated` maps an id that was given more than once to how often; `range` is the lowest and
+    `duplicated` maps each id that was given more than once to its count. `range` is the lowest and
     the highest id, in the order of `values.order`.
     """
     attempts, acknowledged = 0, []
@@ -33,7 +33,7 @@ def check(history: History, options: Options) -> dict[str, Any]:
     ids = {identity(value): value for value in acknowledged}
     in_order = sorted(ids, key=lambda key: order(ids[key]))
     duplicates = [key for key in in_order if counts[key] > 1]
-    # Of ids that occur equally often, Jepsen shows the highest.
+    # If ids occur equally often, Jepsen shows the highest ones.
     most_frequent = sorted(duplicates, key=counts.__getitem__)[::-1][:DUPLICATES_SHOWN]
     shown = set(most_frequent)
     present = [ids[key] for key in in_order if ids[key] is not None]

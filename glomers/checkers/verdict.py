@@ -1,6 +1,6 @@
-"""Verdicts: True, False, or "unknown" if nothing could be proved; and what stands beside them.
+"""Verdicts (True, False, or "unknown" if nothing could be proved) and warnings.
 
-A result that is "unknown" has an `error`, which says why in words that a person understands.
+A result whose verdict is "unknown" has an `error`, which says why in words for a person.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ UNKNOWN = Keyword("unknown")
 
 
 def merge_valid(verdicts: Iterable[Any]) -> Any:
-    """The verdict of several together: False beats "unknown" beats True."""
+    """The verdict of several parts together: False beats "unknown", which beats True."""
     merged: Any = True
     for verdict in verdicts:
         if verdict is False:
@@ -25,5 +25,5 @@ def merge_valid(verdicts: Iterable[Any]) -> Any:
 
 
 def warning(kind: str, text: str, cases: Sequence[Any]) -> dict[str, Any]:
-    """What a verdict lets pass: what it is, how many cases there are, and the first of them."""
+    """A warning of what a verdict lets pass: its kind, a text, the number of cases, the first."""
     return {"kind": Keyword(kind), "text": text, "count": len(cases), "first": cases[0]}

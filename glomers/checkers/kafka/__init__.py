@@ -1,12 +1,12 @@
-"""Kafka: what was sent to a log is there once, in one order, and no poll leaves anything out.
+"""Kafka: a log holds each message once, in one order, and no poll leaves a message out.
 
 Theory, as in Jepsen's kafka checker (`jepsen.tests.kafka`). Every message is sent once. Offsets
-may have gaps, so what counts is a message's *index*: its place among all messages of its key that
-are known, from acknowledged sends and from polls, in the order of their offsets. With that order
-(facts.py) each anomaly (anomalies.py) is a look at neighbours:
+may have gaps, so the checker uses a message's *index*: its place among all known messages of its
+key (from acknowledged sends and from polls) in the order of their offsets. Given that order
+(facts.py), most anomalies (anomalies.py) are found by comparing neighbours:
 
 - `inconsistent-offsets`: two messages at one offset. `duplicate`: one message at two offsets.
-- `lost-write`: a later message of the key was polled, but this one never.
+- `lost-write`: a later message of the key was polled, but this one never was.
 - `unseen`: the send was acknowledged, but no poll ever showed the message.
 - `int-poll-skip`, `int-nonmonotonic-poll`: neighbours in one poll aren't neighbours in the log.
 - `poll-skip`, `nonmonotonic-poll`: a poll doesn't go on where the process's last poll ended.
@@ -14,10 +14,10 @@ are known, from acknowledged sends and from polls, in the order of their offsets
 - `G1a`: a poll shows a message whose send failed.
 - `precommitted-read`: an operation polls a message that it sends itself.
 - `G1c-realtime`: a poll ended before the message that it shows was sent. Jepsen finds this as a
-  cycle of reads and real time. Here an operation sends or polls, never both, and Maelstrom doesn't
-  ask for cycles of writes, so that no other cycle can occur.
+  cycle of reads and real time. No other cycle can occur here, because an operation sends or polls,
+  never both, and Maelstrom doesn't ask for cycles of writes.
 
-Everything takes a few passes over the history, and a sort where an order is needed.
+The checker takes a few passes over the history, and sorts where an order is needed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ from glomers.report.figures import Figure, kinds, milliseconds, word
 __all__ = ["CHECKER", "anomalies", "check", "figures", "reasons", "warnings"]
 
 # Anomalies that don't make a history invalid. Jepsen's reason: the sends of processes interleave,
-# so one that skips is normal. (It allows more to tests that subscribe, or look for write cycles.)
+# so it is normal that a process's sends skip offsets. (Jepsen allows more anomalies in tests that
+# subscribe, or that look for write cycles.)
 ALLOWED = frozenset({"int-send-skip"})
 
 by_delta = itemgetter("delta")
@@ -52,7 +53,7 @@ def by_values(case: Case) -> int:
     return len(case["values"])
 
 
-# Which cases of an anomaly are shown: sorted how, and which of them.
+# The cases of an anomaly that are shown: by which key they are sorted, and which part of them.
 SHOWN: dict[str, tuple[Callable[[Case], Any], slice]] = {
     "duplicate": (itemgetter("count"), slice(32)),
     "inconsistent-offsets": (by_values, slice(32)),
@@ -64,7 +65,7 @@ SHOWN: dict[str, tuple[Callable[[Case], Any], slice]] = {
     "nonmonotonic-send": (by_delta, slice(8)),
     "poll-skip": (by_delta, slice(-8, None)),
 }
-# Of others Jepsen shows all, each with whole polls: gigabytes, if a node loses much.
+# Jepsen shows all cases of other anomalies, each with whole polls: gigabytes, if much is lost.
 OTHERS_SHOWN = 16
 UNSEEN_SHOWN = 32  # messages of each key
 
@@ -72,8 +73,8 @@ UNSEEN_SHOWN = 32  # messages of each key
 def check(history: History, options: Options) -> dict[str, Any]:
     """Jepsen's verdict on a history of sends, polls and assigns, with its keys.
 
-    On a poll that shows a message which nobody sent Jepsen's checker breaks off, and the verdict
-    is "unknown". So it is here, with an `error`, unless there are anomalies besides.
+    If a poll shows a message that nobody sent, Jepsen's checker fails and the verdict is "unknown".
+    The same verdict is given here, with an `error`, unless there are anomalies, too.
     """
     facts = gather(history)
     errors: dict[str, Any] = {
@@ -98,7 +99,7 @@ def check(history: History, options: Options) -> dict[str, Any]:
 
 
 def anomalies(history: History) -> dict[str, list[Case]]:
-    """All cases of every anomaly but `unseen`, by Jepsen's names."""
+    """All cases of every anomaly except `unseen`, by Jepsen's names."""
     return find(gather(history))
 
 

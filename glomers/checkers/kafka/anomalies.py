@@ -15,7 +15,7 @@ Errors = dict[str, list[Case]]
 
 
 def find(facts: Facts) -> Errors:
-    """All cases of every anomaly but `unseen`, by Jepsen's names and with its keys."""
+    """All cases of every anomaly except `unseen`, by Jepsen's names and with its keys."""
     errors: Errors = {
         "inconsistent-offsets": list(_inconsistent_offsets(facts)),
         "duplicate": list(_duplicates(facts)),
@@ -32,7 +32,10 @@ def find(facts: Facts) -> Errors:
 
 
 def unseen(facts: Facts) -> Case | None:
-    """The acknowledged messages that no poll showed, by key; when the last operation ended (ns)."""
+    """The acknowledged messages that no poll showed, by key; None if there are none.
+
+    `time` (in nanoseconds) is when the last successful send or poll ended.
+    """
     messages: dict[str, list[Message]] = defaultdict(list)
     for key in sorted(facts.writers):
         for message, writer in facts.writers[key].items():
@@ -75,8 +78,9 @@ def _duplicates(facts: Facts) -> Iterator[Case]:
 def _lost_writes(facts: Facts) -> Iterator[Case]:
     """Messages that no poll showed, although polls showed later ones.
 
-    If a message stands at several offsets, a poll of it proves only that everything before the
-    first of them should have been seen; it should have been seen itself only if the last is.
+    If a message has several offsets, a poll of it only proves that everything before its first
+    offset should have been seen. The message itself should only have been seen if a poll went
+    beyond its last offset.
     """
     for key, seen in facts.seen.items():
         first: dict[Message, int] = {}
@@ -104,7 +108,7 @@ def _lost_writes(facts: Facts) -> Iterator[Case]:
                 }
 
 
-# Of the sends that polls show
+# Polls compared with the sends of the messages that they show
 
 
 def _aborted_reads(facts: Facts) -> Iterator[Case]:
@@ -122,16 +126,16 @@ def _aborted_reads(facts: Facts) -> Iterator[Case]:
 
 
 def _reads_of_the_future(facts: Facts) -> Iterator[Case]:
-    """One case for each component of Jepsen's graph.
+    """Polls that ended before their message was sent: a case for each component of Jepsen's graph.
 
-    All that happened from the end of such a poll to the beginning of the send is in one
-    component, so that those which overlap count once.
+    Everything from the end of such a poll to the beginning of the send is in one component, so
+    cases that overlap count once.
     """
     end = -1  # index at which the last component ends
     for key, message, poll in facts.premature:
         writer = facts.writers[key].get(message)
         if writer is None:
-            continue  # it was never sent at all: see beyond.py
+            continue  # the message was never sent: see beyond.py
         if poll.index > end:
             yield _read(key, message, writer, poll)
         invocation = facts.history.invocation(writer) or writer
@@ -157,11 +161,11 @@ def _precommitted_reads(facts: Facts) -> Iterator[Case]:
                 break
 
 
-# In one operation, and from one to the next
+# Within one operation, and from one operation to the next
 
 
 def _internal(facts: Facts, side: str, part: Callable[[Completion], ByKey]) -> Errors:
-    """Neighbours in what one operation sends or polls that aren't neighbours in the log."""
+    """Messages that one operation sends or polls one after the other, but aren't so in the log."""
     errors: Errors = {f"int-{side}-skip": [], f"int-nonmonotonic-{side}": []}
     for completion in facts.completions:
         for key, entries in part(completion).items():
@@ -180,8 +184,8 @@ def _internal(facts: Facts, side: str, part: Callable[[Completion], ByKey]) -> E
 def _external_polls(facts: Facts) -> Errors:
     """Polls of a key that don't begin where the process's previous poll of that key ended.
 
-    An assign forgets the keys that it leaves out. A poll that names a key but shows nothing of it
-    makes Jepsen forget it too.
+    A key's position is forgotten when an assign leaves the key out. As in Jepsen, it is forgotten
+    as well when a poll names the key but shows none of its messages.
     """
     skips: list[Case] = []
     backwards: list[Case] = []
@@ -209,7 +213,7 @@ def _external_polls(facts: Facts) -> Errors:
 
 
 def _external_sends(facts: Facts) -> Iterator[Case]:
-    """Sends that stand in the log before, or where, the process's previous send to the key does."""
+    """Sends whose place in the log isn't after that of the process's previous send to the key."""
     for completions in facts.by_process():
         previous: dict[str, Completion] = {}
         for completion in completions:

@@ -1,4 +1,4 @@
-"""Beyond Maelstrom: what Jepsen's checker lets pass in a history of sends and polls."""
+"""Warnings beyond Maelstrom's: what Jepsen's checker lets pass in a history of sends and polls."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ TEXTS = {
     "unsorted": "a poll showed offsets that don't increase",
     "phantom": "a poll showed a message that nobody sent",
 }
-ENOUGH_POLLS = 3  # after which a process should have seen everything
+ENOUGH_POLLS = 3  # polls after which a process should have seen everything
 
 
 def warnings(history: History, options: Options) -> list[dict[str, Any]]:
-    """For each kind that was found: what it is, how many cases, and the first of them."""
+    """A warning for each kind that was found: what it is, the number of cases, and the first."""
     facts = gather(history)
     cases: dict[str, list[Case]] = {kind: [] for kind in TEXTS}
     cases["silent"] += _silence(facts)
@@ -41,7 +41,7 @@ def warnings(history: History, options: Options) -> list[dict[str, Any]]:
 
 
 def phantoms(facts: Facts) -> Iterator[str]:
-    """Polls of messages that nobody sent."""
+    """Descriptions of polls that show a message which nobody sent."""
     for key, message, poll in facts.premature:
         if message not in facts.writers[key]:
             yield (
@@ -59,7 +59,7 @@ def _silence(facts: Facts) -> Iterator[Case]:
 def _follow(facts: Facts, completions: Sequence[Completion]) -> Iterator[tuple[str, Case]]:
     """Follow a process's position in each key, as its session does, and compare its polls."""
     positions: dict[str, int] = {}
-    exact = True  # a poll whose commit failed has moved the session, we don't know where to
+    exact = True  # False after a poll whose commit failed: it moved the session, but where to?
     polls_since_rewind: int | None = None
     for completion in completions:
         operation = completion.operation

@@ -1,4 +1,4 @@
-"""What a history of sends and polls says: who sent and saw what, and each key's log."""
+"""The facts of a history of sends and polls: who sent and saw each message, and each key's log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from glomers.history.operations import History, Operation
 from glomers.history.values import identity
 
-# A message as a key of a dict: the `identity` of what was sent. Ours are integers.
+# A message as a key of a dict: the `identity` of what was sent. Our workload sends integers.
 Message = Any
 
 
@@ -24,9 +24,9 @@ def plain(message: Message) -> Any:
 
 @dataclass(slots=True)
 class Entries:
-    """Messages of one key in the order of an operation, with their offsets.
+    """An operation's messages of one key, in its order, with their offsets.
 
-    An offset is None where a send's is not known.
+    The offset of a send is None if it isn't known.
     """
 
     offsets: list[Any] = field(default_factory=list)
@@ -45,7 +45,7 @@ ByKey = dict[str, Entries]
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """How an operation ended, with what it sent and what its polls showed."""
+    """The end of an operation, with what it sent and what its polls showed."""
 
     operation: Operation
     sends: ByKey
@@ -53,9 +53,9 @@ class Completion:
 
 
 class Log:
-    """All that is known of one key's log: the messages at each offset, normally one.
+    """What is known of one key's log: the messages at each offset, normally one.
 
-    `order` has one message for each index, `index` the reverse.
+    `order` has the message at each index, `index` the index of each message.
     """
 
     def __init__(self, entries: Iterable[tuple[int, Message]]) -> None:
@@ -67,20 +67,20 @@ class Log:
         self.index = {message: index for index, message in enumerate(self.order)}
 
     def delta(self, before: Message, after: Message) -> int:
-        """How many places `after` stands after `before`; 1, as it should be, if it's unknown."""
+        """How many places after `before` the message `after` is; 1 if one of them isn't known."""
         first, second = self.index.get(before), self.index.get(after)
         return 1 if first is None or second is None else second - first
 
     def between(self, before: Message, after: Message) -> list[Any]:
-        """The messages between two."""
+        """The messages between two messages of the log."""
         return list(map(plain, self.order[self.index[before] + 1 : self.index[after]]))
 
     def jumps(self, messages: list[Message]) -> Iterator[tuple[Message, Message, int]]:
-        """Neighbours in `messages` that aren't neighbours here, with their delta."""
+        """Neighbours in `messages` that aren't neighbours in the log, with their delta."""
         if len(self.index) == len(self.order) and messages:
             first = self.index.get(messages[0], len(self.order))
             if messages == self.order[first : first + len(messages)]:
-                return  # the usual case, in one comparison
+                return  # the usual case takes only one comparison
         for before, after in pairwise(messages):
             delta = self.delta(before, after)
             if delta != 1:
@@ -94,9 +94,9 @@ EMPTY = Log(())
 class Facts:
     """What the checks look up; made by `gather`.
 
-    `writers` has each message's send: its completion, or the invocation if there is none.
-    `readers` has the first poll that showed it, `seen` the messages that successful polls showed.
-    `premature` are polls (key, message, poll) of what was not sent at the time.
+    `writers` has the send of each message: its completion, or its invocation if it has none.
+    `readers` has the first poll that showed each message, `seen` the messages that successful polls
+    showed. `premature` has polls of messages not sent at the time, as (key, message, poll).
     """
 
     history: History
@@ -118,7 +118,7 @@ class Facts:
 
 
 def gather(history: History) -> Facts:
-    """Go through a history and note who sent and saw what."""
+    """Gather the facts of a history."""
     facts = Facts(history)
     for operation in history.client_operations():
         sent = sends(operation)
@@ -141,7 +141,7 @@ def gather(history: History) -> Facts:
 
 
 def sends(operation: Operation) -> ByKey:
-    """What an operation sends. Where it succeeded, [offset, message] is in the message's place."""
+    """What an operation sends. If it succeeded, [offset, message] stands for each message."""
     sent: ByKey = {}
     if operation.f in ("send", "txn"):
         for action, *arguments in operation.value:
@@ -153,7 +153,7 @@ def sends(operation: Operation) -> ByKey:
 
 
 def polls(operation: Operation) -> ByKey:
-    """What an operation's polls show. A key may be there with nothing, or with null."""
+    """What an operation's polls show. A key may have no messages, or null."""
     polled: ByKey = {}
     if operation.f in ("poll", "txn"):
         for action, *shown in operation.value:
@@ -164,7 +164,7 @@ def polls(operation: Operation) -> ByKey:
 
 
 def _logs(facts: Facts) -> dict[str, Log]:
-    """Each key's log: all that was polled, and all that was acknowledged."""
+    """Each key's log: all messages that were polled or acknowledged."""
     found: dict[str, dict[tuple[int, Message], None]] = defaultdict(dict)
     for completion in facts.completions:
         for key, entries in completion.polls.items():

@@ -1,7 +1,7 @@
 """Realtime lag: how far behind the logs the polls were.
 
-A poll's lag is, over the keys its process reads, the longest time from when it was known that a
-log had grown past what the process has read, to the invocation of the poll.
+A key's lag at a poll is the time from when it was known that the log had grown past what the
+process has read, to the invocation of the poll. The poll's lag is the longest of its keys' lags.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ class Growth:
             self.times.append(time)
 
     def reached(self, offset: int) -> float:
-        """When it was first known that `offset` or a higher one is taken; NEVER if it isn't."""
+        """When (ns) it was first known that `offset` or a higher one is taken; NEVER if not."""
         place = bisect_left(self.offsets, offset)
         return self.times[place] if place < len(self.times) else NEVER
 
 
 @dataclass(slots=True)
 class Position:
-    """How far one process has read, and which of its keys has more to read for longest."""
+    """How far one process has read each key, and which key has had more to read for longest."""
 
     growth: Mapping[str, Growth]
     offsets: dict[str, int] = field(default_factory=dict)  # the last one read; -1 for none
-    due: dict[str, float] = field(default_factory=dict)  # when there was more
-    heap: list[tuple[float, str]] = field(default_factory=list)  # `due`, and what it was before
+    due: dict[str, float] = field(default_factory=dict)  # since when there is more to read (ns)
+    heap: list[tuple[float, str]] = field(default_factory=list)  # `due`, also earlier values
 
     def move(self, key: str, offset: int) -> None:
         if key in self.offsets and offset <= self.offsets[key]:
@@ -61,14 +61,14 @@ class Position:
         return assigned
 
     def most_overdue(self) -> tuple[float, str] | None:
-        """The time since when there was more to read, and the key."""
+        """The key that has had more to read for longest, and since when (ns)."""
         while self.heap and self.due[self.heap[0][1]] != self.heap[0][0]:
             heapq.heappop(self.heap)
         return self.heap[0] if self.heap else None
 
 
 def worst_realtime_lag(facts: Facts) -> dict[str, Any]:
-    """The first poll with the greatest lag; times in seconds. Jepsen's rules, its keys."""
+    """The first poll with the greatest lag, by Jepsen's rules and keys; times are in seconds."""
     growth = _growth(facts)
     positions: dict[Any, Position] = defaultdict(lambda: Position(growth))
     worst: tuple[float, str, Any, int] | None = None
@@ -103,7 +103,7 @@ def _growth(facts: Facts) -> dict[str, Growth]:
 
 
 def _highest(completion: Completion) -> dict[str, int]:
-    """The highest offset of each key that an operation shows; -1 where a poll shows none."""
+    """The highest offset of each key that an operation shows; -1 if a poll shows none."""
     highest = {key: max(polled.offsets, default=-1) for key, polled in completion.polls.items()}
     for key, sent in completion.sends.items():
         for offset in sent.offsets:
