@@ -226,7 +226,7 @@ class Model:
                     break
 
     def dirty_updates(self) -> Iterator[Case]:
-        """Cases of a successful transaction that appended next to an element of a failed one."""
+        """Cases of a successful transaction whose append follows an element of a failed one."""
         all_writers = writers(self._transactions.all)
         for key, order in self._order.items():
             failed: Transaction | None = None

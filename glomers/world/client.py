@@ -1,11 +1,16 @@
-"""A client: sends a request to a node, waits for the answer, and says how the operation went.
+"""A client: sends a request to a node, waits for the answer, and decides how the operation ended.
 
-The rules are Maelstrom's (`maelstrom.client`). A client does one thing at a time. It waits
-a few seconds for an answer; a time-out makes the operation `info`, because nobody knows whether
-it happened, but `fail` if it is safe to repeat. An `error` answer is a `fail` if its code is
-definite (or the operation safe to repeat), otherwise an `info`. An answer of the wrong shape is
-the node's mistake. What answers no request of the client is passed over, and noted as an incident;
-an answer that only comes late is neither.
+The rules are Maelstrom's (`maelstrom.client`). A client does one operation at a time and waits a
+few seconds for each answer. How an operation ends:
+
+- A time-out makes it `info`, because nobody knows whether it happened. An operation that is safe to
+  repeat becomes a `fail` instead.
+- An `error` answer makes it a `fail` if its code is definite (or the operation safe to repeat), and
+  otherwise an `info`.
+- An answer of the wrong shape is the node's mistake, and ends the test.
+
+A message that answers no request of the client is ignored, and noted as an incident unless it is
+only late.
 """
 
 from __future__ import annotations
@@ -28,8 +33,10 @@ from glomers.world.network import Body, Message, Network
 
 
 class RequestFailed(Exception):
-    """A request had no success: `error` as the history shows it, `definite` if it cannot have
-    happened."""
+    """A request had no success. `error` is what the history shows of it.
+
+    `definite` means that the request certainly had no effect.
+    """
 
     def __init__(self, error: Any, *, definite: bool) -> None:
         super().__init__(error)
@@ -39,7 +46,7 @@ class RequestFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an operation ended: `type` is "ok", "fail" or "info"; `value` counts for "ok" only."""
+    """How an operation ended: `type` is "ok", "fail" or "info"; `value` is only used for "ok"."""
 
     type: str
     value: Any = None
@@ -67,12 +74,12 @@ class Client:
         self._answers = answers
         self._last_id = 0
         self._awaited: int | None = None
-        self._unanswered: set[int] = set()  # for which nobody waits any more
+        self._unanswered: set[int] = set()  # ids of requests that timed out
         self._receive: Callable[[Body], object] = lambda body: None
         network.join(name, self._on_message)
 
     def close(self) -> None:
-        """Leave the network; late answers vanish."""
+        """Leave the network. Answers that come later are dropped."""
         if self._awaited is not None:
             self._unanswered.add(self._awaited)
         self._awaited = None
@@ -150,7 +157,7 @@ class Client:
             self._pass_over(message.src, message.body, message.line)
 
     def _pass_over(self, src: str, body: Body, line: bytes) -> None:
-        """Note what answers nothing, unless it is late: the request timed out."""
+        """Note a message that answers no request, unless it is late, after the time-out."""
         reply_to = body.get("in_reply_to")
         remark = ""
         if "in_reply_to" not in body:
@@ -170,14 +177,17 @@ class Client:
         when, latest = self._network.latest.get(node, (-1, None))
         instead = "it sent nothing after that"
         if latest and when >= sent:
-            instead = f"the last that it sent is {quote(latest.line)}"
+            instead = f"its last message is {quote(latest.line)}"
         text = f"never answered {request['type']!r} ({instead})"
         self._incidents.add(
             "no-answer", request["type"], text, {node: 1}, json.dumps(request), sent
         )
 
     def _checked(self, node: str, request: Body, answer: Body | None) -> Body:
-        """The answer, if it is one. Raises RequestFailed for errors, NodeError for nonsense."""
+        """The answer, if it is as it should be.
+
+        Raises RequestFailed for a time-out or an error, NodeError for an answer of the wrong shape.
+        """
         if answer is None:
             raise RequestFailed(Keyword("net-timeout"), definite=False)
         if answer.get("type") == "error":

@@ -1,4 +1,4 @@
-"""The nodes of a test, whatever they are made of: processes behind pipes, or simulated scripts."""
+"""What the real and the simulated nodes of a test have in common."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ MOST_TIMES = 100_000  # moments at which a node printed something, that are kept
 
 
 def stream(seed: int, name: str) -> Random:
-    """One of the separate streams of randomness that a test's seed gives.
+    """The stream of random numbers with that name, made from a test's seed.
 
-    Each part of a test draws from its own, so that one part's use never shifts another's.
+    Each part of a test draws from a stream of its own, so its draws don't affect other parts.
     """
     return Random(f"{seed}/{name}")
 
 
 class NodeLog:
-    """What a node prints to standard error: it is kept, and read for incidents.
+    """Keeps what a node prints to standard error, and searches it for incidents.
 
-    Only MOST_LOG bytes are, since a disk is finite. Without a file nothing is kept.
+    Only the first MOST_LOG bytes are kept, to save the disk. Without a file nothing is kept.
     """
 
     def __init__(self, node: str, file: BinaryIO | None, incidents: Incidents) -> None:
@@ -67,7 +67,7 @@ class NodeLog:
             self._file.flush()
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """End the log: nothing more will come."""
         self.reader.end()
         if self._file:
             self._file.close()
@@ -79,9 +79,9 @@ class NodeLog:
 
 
 def tell_of_logs(logs: Mapping[str, NodeLog], incidents: Incidents) -> list[str]:
-    """Note what looks like errors in the logs, by node, beside what has been recognised.
+    """Note incidents for logs that seem to end with an error, unless the error was recognised.
 
-    Returns a warning if some of the logs are not complete.
+    `logs` maps nodes to their logs. Returns a warning if some of the logs are not complete.
     """
     alarming = {id: log.reader for id, log in logs.items() if log.reader.alarm}
     if alarming:
@@ -99,7 +99,7 @@ def tell_of_logs(logs: Mapping[str, NodeLog], incidents: Incidents) -> list[str]
 
 
 def describe_status(status: int) -> str:
-    """How a process ended, as its exit status or -n for signal n says."""
+    """How a process ended, in words. `status` is its exit status, or -n for signal n."""
     if status >= 0:
         return f"exit status {status}"
     try:
@@ -115,7 +115,7 @@ def _mebibytes(count: int) -> str:
 class Cluster(ABC):
     """Starts and ends the nodes of one test.
 
-    A node that misbehaves raises NodeError out of the event in which it shows.
+    If a node breaks the protocol, the event of the loop that detects it raises NodeError.
     """
 
     _logs: dict[str, NodeLog]
@@ -126,19 +126,19 @@ class Cluster(ABC):
 
     @abstractmethod
     def start_node(self, id: str) -> None:
-        """Start a node, the first time or again, with nothing of its former state."""
+        """Start a node, for the first time or again; it has nothing of its former state."""
 
     @abstractmethod
     def is_running(self, id: str) -> bool:
-        """Is a node alive, paused or not? It isn't from `kill_nodes` to the next `start_node`."""
+        """Whether a node is alive, even if paused; not from `kill_nodes` to its next start."""
 
     @abstractmethod
     def kill_nodes(self, ids: Sequence[str]) -> None:
-        """End nodes at once, as a crash would. Messages to them vanish."""
+        """End nodes at once, as a crash would. Messages to them are dropped."""
 
     @abstractmethod
     def pause_node(self, id: str) -> None:
-        """Let a node stand still; its messages wait."""
+        """Make a node stand still; messages to it wait."""
 
     @abstractmethod
     def resume_node(self, id: str) -> None:
@@ -146,10 +146,10 @@ class Cluster(ABC):
 
     @abstractmethod
     def evidence(self, node: str) -> list[str]:
-        """The last that `node` printed, above all to standard error, for an error message."""
+        """The last lines that `node` printed, mainly to standard error, for an error message."""
 
     def unfinished_lines(self) -> list[tuple[str, str]]:
-        """Nodes whose standard output ends with a line that nothing has ended for a while."""
+        """Pairs of a node and the end of its output, if that has lacked a newline for a while."""
         return []
 
     def log_times(self) -> dict[str, list[tuple[int, int]]]:
@@ -158,4 +158,4 @@ class Cluster(ABC):
 
     @abstractmethod
     def stop(self) -> list[str]:
-        """End all nodes. Returns what is worth a warning."""
+        """End all nodes. Returns warnings."""

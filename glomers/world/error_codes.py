@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """One row of the table. `definite`: the operation can't have happened."""
+    """One row of the table. `definite` means that the operation certainly did not happen."""
 
     code: int | None
     name: str
@@ -30,7 +30,7 @@ KEY_DOES_NOT_EXIST = ErrorCode(20, "key-does-not-exist")
 KEY_ALREADY_EXISTS = ErrorCode(21, "key-already-exists")
 PRECONDITION_FAILED = ErrorCode(22, "precondition-failed")
 TXN_CONFLICT = ErrorCode(30, "txn-conflict")
-UNKNOWN = ErrorCode(None, "unknown", definite=False)  # any other, or none
+UNKNOWN = ErrorCode(None, "unknown", definite=False)  # any other code, or no code
 
 ERROR_CODES: Mapping[int | None, ErrorCode] = {
     row.code: row
@@ -51,5 +51,5 @@ ERROR_CODES: Mapping[int | None, ErrorCode] = {
 
 
 def error_code(code: int | None) -> ErrorCode:
-    """The row of a code; UNKNOWN for one that the table lacks."""
+    """The row of a code; UNKNOWN if the table lacks it."""
     return ERROR_CODES.get(code, UNKNOWN)

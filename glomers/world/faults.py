@@ -1,12 +1,12 @@
-"""Faults: what the nemesis can do to a cluster, each as a class, all of them in one table.
+"""Faults: what the nemesis can do to a cluster. Each fault is a class; one table lists them all.
 
-`partition`, `pause` and `kill` are Maelstrom's, which has them from Jepsen
-(`jepsen.nemesis.combined`), down to what they write into the history. `one-way`, `flaky` and
-`slow` are ours, in the same form.
+`partition`, `pause` and `kill` are Maelstrom's, which takes them from Jepsen
+(`jepsen.nemesis.combined`); they write the same into the history. `one-way`, `flaky` and `slow` are
+ours, in the same form.
 
-A fault is invoked with its *kind*: how the network is cut (PARTITIONS, ONE_WAY), what its links do
-(FLAKY), or which nodes are hit (TARGETS). It completes with what happened: who drops whose
-messages, what became of the links, or what became of each node.
+The invocation of a fault has its *kind*: how the network is cut (PARTITIONS, ONE_WAY), what its
+links do (FLAKY), or which nodes are hit (TARGETS). The completion says what happened: which nodes
+drop whose messages, what the links do, or what became of each node.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from glomers.world.cluster import Cluster
 from glomers.world.network import Flaky, Network
 
 SLOWNESS = 10
-FLAKINESS = 0.1  # the tenth of which the help speaks
+FLAKINESS = 0.1  # the probability of each fault; the help says "a tenth"
 
 Grudge = dict[str, frozenset[str]]
 
@@ -35,26 +35,26 @@ def shuffled(nodes: Sequence[str], random: Random) -> list[str]:
 
 
 def components(*groups: Sequence[str]) -> Grudge:
-    """Nobody hears anybody outside the own group."""
+    """The grudge in which each node drops all messages from outside its group."""
     everybody = frozenset(node for group in groups for node in group)
     return {node: everybody - frozenset(group) for group in groups for node in group}
 
 
 def one(nodes: Sequence[str], random: Random) -> Grudge:
-    """A single node alone."""
+    """A single node is cut off from all others."""
     loner = random.choice(nodes)
     return components([loner], [node for node in nodes if node != loner])
 
 
 def minority_third(nodes: Sequence[str], random: Random) -> Grudge:
-    """Fewer than a third of the nodes, split away."""
+    """Fewer than a third of the nodes are cut off from the others."""
     order = shuffled(nodes, random)
     size = (len(nodes) - 1) // 3
     return components(order[:size], order[size:])
 
 
 def majority(nodes: Sequence[str], random: Random) -> Grudge:
-    """Two halves; an odd node goes to the second."""
+    """The nodes are cut into two halves; with an odd number, the second is larger."""
     return components(*_halves(nodes, random))
 
 
@@ -103,39 +103,39 @@ PARTITIONS: dict[str, Callable[[Sequence[str], Random], Grudge]] = {
 }
 
 
-# One-way partitions: a node drops another's messages, but its own arrive there
+# One-way partitions: a node drops another's messages, but its own messages reach that node
 
 
 def deaf(nodes: Sequence[str], others: Sequence[str]) -> Grudge:
-    """`nodes` don't hear `others`, who hear them."""
+    """`nodes` drop the messages of `others`, which receive those of `nodes`."""
     return {node: frozenset(others) for node in nodes if others}
 
 
 def one_deaf(nodes: Sequence[str], random: Random) -> Grudge:
-    """A single node hears nobody; everybody hears it."""
+    """A single node drops all messages of others; the others receive its messages."""
     loner = random.choice(nodes)
     return deaf([loner], [node for node in nodes if node != loner])
 
 
 def one_mute(nodes: Sequence[str], random: Random) -> Grudge:
-    """Nobody hears a single node; it hears everybody."""
+    """All others drop the messages of a single node, which receives theirs."""
     loner = random.choice(nodes)
     return deaf([node for node in nodes if node != loner], [loner])
 
 
 def one_link(nodes: Sequence[str], random: Random) -> Grudge:
-    """A single node doesn't hear a single other one."""
+    """A single node drops the messages of a single other one."""
     listener, *others = shuffled(nodes, random)
     return deaf([listener], others[:1])
 
 
 def minority_deaf(nodes: Sequence[str], random: Random) -> Grudge:
-    """Of two halves, the smaller one doesn't hear the other; an odd node goes to the second."""
+    """The smaller half drops the messages of the larger one; the larger receives all messages."""
     return deaf(*_halves(nodes, random))
 
 
 def majority_deaf(nodes: Sequence[str], random: Random) -> Grudge:
-    """Of two halves, the larger one doesn't hear the other; an odd node goes to the first."""
+    """The larger half drops the messages of the smaller one; the smaller receives all messages."""
     small, large = _halves(nodes, random)
     return deaf(large, small)
 
@@ -163,8 +163,8 @@ FLAKY: dict[str, Callable[[Sequence[str], Random], Flaky]] = {
 }
 
 
-# Which nodes are hit, as `jepsen.nemesis.combined/db-nodes` has it. Small clusters have an empty
-# minority; "nobody" is then what is hit, there as here.
+# Which nodes are hit, as in `jepsen.nemesis.combined/db-nodes`. The minority of a small cluster is
+# empty; then no node is hit, as in Jepsen.
 
 
 def _some(count: Callable[[int], int]) -> Callable[[Sequence[str], Random], list[str]]:
@@ -175,7 +175,7 @@ TARGETS: dict[str | None, Callable[[Sequence[str], Random], list[str]]] = {
     None: lambda nodes, random: random.sample(nodes, random.randint(1, len(nodes))),
     "one": _some(lambda n: 1),
     "minority-third": _some(lambda n: (n - 1) // 3),
-    "minority": _some(lambda n: n // 2),  # half of an even number is one to Jepsen
+    "minority": _some(lambda n: n // 2),  # Jepsen's minority of an even number is half of it
     "majority": _some(lambda n: n // 2 + 1),
     "all": lambda nodes, random: list(nodes),
 }
@@ -188,8 +188,8 @@ TARGETS: dict[str | None, Callable[[Sequence[str], Random], list[str]]] = {
 class Fault(ABC):
     """A fault that can be started and stopped.
 
-    `random` is the nemesis's own stream. `initialise` sends `init` to a node, and calls the
-    function that it is given with the node once that has answered.
+    `random` is the nemesis's own stream. `initialise(node, then)` sends `init` to a node, and calls
+    `then(node)` when the node has answered.
     """
 
     nodes: Sequence[str]
@@ -201,24 +201,24 @@ class Fault(ABC):
 
     name: ClassVar[str]
     help: ClassVar[str]  # for the flag and the documentation
-    f: ClassVar[tuple[str, str]]  # what starts it and what stops it, in the history
+    f: ClassVar[tuple[str, str]]  # the history's names for its start and its stop
     kinds: ClassVar[Mapping[Any, Callable[[Sequence[str], Random], Any]]]
-    stop_value: ClassVar[Any] = None  # what the history says is to be stopped
+    stop_value: ClassVar[Any] = None  # the value of the stop's invocation in the history
     # Faults of the same package share a schedule; by default, each has its own.
     package: ClassVar[str] = ""
 
     def plan(self) -> Keyword | None:
-        """The kind of the next fault."""
+        """The kind of the next start of this fault, drawn at random."""
         kind = self.random.choice(list(self.kinds))
         return None if kind is None else Keyword(kind)
 
     @abstractmethod
     def start(self, kind: Keyword | None, done: Callable[[Any], object]) -> None:
-        """Start a fault of this kind; when that is done, call `done` with what happened."""
+        """Start the fault with that kind; then call `done` with what happened."""
 
     @abstractmethod
     def stop(self, done: Callable[[Any], object]) -> None:
-        """Stop the fault, or make sure that it has; then call `done` with what happened."""
+        """Stop the fault, if it is on; then call `done` with what happened."""
 
 
 class Partition(Fault):
@@ -260,7 +260,7 @@ class FlakyLinks(Fault):
 
 
 class NodeFault(Fault):
-    """A fault that hits nodes; it is over when it is over for all of them."""
+    """A fault that hits some nodes. Stopping it ends it for all nodes."""
 
     kinds = TARGETS
     stop_value = Keyword("all")
@@ -273,11 +273,11 @@ class NodeFault(Fault):
 
     @abstractmethod
     def begin(self, nodes: Sequence[str]) -> dict[str, Keyword]:
-        """Let nodes suffer it. Returns what became of each."""
+        """Begin the fault for these nodes. Returns what became of each."""
 
     @abstractmethod
     def end(self, nodes: Sequence[str]) -> dict[str, Keyword]:
-        """Let nodes suffer it no more, those that do. Returns what became of each."""
+        """End the fault for those of these nodes that it has hit. Returns what became of each."""
 
 
 class Pause(NodeFault):
@@ -302,7 +302,7 @@ class Pause(NodeFault):
 
 
 class Kill(NodeFault):
-    """Nodes die. They stay known to the network, but what they are sent vanishes.
+    """Nodes die. They stay known to the network, but messages to them are dropped.
 
     As in Maelstrom, a node that is started anew gets `init` again, but no other request of the
     set-up, such as broadcast's `topology`.
@@ -325,7 +325,7 @@ class Kill(NodeFault):
         return {node: Keyword("started" if node in dead else "already-running") for node in nodes}
 
     def stop(self, done: Callable[[Any], object]) -> None:
-        """Start the dead; it is done when all of them have answered `init`."""
+        """Start the dead nodes; call `done` when all of them have answered `init`."""
         result = self.end(self.nodes)
         started = [node for node, became in result.items() if became == "started"]
         waiting = set(started)
@@ -355,7 +355,7 @@ class Slow(NodeFault):
         return dict.fromkeys(nodes, Keyword("fast"))
 
 
-# In the order in which they are stopped for good: Jepsen's.
+# In the order in which they are stopped at the end of the load, which is Jepsen's.
 FAULTS: dict[str, type[Fault]] = {
     fault.name: fault for fault in (Partition, OneWay, FlakyLinks, Pause, Kill, Slow)
 }

@@ -1,9 +1,9 @@
-"""What the nodes of a test did or suffered that its author should know of.
+"""Incidents: what happened to the nodes of a test that their author should know.
 
-Exceptions, refusals, requests that nobody answered, messages that answer nothing: Maelstrom lets
-them pass without a word, and a node's author wonders why nothing succeeds. Each kind of incident
-is counted, by node, and the first example is kept with its time. `glomers.report.incidents` makes
-sentences of them.
+Incidents are exceptions, error answers, requests without an answer, messages that answer nothing.
+Maelstrom doesn't mention them, so a node's author may wonder why nothing succeeds. Each kind of
+incident is counted, by node, and the first example is kept with its time.
+`glomers.report.incidents` makes sentences of them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 from glomers.errors import quote
 from glomers.history.edn import Keyword
 
-# Kinds that are no node's business as usual, so that a strict test is not valid with them. All
-# texts go on from the name of the node (or service) whose incident it is.
+# Kinds that are always mistakes, so a strict test is not valid with them. Every text continues a
+# sentence that begins with the name of the node (or service).
 MISTAKES = {
     "exception": "raised an exception",
     "no-in-reply-to": "sent a client a message without `in_reply_to`, which answers nothing",
@@ -41,7 +41,7 @@ MISTAKES = {
     "field-left-out": "sent a service a request that lacks a field, which counts as null",
     "no-newline": "ended its standard output with a line that has no newline, so nobody read it",
 }
-# Kinds that may be business as usual, where messages are lost or a value is not there yet.
+# Kinds that may be normal, for example if messages are lost or a key has no value yet.
 REMARKABLE = {
     "complaint": "complained",
     "no-answer": "left a client without an answer",
@@ -58,9 +58,9 @@ NOW = -1  # stands for the present time
 
 @dataclass(slots=True)
 class Incident:
-    """Cases of one thing: how many on which node, and the first: when (ns), and a line.
+    """An incident: the number of cases on each node, and the time (ns) and line of the first case.
 
-    The time is None where nobody knows it.
+    The time is None if it isn't known.
     """
 
     kind: str
@@ -80,14 +80,14 @@ class Incident:
 
 
 class Incidents:
-    """Collects them. `now` tells the time in nanoseconds."""
+    """Collects incidents. `now` returns the time in nanoseconds."""
 
     def __init__(self, now: Callable[[], int] = lambda: 0) -> None:
         self.now = now
         self._found: dict[tuple[str, str], Incident] = {}
 
     def note(self, kind: str, node: str, line: str | bytes = "", remark: str = "") -> None:
-        """A case of one of the kinds of TEXTS: the node, the line that shows it, and a remark."""
+        """Add a case of a kind of TEXTS: its node, the line that shows it, and a remark."""
         text = TEXTS[kind] + (remark and f" ({remark})")
         self.add(kind, kind, text, {node: 1}, line)
 
@@ -100,9 +100,9 @@ class Incidents:
         line: str | bytes = "",
         time: int | None = NOW,
     ) -> None:
-        """Cases of `kind`, by node. Those of the same `key` are counted together.
+        """Add cases of `kind`, by node. Cases with the same `kind` and `key` are counted together.
 
-        `time` is that of the first case, in nanoseconds; None if nobody knows.
+        `time` is that of the first case, in nanoseconds; None if it isn't known.
         """
         incident = self._found.get((kind, key))
         if incident is None:
@@ -111,15 +111,15 @@ class Incidents:
         incident.nodes.update(nodes)
 
     def of(self, node: str) -> list[Incident]:
-        """Those of one node, in the order of their first cases."""
+        """The incidents of one node, in the order of their first cases."""
         return [incident for incident in self._found.values() if node in incident.nodes]
 
     def warnings(self, origin: int = 0) -> list[dict[str, Any]]:
-        """The mistakes, as warnings of the results (see `glomers.run.drive.check`)."""
+        """The incidents that are mistakes, as warnings (see `glomers.run.drive.check`)."""
         return self._results(MISTAKES, origin)
 
     def remarkable(self, origin: int = 0) -> list[dict[str, Any]]:
-        """The other incidents, in the same form. Times are counted from `origin`."""
+        """The other incidents, in the same form. Times count from `origin` (ns)."""
         return self._results(REMARKABLE, origin)
 
     def _results(self, kinds: Mapping[str, str], origin: int) -> list[dict[str, Any]]:

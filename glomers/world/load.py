@@ -1,9 +1,9 @@
 """The load: workers that invoke a workload's operations, one at a time each.
 
-As in Jepsen: operations come at `rate` per second for the whole cluster, with gaps that are
-uniform from 0 to twice the mean; if no worker is free the next operation waits for one. Worker i
-talks to node i mod n. When an operation ends as `info`, its process is dead: the worker carries
-on as a new process (its number plus the number of workers), with a new client.
+As in Jepsen, operations come at `rate` per second for the whole cluster, with gaps that are uniform
+from 0 to twice the mean. If no worker is free, the next operation waits for one. Worker i talks to
+node i mod n. When an operation ends as `info`, its process has crashed: the worker continues as a
+new process (the old number plus the number of workers), with a new client.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from glomers.world.incidents import Incidents
 from glomers.world.loop import Loop
 from glomers.world.network import Network
 
-NEVER = 1 << 63  # nanoseconds; later than any test
+NEVER = 1 << 63  # nanoseconds, longer than any test
 
 Record = Callable[..., Operation]
 
@@ -43,7 +43,7 @@ class Worker:
         self.session = self._load.workload.session(self.node)
 
     def invoke(self, invocation: Invocation) -> None:
-        """Begin an operation, once its `wait` is over and unless the phase ends before that."""
+        """Begin an operation after its `wait`, unless the phase ends before that."""
         self.busy = True
         if invocation.wait:
             self._load.call_later(invocation.wait, self._begin_in_time, invocation)
@@ -131,11 +131,11 @@ class Load:
         time_limit: float | None,
         then: Callable[[], object],
     ) -> None:
-        """Invoke what `generator` says, then, when the last operation has ended, call `then`.
+        """Invoke the operations of `generator`; call `then` when the last one has ended.
 
-        With a `rate` (operations per second; 0 for none at all) the phase lasts until
-        `time_limit` (seconds). Without one, workers are as fast as they can, and the phase also
-        ends when the generator has nothing more for anybody.
+        With a `rate` (operations per second; 0 for no operations) the phase lasts for `time_limit`
+        seconds. Without a rate, workers go as fast as they can, and the phase also ends when the
+        generator has no more operations for any worker.
         """
         self.generator = generator
         self._rate = rate
@@ -149,7 +149,7 @@ class Load:
 
     @property
     def over(self) -> bool:
-        """Has the phase reached its time limit?"""
+        """Whether the phase has reached its time limit."""
         return self._deadline is not None and self._loop.now >= self._deadline
 
     def call_later(self, seconds: float, function: Callable[..., object], *args: Any) -> None:
@@ -159,17 +159,17 @@ class Load:
         self._loop.call_at(self._loop.now, self._proceed)
 
     def _proceed(self) -> None:
-        """Invoke what is due, and say so when there is nothing left to do."""
+        """Invoke the operations that are due; end the phase when nothing is left to do."""
         now = self._loop.now
         over = self.over
         if self._then is None:
             return
         while not over and self._due <= now:
             if not self._invoke_one():
-                self._asked = now  # the next will come late, which puts off those after it
+                self._asked = now  # the next operation is late, which delays those after it
                 break
-            # Gaps count from when an operation was due, so that small delays don't lower the
-            # rate, but from no earlier than the one before, so that large ones cause no burst.
+            # A gap counts from when the operation was due, so that small delays don't lower the
+            # rate; but not from before the last attempt, so that large delays cause no burst.
             start, self._asked = max(self._due, self._asked), now
             self._due = start + self._gap()
             self._loop.call_at(self._due, self._proceed)
@@ -183,7 +183,7 @@ class Load:
         return round(self._random.uniform(0, 2 * NANOS / self._rate)) if self._rate else 0
 
     def _invoke_one(self) -> bool:
-        """Let a free worker do something; False if nobody is free or has anything to do."""
+        """Let a free worker begin an operation; False if none is free or has one to do."""
         free = [worker for worker in self._workers if not worker.busy]
         while free:
             worker = free.pop(self._random.randrange(len(free)))

@@ -1,13 +1,13 @@
 """The event loop: a heap of timed events, on a virtual clock or on the real one.
 
-Theory of operation. Everything in a test (network, clients, load, faults, services) is a state
-machine that knows only `now` and `call_at`. Nothing here has threads, and nothing sleeps but the
-loop. An event is a function and the time at which it is due; events that are due at the same time
-run in the order in which they were asked for, so a run depends on nothing but its events.
+Theory of operation. Every part of a test (network, clients, load, faults, services) is a state
+machine that knows only `now` and `call_at`. No part has threads, and only the loop sleeps. An event
+is a function and the time at which it is due. Events that are due at the same time run in the order
+in which they were scheduled, so a run depends on nothing but its events.
 
-`Loop` is virtual: it jumps to the next event. `RealLoop` waits for it, and meanwhile for the
-pipes of the nodes. Times are integers, nanoseconds since the loop was made, so that no rounding
-can make two machines differ.
+`Loop` is virtual: it jumps to the next event. `RealLoop` waits for the next event, and meanwhile
+serves the pipes of the nodes. Times are integers, nanoseconds since the loop was made, so rounding
+can't make two machines differ.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Loop:
         self.call_at(self.now + delay, function, *args)
 
     def repeat(self, interval: int, function: Callable[[], object]) -> None:
-        """Call `function` every `interval` nanoseconds, for a person who watches the loop run."""
+        """Call `function` every `interval` nanoseconds, to show a person how the loop runs."""
 
         def call() -> None:
             function()
@@ -66,11 +66,11 @@ class Loop:
         function(*args)
 
     def close(self) -> None:
-        """Give back what the loop has of the system. It can't be run afterwards."""
+        """Free the system's resources. The loop can't be run afterwards."""
 
 
 class RealLoop(Loop):
-    """Events on the real clock, between which the loop waits for file descriptors."""
+    """Events on the real clock. Between events, the loop waits for file descriptors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class RealLoop(Loop):
             return
 
     def call_at(self, when: int, function: Callable[..., object], *args: Any) -> None:
-        # The clock may have moved since the event began that asks.
+        # The clock may have moved since the running event began.
         self._scheduled += 1
         heapq.heappush(self._heap, (when, self._scheduled, function, args))
 
@@ -100,7 +100,7 @@ class RealLoop(Loop):
         self._stopped = False
         while not self._stopped:
             self._tick()
-            # No more than was due by now, so that a flood of events cannot starve the pipes.
+            # Only events that are due by now, so that a flood of events can't starve the pipes.
             due = self.now
             while self._heap and self._heap[0][0] <= due and not self._stopped:
                 _, _, function, args = heapq.heappop(self._heap)

@@ -1,14 +1,14 @@
 """The nemesis: starts and stops faults while the load runs (`faults.py` has the faults).
 
 Theory of operation. As in Jepsen (`jepsen.nemesis.combined`), each *package* of faults has a
-schedule of its own: it does something at once, and then again and again after random waits,
-uniform from 0 to twice the interval. What it does is to start the fault or, if that is on, to stop
-it. Kill and pause are one package: each time one of the two is chosen at random, so that a node
-may be killed while another is paused. All others are packages of their own.
+schedule of its own. The package acts when the load starts, and then again after random waits,
+uniform from 0 to twice the interval. To act means to start the fault or, if it is on, to stop it.
+Kill and pause are one package: one of the two is chosen at random each time, so a node may be
+killed while another is paused. Every other fault is a package of its own.
 
 The nemesis is a process like a client: it does one thing at a time, and the history has an
-invocation and a completion of each. So while killed nodes are being initialised, whatever else is
-due waits. When the load is over, every fault is stopped for good, whether it is on or not.
+invocation and a completion of each. So actions that are due wait while killed nodes are being
+initialised. When the load is over, the nemesis stops every fault, whether it is on or not.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from glomers.world.network import Network
 class Nemesis:
     """Starts and stops a test's faults. `random` is the nemesis's own stream.
 
-    `initialise` sends `init` to a node that has been started anew, and calls the function that it
-    is given with the node once that has answered.
+    `initialise(node, then)` sends `init` to a node that has been started anew, and calls
+    `then(node)` when the node has answered.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Nemesis:
         record: Callable[..., Operation],
         initialise: Callable[[str, Callable[[str], object]], object],
     ) -> None:
-        self.active: dict[str, str] = {}  # faults that are on, and of what kind
+        self.active: dict[str, str] = {}  # the faults that are on, with their kinds
         self._loop = loop
         self._random = random
         self._record_operation = record
@@ -54,7 +54,7 @@ class Nemesis:
         self._time_limit = options.time_limit
         self._deadline = 0
         self._busy = False
-        self._waiting: deque[Callable[[], object]] = deque()  # what is to be done after that
+        self._waiting: deque[Callable[[], object]] = deque()  # actions that wait for their turn
         self._faults = [
             fault(options.nodes, random, network, cluster, initialise)
             for name, fault in FAULTS.items()
@@ -62,7 +62,7 @@ class Nemesis:
         ]
 
     def start(self) -> None:
-        """The load starts now; there are faults until its time limit."""
+        """Begin the faults, at the start of the load. They go on until its time limit."""
         self._deadline = self._loop.now + nanos(self._time_limit)
         packages: dict[str, list[Fault]] = {}
         for fault in self._faults:
@@ -77,14 +77,14 @@ class Nemesis:
         self.when_free(then)
 
     def when_free(self, action: Callable[[], object]) -> None:
-        """Call `action` when the nemesis has done what it is doing."""
+        """Call `action` when the nemesis has finished its present action and those waiting."""
         self._waiting.append(action)
         self._go_on()
 
     # The schedule
 
     def _come(self, package: Sequence[Fault]) -> None:
-        """It is time for a package to do something."""
+        """Let a package act, now that its time has come."""
         self.when_free(partial(self._act, package))
 
     def _act(self, package: Sequence[Fault]) -> None:
@@ -102,7 +102,7 @@ class Nemesis:
         while self._waiting and not self._busy:
             self._waiting.popleft()()
 
-    # What it does
+    # The actions
 
     def _start(self, fault: Fault) -> None:
         kind = fault.plan()

@@ -1,22 +1,22 @@
 """The network between nodes, clients and services: latency, loss, partitions, and a journal.
 
-Theory of operation. It works as Maelstrom's does (`maelstrom.net`), down to its order of things,
-because latencies are measured through it:
+Theory of operation. The network works as Maelstrom's (`maelstrom.net`), including the order of
+events, because latencies are measured through it:
 
 - Every endpoint has an inbox, ordered by the time at which each message is due. A message is due
   when it is sent if a client sends or receives it, otherwise after a latency drawn for it.
 - The receiver *takes* the message that is due first, as soon as it has delivered the one before.
   If at that moment a partition cuts off the sender, the message is dropped. Otherwise the
-  receiver holds it until it is due, and delivers it. Whatever arrives meanwhile waits, even a
+  receiver holds it until it is due, and delivers it. Messages that arrive meanwhile wait, even a
   client's request that is due at once.
 
-A partition is a *grudge*: for each node, the nodes whose messages it drops. Clients and services
-hold no grudges and are the object of none. A node that has crashed stays known: it can be sent
-messages, but they vanish, and so do those that waited for it.
+A partition is a *grudge*: for each node, the nodes whose messages it drops. Messages from and to
+clients and services are never dropped by a grudge. A node that has crashed stays known: it can be
+sent messages, but they are dropped, and so are those that waited for it.
 
 Faults beyond Maelstrom's: a message can be lost when it is sent (`p_loss`), or arrive twice
-(`p_duplicate`); both can happen to nodes only, and for a time (`flaky`); and a node can be slow
-(its messages take `slowness` times as long).
+(`p_duplicate`). `flaky` links do both for a time, but only between nodes. A node can be slow: its
+messages take `slowness` times as long.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ GONE = ("lost", "cut", "drop")  # what the journal says of a message that never 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message under way: `line` is the JSON text that carries it, without the newline."""
+    """A message under way. `line` is its JSON text, without the newline."""
 
     id: int
     src: str
@@ -48,7 +48,7 @@ class Message:
 
 
 class UnknownEndpoint(Exception):
-    """A message was sent to, or by, somebody who is not there."""
+    """A message was sent to or by an endpoint that does not exist."""
 
 
 class Journal(Protocol):
@@ -64,17 +64,17 @@ class Journal(Protocol):
 
 @dataclass(frozen=True)
 class Latency:
-    """How long a message between servers is under way: `mean` milliseconds, by distribution.
+    """How long a message between servers is under way, with a mean of `mean` milliseconds.
 
-    As in Maelstrom: `constant`; `uniform` from 0 to twice the mean; `exponential`; whole
-    milliseconds.
+    As in Maelstrom, the distribution is `constant`, `uniform` from 0 to twice the mean, or
+    `exponential`, and latencies are whole milliseconds.
     """
 
     mean: int = 0
     distribution: str = "constant"
 
     def draw(self, random: Random) -> int:
-        """A latency in milliseconds."""
+        """Draw a latency, in milliseconds."""
         if self.mean == 0 or self.distribution == "constant":
             return self.mean
         if self.distribution == "uniform":
@@ -84,7 +84,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Flaky:
-    """How probably messages between `nodes`, but not to or from services, are lost or doubled."""
+    """Probabilities that a message between `nodes` (not to or from services) is lost or doubled."""
 
     nodes: frozenset[str] = frozenset()
     p_loss: float = 0.0
@@ -98,7 +98,7 @@ def involves_client(message: Message) -> bool:
     return message.src[0] == "c" or message.dest[0] == "c"
 
 
-# Hears of a message that came too late: who sent it, its body, and its line.
+# Called with a message to an endpoint that has left: its sender, its body, and its line.
 Late = Callable[[str, Body, bytes], object]
 
 # When it is due (nanoseconds), a tie-breaker, and the message.
@@ -107,7 +107,7 @@ Entry = tuple[int, int, Message]
 
 @dataclass(slots=True)
 class Inbox:
-    """What waits for one endpoint, and how it takes delivery; one that has crashed does not."""
+    """The messages that wait for one endpoint. `deliver` is None if the endpoint has crashed."""
 
     deliver: Callable[[Message], object] | None
     waiting: list[Entry] = field(default_factory=list)
@@ -133,8 +133,8 @@ class Network:
         self.p_duplicate = p_duplicate
         self.slowness: dict[str, int] = {}
         self.flaky = Flaky()
-        self.filter: Callable[[Message], bool] = lambda message: False  # True: lose it
-        self.latest: dict[str, tuple[int, Message]] = {}  # sender -> when, and what
+        self.filter: Callable[[Message], bool] = lambda message: False  # True: lose the message
+        self.latest: dict[str, tuple[int, Message]] = {}  # sender -> its last message, when sent
         self._grudges: dict[str, Mapping[str, frozenset[str]]] = {}
         self._journal = journal
         self._inboxes: dict[str, Inbox] = {}
@@ -145,21 +145,21 @@ class Network:
     # Endpoints
 
     def join(self, endpoint: str, deliver: Callable[[Message], object]) -> None:
-        """From now on, messages to `endpoint` are handed to `deliver`."""
+        """Add an endpoint: from now on, `deliver` is called with each message to it."""
         self._inboxes[endpoint] = Inbox(deliver)
         self._former.pop(endpoint, None)
 
     def leave(self, endpoint: str, late: Late = lambda src, body, line: None) -> None:
-        """Forget `endpoint` and what waits for it. Late messages to it vanish, as `late` hears."""
+        """Remove `endpoint` and what waits for it. Later messages to it only reach `late`."""
         del self._inboxes[endpoint]
         self._former[endpoint] = late
 
     def knows(self, endpoint: str) -> bool:
-        """Is `endpoint` on the network, or was it once?"""
+        """Whether `endpoint` is on the network, or once was."""
         return endpoint in self._inboxes or endpoint in self._former
 
     def crash(self, endpoint: str) -> None:
-        """Drop what waits for `endpoint`, and all that it is sent until it joins again."""
+        """Drop all messages that wait for `endpoint`, and those to it until it joins again."""
         for _, _, message in self._inboxes[endpoint].waiting:
             self._journal.record("drop", self.loop.now, message)
         self._inboxes[endpoint] = Inbox(None)
@@ -169,7 +169,7 @@ class Network:
     def partition(self, grudge: Mapping[str, frozenset[str]], name: str = "") -> None:
         """Each node of `grudge` drops the messages of the nodes that it names.
 
-        A partition takes the place of the one of the same name; others last beside it.
+        A partition replaces the one of the same name; those of other names stay.
         """
         self._grudges[name] = grudge
 
@@ -180,7 +180,7 @@ class Network:
     # Messages
 
     def send(self, src: str, dest: str, body: Body, line: bytes) -> None:
-        """Send a message. Raises UnknownEndpoint if `dest` never joined."""
+        """Send a message, whose text is `line`. Raises UnknownEndpoint if `dest` never joined."""
         inbox = self._inboxes.get(dest)
         if inbox is None:
             if dest in self._former:
@@ -208,7 +208,7 @@ class Network:
             self._enqueue(inbox, message)
 
     def _happens(self, probability: float, message: Message) -> bool:
-        """Does a random fault befall this message? Clients are spared: they count as local."""
+        """Whether a random fault hits this message; it never hits those from or to clients."""
         if not probability or involves_client(message):
             return False
         return self.random.random() < probability
@@ -242,10 +242,10 @@ class Network:
     def _deliver(self, endpoint: str, inbox: Inbox, message: Message) -> None:
         inbox.holds = False
         if self._inboxes.get(endpoint) is not inbox:
-            # It left or crashed while the message was held.
+            # The endpoint left or crashed while the message was held.
             self._journal.record("drop", self.loop.now, message)
             return
-        assert inbox.deliver is not None, "what has crashed takes no messages"
+        assert inbox.deliver is not None, "a crashed endpoint takes no messages"
         self._journal.record("recv", self.loop.now, message)
         self._take(endpoint, inbox)
         inbox.deliver(message)

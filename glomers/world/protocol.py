@@ -1,4 +1,4 @@
-"""What a node may print: messages, one a line. Real and simulated nodes are held to the same rules.
+"""What a node may print: messages, one a line. Real and simulated nodes follow the same rules.
 
 The rules are Maelstrom's (`parse-msg` in `maelstrom.process`; `Message` and `validate-msg` in
 `maelstrom.net`): a message has a `src`, a `dest`, a `body`, perhaps an integer `id`, and nothing
@@ -20,14 +20,14 @@ from glomers.world.network import Network
 MESSAGE = '{"src": "n1", "dest": "c1", "body": {"type": "…", …}}, one JSON object on a line'
 ENVELOPE = ("src", "dest", "body")
 
-# Lists and objects within each other. What handles values calls itself up to three times a level.
+# Levels of nested lists and objects. Functions that handle values recurse up to 3 times a level.
 DEEPEST = 500
 CALLS = 4 * DEEPEST
-SHALLOW = 100  # levels for which Python's own limit of 1,000 calls is enough
+SHALLOW = 100  # levels for which Python's recursion limit of 1,000 calls is enough
 
 
 class Sender:
-    """Puts what one node prints into the network, line by line."""
+    """Sends the lines that one node prints into the network."""
 
     def __init__(self, node: str, network: Network) -> None:
         self._node = node
@@ -35,9 +35,9 @@ class Sender:
         self._initialised = False
 
     def send(self, line: bytes) -> None:
-        """Send the message of a line; an empty line is none. Raises NodeError if it's no message.
+        """Send the message of a line, which comes without its newline. An empty line is ignored.
 
-        The line comes without its newline.
+        Raises NodeError if the line is no message.
         """
         if not line.strip():
             return
@@ -80,11 +80,14 @@ class Sender:
 
 
 class _BadLine(Exception):
-    """What is wrong with a line, as it goes on from "Node n0 …"."""
+    """What is wrong with a line, in words that continue "Node n0 …"."""
 
 
 def _check_rest(message: dict[str, Any]) -> None:
-    """Beside the envelope's three fields there may be an integer `id`. Raises _BadLine."""
+    """Check the fields beside `src`, `dest` and `body`: there may only be an integer `id`.
+
+    Raises _BadLine.
+    """
     if "id" in message and type(message["id"]) is not int:
         shown = quote(json.dumps(message["id"]), 40)
         raise _BadLine(
@@ -94,7 +97,7 @@ def _check_rest(message: dict[str, Any]) -> None:
     if extra := [f"`{quote(key, 40)}`" for key in message if key not in (*ENVELOPE, "id")]:
         raise _BadLine(
             f"sent a message with {' and '.join(extra)} beside `src`, `dest` and `body`."
-            " Whatever a message is to carry belongs into its body."
+            " Everything that a message carries belongs into its body."
         )
 
 
@@ -116,7 +119,7 @@ def _parsed(line: bytes) -> Any:
             raise _BadLine("printed more than one message on a line.") from None
         hint = " Is it meant for standard error?" if line[:1] != b"{" else ""
         raise _BadLine(f"printed a line that is not JSON.{hint}") from None
-    except ValueError:  # what Python says of integers that take long to read
+    except ValueError:  # Python refuses integers with too many digits
         most = sys.get_int_max_str_digits()
         raise _BadLine(f"printed a number of more than {most:,} digits.") from None
     if line.count(b"[") + line.count(b"{") > SHALLOW and (levels := depth(value)) > SHALLOW:

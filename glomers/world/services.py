@@ -1,14 +1,14 @@
 """The services that Maelstrom offers to nodes: lin-kv, seq-kv, lww-kv and lin-tso.
 
-Semantics are those of `maelstrom.service`; each service is an endpoint of the network that
-answers at once. What makes them differ is which state an operation sees:
+Semantics are those of `maelstrom.service`. Each service is an endpoint of the network that answers
+at once. The services differ in the state that an operation sees:
 
 - `lin-kv` is linearizable: every operation sees the newest state.
 - `seq-kv` is sequential: an operation that changes nothing (a read, a failed cas, a write of the
-  value that is there) may see any of the last 32 states, if it is not older than one that the
-  same caller has seen. An operation that changes something sees the newest.
-- `lww-kv` is eventual: two replicas, each with a Lamport clock; an operation sees either of them,
-  and from time to time one learns from the other. The last write wins.
+  present value) may see any of the last 32 states that is not older than one that the same caller
+  has seen. An operation that changes something sees the newest state.
+- `lww-kv` is eventually consistent: it has two replicas, each with a Lamport clock. An operation
+  sees one of them, and from time to time one learns from the other. The last write wins.
 - `lin-tso` hands out the integers 0, 1, 2, …
 """
 
@@ -37,7 +37,7 @@ STATES_KEPT = 32
 
 
 def error(code: ErrorCode, text: str) -> Body:
-    """The body of an answer that refuses a request."""
+    """The body of an `error` answer."""
     return {"type": "error", "code": code.code, "text": text}
 
 
@@ -46,7 +46,7 @@ KEY_MISSING = error(KEY_DOES_NOT_EXIST, "key does not exist")
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A change that a request asks for; of the key it has the identity (history/values.py)."""
+    """A change that a request asks for. `key` is the key's identity (history/values.py)."""
 
     key: Any
     value: Any
@@ -55,9 +55,9 @@ class Write:
 def execute(
     body: Body, read: Callable[[Any], Any], *, may_create: bool
 ) -> tuple[Body, Write | None]:
-    """What a key-value store answers to `body`, and what it changes, given a state to read.
+    """The answer of a key-value store to `body`, and the change it makes, if any.
 
-    `read(key)` returns the value in a list, or an empty list if there is none.
+    `read(key)` reads the state: it returns the value in a list, or an empty list if there is none.
     """
     key = identity(body.get("key"))
     found = read(key)
@@ -74,12 +74,12 @@ def execute(
 
 
 def _holds(value: Any) -> bool:
-    """Clojure's truth: everything but null and false, also 0 and ""."""
+    """Whether Clojure takes a value for true: all values except null and false, also 0 and ""."""
     return value is not None and value is not False
 
 
 class Service(ABC):
-    """A service: answers requests. `requests` are their types, with the fields that each needs."""
+    """A service, which answers requests. `requests` has their types, each with its fields."""
 
     requests: Mapping[str, tuple[str, ...]] = {
         "read": ("key",),
@@ -92,10 +92,10 @@ class Service(ABC):
         """The body of the answer."""
 
     def answer(self, caller: str, body: Body) -> Body:
-        """The answer; an error if there is no such request.
+        """The answer; an error if the type of the request is unknown.
 
-        As in Maelstrom nothing else is checked: what a request lacks is null, what it has besides
-        is ignored.
+        As in Maelstrom, nothing else is checked: a missing field counts as null, and additional
+        fields are ignored.
         """
         type = body.get("type")
         if not isinstance(type, str) or type not in self.requests:
@@ -105,7 +105,7 @@ class Service(ABC):
         return self.handle(caller, body)
 
     def missing(self, body: Body) -> list[str]:
-        """The fields that a request lacks, of those that its type needs."""
+        """The fields that the request's type needs and that the request lacks."""
         return [field for field in self.requests.get(body["type"], ()) if field not in body]
 
 
@@ -146,7 +146,7 @@ class SequentialKV(Service):
         return answer
 
     def _execute(self, body: Body, state: int) -> tuple[Body, Write | None]:
-        """The answer in `state`, and what it would change there."""
+        """The answer in `state`, and the change that the request makes there, if any."""
         answer, write = execute(body, lambda key: self._read(key, state), may_create=True)
         if write:
             present = self._read(write.key, state)
@@ -162,13 +162,13 @@ class SequentialKV(Service):
 
 @dataclass
 class Replica:
-    """One copy of lww-kv: a Lamport clock, and for each key its value and when it was written."""
+    """One copy of lww-kv: a Lamport clock, and each key's value and when it was written."""
 
     clock: int = 0
     values: dict[Any, tuple[int, Any]] = field(default_factory=dict)
 
     def learn(self, other: Replica) -> None:
-        """Take over what is newer in `other`, or as new: then either may win, but only one."""
+        """Take over values that are newer in `other`, or equally new: both replicas then agree."""
         self.clock = max(self.clock, other.clock)
         for key, (time, value) in other.values.items():
             if key not in self.values or self.values[key][0] <= time:
@@ -231,7 +231,7 @@ def start(name: str, service: Service, network: Network, incidents: Incidents) -
             remark = f"{name}: {answer['text']}"
             incidents.note("service-refused", message.src, message.line, remark)
             if msg_id is None:
-                return  # nobody waits for it, and two that refuse might never come to an end
+                return  # nobody waits for an answer, and two services might send errors for ever
         elif missing := service.missing(message.body):
             fields = " and ".join(f"`{field}`" for field in missing)
             incidents.note("field-left-out", message.src, message.line, f"{fields} of {name}")

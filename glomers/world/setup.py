@@ -1,7 +1,7 @@
-"""What nodes are asked before the load: `init`, and the workload's set-up request.
+"""The requests to nodes before the load: `init`, and the workload's set-up request.
 
-As in Maelstrom, a client of its own asks each node, and a node that doesn't answer as it should
-ends the test. A node that the nemesis has started anew is sent `init` again.
+As in Maelstrom, each node is asked by a client of its own. A node that doesn't answer as it should
+ends the test. A node that the nemesis has started anew gets `init` again.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ INIT_TIMEOUT = 10.0  # seconds
 
 
 class Setup:
-    """Asks nodes what comes before the load. `names` hands out the names of clients.
+    """Sends nodes the requests before the load. `names` yields names for its clients.
 
-    `then` is called with the node when that has answered. NodeError is raised from the loop if it
-    doesn't.
+    `then(node)` is called when the node has answered. If it doesn't answer as it should, the event
+    of the loop raises NodeError.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class Setup:
         self._names = names
 
     def initialise(self, node: str, then: Callable[[str], object]) -> None:
-        """Send `init` to a node, which has been started for the first time or anew."""
+        """Send `init` to a node that has been started, for the first time or anew."""
         expected = '{"type": "init_ok", "in_reply_to": …}'
         self._ask(node, "init", self._init(node), INIT_TIMEOUT, expected, then)
 
     def prepare(self, node: str, then: Callable[[str], object]) -> None:
-        """Send a node the set-up request of the workload, if that has one."""
+        """Send a node the workload's set-up request, if there is one."""
         conversation, timeout = self._workload.setup(node), self._workload.request_timeout
         expected = "an `…_ok` answer"
         self._ask(node, "the set-up request", conversation, timeout, expected, then)
@@ -57,8 +57,8 @@ class Setup:
         expected: str,
         then: Callable[[str], object],
     ) -> None:
-        """Hold a conversation with a node; `request` and `expected` tell of it in an error."""
-        # As in Maelstrom, of the answer to init only the type counts.
+        """Hold a conversation with a node. Errors show `request` and what was `expected`."""
+        # As in Maelstrom, only the type of the answer to init is checked.
         answers: Answers = {"init": ("init_ok", {str: Any}), **self._workload.answers}
         world = self._world
         client = Client(world.loop, world.network, next(self._names), answers, world.incidents)

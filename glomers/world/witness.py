@@ -12,14 +12,14 @@ from glomers.world.error_codes import error_code
 from glomers.world.incidents import Incidents
 from glomers.world.network import GONE, Journal, Message, involves_client
 
-IN_FLIGHT = NANOS  # ns before the end of a test; what was asked later may yet be answered
+IN_FLIGHT = NANOS  # ns before the end of a test; later requests may still be answered
 
 
 @dataclass(slots=True)
 class Request:
-    """A request of a node that has not been answered yet: its type, when it was sent, and where.
+    """A request of a node that has not been answered yet: its type, time (ns) and line.
 
-    `lost` tells whether it, or an answer to it, was lost on the way.
+    `lost` tells whether the request, or an answer to it, was lost on the way.
     """
 
     type: str
@@ -30,7 +30,7 @@ class Request:
 
 @dataclass(slots=True)
 class Silence:
-    """The requests of one type that had no answer: by who sent them, and to whom."""
+    """The requests of one type that had no answer: how many each node sent, and to which peers."""
 
     first: Request
     nodes: Counter[str] = field(default_factory=Counter)
@@ -39,14 +39,14 @@ class Silence:
 
 
 class Witness:
-    """A journal that hears of all messages, and passes them on to another."""
+    """A journal that looks for incidents in all messages, and passes them on to another journal."""
 
     def __init__(self, journal: Journal, incidents: Incidents) -> None:
         self._journal = journal
         self._incidents = incidents
         self._open: dict[tuple[str, str, int], Request] = {}  # by sender, receiver and msg_id
-        self._nodes: Counter[str] = Counter()  # that were initialised
-        self._talked = False  # has a node sent anything to another, or to a service?
+        self._nodes: Counter[str] = Counter()  # the nodes that were initialised
+        self._talked = False  # whether a node has sent a message to another node or a service
 
     def record(self, event: str, time: int, message: Message) -> None:
         self._journal.record(event, time, message)
@@ -75,7 +75,7 @@ class Witness:
             self._open[key].lost = True
 
     def _see_loss(self, message: Message) -> None:
-        """A message was lost that nobody misses, as its sender waits for no answer."""
+        """Note that a message was lost whose sender waits for no answer, and so can't know."""
         type = quote(str(message.body.get("type")), 40)
         text = f"sent {type!r}, which was lost on the way, and waits for no answer"
         self._incidents.add("lost", type, text, {message.src: 1}, message.line)
@@ -98,7 +98,7 @@ class Witness:
         self._incidents.add("error", text, text, {message.src: 1}, line)
 
     def end(self) -> None:
-        """The test is over: tell of what was never answered."""
+        """End the test: note the requests that were never answered."""
         silences: dict[str, Silence] = {}
         until = self._incidents.now() - IN_FLIGHT
         for (src, dest, _), request in self._open.items():

@@ -1,4 +1,4 @@
-"""What a test takes place in: a loop, the network that it runs, and what is on that network."""
+"""The world of a test: a loop, the network that it runs, and the endpoints of that network."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ L = TypeVar("L", bound=Loop)
 class World(Generic[L]):
     """The surroundings of a test, and its nodes. `glomers.run.build` makes one.
 
-    Services answer on the network already; nodes do once `cluster` has been started. `incidents`
-    collects what befell them; `witness` watches their messages for more.
+    Services already answer on the network; nodes do so once `cluster` has been started. `incidents`
+    collects what happens to nodes; `witness` looks for more incidents in their messages.
     """
 
     loop: L
@@ -29,7 +29,7 @@ class World(Generic[L]):
     witness: Witness
 
     def end(self) -> list[str]:
-        """End all nodes; the loop can't be used afterwards. Returns what is worth a warning."""
+        """End all nodes and return warnings. The loop can't be used afterwards."""
         for node, line in self.cluster.unfinished_lines():
             self.incidents.note("no-newline", node, line)
         self.witness.end()

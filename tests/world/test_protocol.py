@@ -148,7 +148,7 @@ def test_a_node_that_knows_its_name_may_speak_before_init():
         (envelope(src="n9"), "sent a message from 'n9', which does not exist."),
         (envelope(src=""), "sent a message from '', which does not exist."),
         (envelope(dest="n9"), "sent a message to 'n9', which does not exist."),
-        (envelope(trace="abc"), "with `trace` beside `src`, `dest` and `body`. Whatever"),
+        (envelope(trace="abc"), "with `trace` beside `src`, `dest` and `body`. Everything"),
         (envelope(a=1, b=2, id=3), "with `a` and `b` beside"),
         (envelope(id=None), "sent a message whose `id` is null, which is no integer. Leave it out"),
         (envelope(id=1.0), "sent a message whose `id` is 1.0, which is no integer."),
