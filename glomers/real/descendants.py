@@ -1,15 +1,15 @@
-"""Finds and ends what nodes have started, even what has left their process group.
+"""Finds and ends the processes that nodes have started, even outside their process group.
 
 A signal to a group doesn't reach a child that has begun a session of its own, nor a daemon, whose
-parents are gone as well. Two traces lead to them: the chain of parents, as long as the node lives,
-and a mark in the environment, which children inherit. Only a daemon that has also cleared its
-environment can't be found, nor, on macOS, a daemon that is a program of the system, whose
-environment nobody may read.
+parents have ended as well. There are two ways to find them: the chain of parents, as long as the
+node lives, and a mark in the environment, which children inherit. A daemon can't be found if it has
+also cleared its environment or, on macOS, if it is a program of the system, whose environment can't
+be read.
 
     python descendants.py MARK
 
-ends every process with such a mark; so does the guardian when the workbench has been killed. This
-file uses nothing but the standard library.
+ends every process with such a mark. The guardian runs this when the workbench has been killed.
+This file uses only the standard library.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 VARIABLE = "MAELSTROM_NODE_MARK"
-PATIENCE = 1.0  # seconds for killed processes to be gone
+PATIENCE = 1.0  # seconds to wait until killed processes have ended
 PROC = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process at present. Its number and its start tell it from a later one of that number."""
+    """A process that lives. Its start tells it from a later process with the same number."""
 
     pid: int
     parent: int
@@ -41,7 +41,7 @@ class Process:
 
 
 def find(marks: tuple[str, ...], roots: Collection[int | None] = ()) -> list[Process]:
-    """The processes whose mark begins with one of `marks`, those in `roots`, and all below."""
+    """Processes whose mark begins with one of `marks`, those in `roots`, and all descendants."""
     children: dict[int, list[Process]] = {}
     found: dict[int, Process] = {}
     for process in processes():
@@ -76,7 +76,7 @@ def end(marks: tuple[str, ...], others: Iterable[Process] = ()) -> None:
 
 
 def processes() -> Iterator[Process]:
-    """All processes that live, as far as they can be looked at."""
+    """All processes that live and can be examined."""
     if (PROC / "self" / "stat").exists():
         yield from _from_proc()
     else:
@@ -97,7 +97,7 @@ def _from_proc() -> Iterator[Process]:
             with suppress(PermissionError):
                 environment = (folder / "environ").read_bytes()
         except OSError:
-            continue  # It has ended meanwhile.
+            continue  # The process has ended meanwhile.
         fields = rest.split()
         state, parent, started = fields[0], int(fields[1]), fields[19]
         if state != "Z":

@@ -1,10 +1,10 @@
 """A node behind pipes: a program in any language that speaks JSON, one message a line.
 
-A node's standard output goes into the network and the network's messages go to its standard
-input; what it prints to standard error is kept in its log. No pipe ever blocks the workbench:
-what a slow node does not read waits in memory. Each node leads a process group of its own, and has
-a mark in its environment, so that it ends with everything it started (`descendants.py`). A guardian
-outside the workbench ends all that if the workbench itself is killed.
+A node's standard output goes into the network, and the network's messages go to its standard input.
+Its standard error is kept in its log. No pipe ever blocks the workbench: messages that a slow node
+does not read wait in memory. Each node leads a process group of its own and has a mark in its
+environment, so that everything it started can be ended with it (`descendants.py`). A guardian, a
+process outside the workbench, ends the nodes if the workbench itself is killed.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ CHUNK = 1 << 16
 LONGEST_LINE = 1 << 28  # bytes; more without a newline is no message
 MOST_UNREAD = 1 << 28  # bytes that a node may leave unread
 CHECK_INTERVAL = 100 * MILLIS
-UNFINISHED_AFTER = 500 * MILLIS  # after which a node won't go on with a line
-MOST_IN_PIPE = 16  # chunks: a pipe holds no more than that, if the system's limits are usual
+UNFINISHED_AFTER = 500 * MILLIS  # after which a line without a newline counts as unfinished
+MOST_IN_PIPE = 16  # chunks that a pipe holds at most, with the system's usual limits
 LAST_LINES = 15
-EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # the system, not the node
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # not the node's mistake
 GRACE = 1.0  # seconds between SIGTERM and SIGKILL
 
 
 class Guardian:
-    """Ends process groups, and what has such a mark, if the workbench dies before it could.
+    """Ends process groups, and all processes with `mark`, if the workbench dies before it does so.
 
-    It is a shell that reads the groups' numbers from a pipe. When the workbench is gone the pipe
-    ends, whatever the reason.
+    The guardian is a shell that reads the groups' numbers from a pipe. The pipe ends when the
+    workbench ends, for whatever reason.
     """
 
     SCRIPT = """
@@ -83,7 +83,7 @@ class Guardian:
         self._tell(f"watch {group}\n")
 
     def dismiss(self) -> None:
-        """The groups have ended; the guardian is needed no more."""
+        """End the guardian, when the groups have ended."""
         self._tell("leave\n")
         assert self._shell.stdin is not None
         self._shell.stdin.close()
@@ -98,9 +98,9 @@ class Guardian:
 class ProcessNode:
     """One node process on the network.
 
-    Raises NodeError from the loop when it misbehaves. `mark` is for its environment, and no other
-    node's begins so. `log` receives its standard error; `show_stderr`, if given, hears each line
-    of it as well.
+    If the node breaks the protocol or dies, an event of the loop raises NodeError. `mark` is put
+    into its environment; no other node's mark begins with it. `log` receives the node's standard
+    error; `show_stderr`, if given, is called with each of its lines.
     """
 
     def __init__(
@@ -122,8 +122,8 @@ class ProcessNode:
         self.mark = mark
         self._guardian = guardian
         self._show_stderr = show_stderr
-        self._unread = bytearray()  # for its stdin
-        self._stdout = bytearray()  # an unfinished line
+        self._unread = bytearray()  # what waits for the node to read its standard input
+        self._stdout = bytearray()  # the unfinished line of its standard output
         self._stderr = bytearray()
         self._last_stderr: deque[str] = deque(maxlen=LAST_LINES)
         self._stdout_closed_at: int | None = None
@@ -150,8 +150,8 @@ class ProcessNode:
         except OSError as error:
             if error.errno in EXHAUSTED:
                 raise UsageError(
-                    f"node {self.id} can't be started: {error.strerror}; take fewer nodes, or let "
-                    "the system give more (ulimit -n for files, ulimit -u for processes)"
+                    f"node {self.id} can't be started: {error.strerror}; use fewer nodes, or raise "
+                    "the system's limits (ulimit -n for files, ulimit -u for processes)"
                 ) from None
             raise self._cannot_start(program, error) from None
         self._guardian.watch(process.pid)
@@ -171,7 +171,7 @@ class ProcessNode:
 
     def _cannot_start(self, program: str, error: OSError) -> NodeError:
         path = Path(program)
-        if wrong := program_problem(path):  # by now: it was right when the test began
+        if wrong := program_problem(path):  # the program has changed since the test began
             problem, expected = f"can't be started: it {wrong}.", "an executable program"
         elif isinstance(error, FileNotFoundError):
             problem = "can't be started: the interpreter of its first line does not exist."
@@ -183,7 +183,7 @@ class ProcessNode:
             problem = f"can't be started: {error.strerror}."
             expected = "an executable program"
         evidence = [program]
-        if path.is_file():  # to open a named pipe would wait for its other end
+        if path.is_file():  # opening a named pipe would wait for its other end
             with suppress(OSError), path.open("rb") as file:
                 first = file.readline(200)
                 if first.startswith(b"#!"):
@@ -192,7 +192,7 @@ class ProcessNode:
 
     @property
     def pid(self) -> int | None:
-        """The number of its process, until that is known to have ended."""
+        """The number of the node's process; None once the process is known to have ended."""
         return self._process.pid if self._process.returncode is None else None
 
     def signal(self, number: int) -> None:
@@ -201,9 +201,9 @@ class ProcessNode:
             os.killpg(self._process.pid, number)
 
     def end(self, number: int) -> None:
-        """Send it a signal that ends it; `wait` makes sure.
+        """Send the node a signal that ends it; `wait` makes sure that it ends.
 
-        Its children have to be looked for before that: afterwards they may have no parents.
+        Find the node's children before that, because afterwards they may have no parents.
         """
         self._running = False
         self._loop.unwatch(self._stdin_fd)
@@ -212,9 +212,9 @@ class ProcessNode:
         self.signal(signal.SIGCONT)
 
     def wait(self, deadline: float) -> bool:
-        """Wait for its end, and bring it about by force at `deadline` (of time.monotonic).
+        """Wait for the node's end, and kill it at `deadline` (of time.monotonic).
 
-        False if force was needed.
+        Returns False if it had to be killed.
         """
         graceful = True
         try:
@@ -226,7 +226,10 @@ class ProcessNode:
         return graceful
 
     def close(self) -> None:
-        """Keep what it left on standard error; to be called when all that it started has ended."""
+        """Close the pipes; what is left on standard error is kept.
+
+        Must only be called when all processes that the node started have ended.
+        """
         self._drain_stderr()
         self._loop.unwatch(self._stderr_fd)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
@@ -235,7 +238,7 @@ class ProcessNode:
                 pipe.close()
 
     def _check(self) -> None:
-        """Has it died, or closed its output?"""
+        """Raise NodeError if the node has died or closed its output; check again later."""
         if not self._running:
             return
         status = self._process.poll()
@@ -261,7 +264,7 @@ class ProcessNode:
         return NodeError(self.id, problem, evidence=evidence, expected=expected)
 
     def evidence(self) -> list[str]:
-        """What it left on standard output, and the last lines of its standard error."""
+        """The unfinished line on standard output, and the last lines of standard error."""
         self._drain_stderr()
         evidence = self._unfinished_evidence()
         if self._stdout_heard_at is None:
@@ -270,7 +273,7 @@ class ProcessNode:
 
     @property
     def unfinished_line(self) -> str:
-        """What it has printed since the last newline, if that was a while ago; "" otherwise."""
+        """The text after the last newline, if it was printed a while ago; "" otherwise."""
         heard_at = self._stdout_heard_at
         if not self._stdout or heard_at is None or self._loop.now - heard_at < UNFINISHED_AFTER:
             return ""
@@ -308,14 +311,15 @@ class ProcessNode:
     def _write_stdin(self) -> None:
         try:
             while self._unread:
-                # Not the whole buffer: a slice of it is copied, and only a pipeful goes out.
+                # Not the whole buffer, because the slice is copied and a pipe takes only so much.
                 written = os.write(self._stdin_fd, self._unread[:CHUNK])
                 del self._unread[:written]
         except BlockingIOError:
             self._loop.watch(self._stdin_fd, selectors.EVENT_WRITE, self._write_stdin)
             return
         except BrokenPipeError:
-            # Dead, or deaf: the next check tells. Nothing that it is sent arrives any more.
+            # The node has died or closed its input; the next check tells which. Its messages are
+            # lost from now on.
             self._unread.clear()
         self._loop.unwatch(self._stdin_fd)
 
@@ -353,13 +357,13 @@ class ProcessNode:
     # Standard error
 
     def _drain_stderr(self) -> None:
-        """Read what is there, but no more: some nodes write faster than anybody reads."""
+        """Read what is there now, but no more: a node may write faster than the workbench reads."""
         for _ in range(MOST_IN_PIPE):
             if not self._read_stderr():
                 return
 
     def _read_stderr(self) -> bool:
-        """Read a chunk of what it printed; False if there is none at present."""
+        """Read a chunk of the standard error; False if there is none at present."""
         chunk = _read(self._stderr_fd)
         if not chunk:
             if chunk is not None:
@@ -413,7 +417,7 @@ class ProcessCluster(Cluster):
             self._folder.mkdir(parents=True, exist_ok=True)
             file = (self._folder / f"{id}.log").open("wb")
             self._logs[id] = NodeLog(id, file, self._incidents)
-        with uninterrupted():  # or else there might be a process that nobody knows
+        with uninterrupted():  # an interrupt here could leave a process that isn't recorded
             self._nodes[id] = ProcessNode(
                 id,
                 self._command,
@@ -451,7 +455,7 @@ class ProcessCluster(Cluster):
         return [(id, line) for id, node in self._nodes.items() if (line := node.unfinished_line)]
 
     def stop(self) -> list[str]:
-        """End all nodes, together, and what they started."""
+        """End all nodes together, and the processes that they started. Returns warnings."""
         with uninterrupted():
             forced = self._end(list(self._nodes.values()), signal.SIGTERM)
             for log in self._logs.values():
@@ -464,9 +468,10 @@ class ProcessCluster(Cluster):
         return warnings
 
     def _end(self, nodes: Sequence[ProcessNode], number: int) -> list[str]:
-        """End nodes by a signal, together, and what they started. Returns who ignored the signal.
+        """End nodes together by a signal, and the processes that they started.
 
-        To look for what they started takes milliseconds, so it isn't done node by node.
+        Returns the nodes that ignored the signal. Finding the processes takes milliseconds, so it
+        is done once for all nodes.
         """
         if not nodes:
             return []
@@ -483,7 +488,7 @@ class ProcessCluster(Cluster):
 
 
 def _read(fd: int) -> bytes | None:
-    """A chunk; b"" at the end; None if there is nothing at present."""
+    """Read a chunk: b"" at the end of the file, None if there is nothing at present."""
     try:
         return os.read(fd, CHUNK)
     except BlockingIOError:
