@@ -1,7 +1,8 @@
-"""`command.json` in a test's folder: the command that had the test, to have it again.
+"""`command.json` in a test's folder: the command that ran the test, with which it can be repeated.
 
-It also marks the folder as one that a run of ours made (retention.py).
-Only the standard library is used here, since `./run.sh` reads it before anything is installed.
+The file also marks the folder as one that a run of ours made (retention.py).
+This module uses only the standard library, because `./run.sh` reads the file before anything is
+installed.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from glomers.invocation import Invocation, shown
 from glomers.options import with_flags, without_flags
 
 FILE = "command.json"
-OWN_SEED = ("--seed", "--test-count")  # flags of which a run has its own
+OWN_SEED = ("--seed", "--test-count")  # flags that are replaced by the run's own seed
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """The command of one run. `seed` is None if the engine has none.
+    """The command of one run. `seed` is None if the engine has no seeds.
 
     `run` is the run's folder as it was in the store, such as "echo/20261124T182818.121".
     """
@@ -38,7 +39,7 @@ class Command:
 
     @classmethod
     def of(cls, invocation: Invocation, seed: int | None, engine: str, run: Path) -> Command:
-        """The command of the run in the folder `run`, which was called so and drew this seed."""
+        """The command of the run in the folder `run`, from the person's call and the run's seed."""
         words = invocation.words if seed is None else with_seed(invocation.words, seed)
         name = f"{run.parent.name}/{run.name}"
         return cls(invocation.program, tuple(words), invocation.folder, seed, engine, name)
@@ -73,7 +74,7 @@ def read_command(folder: Path) -> Command:
 
 
 def parse_command(text: str) -> Command | None:
-    """The command that a `command.json` holds; None if it holds anything else."""
+    """The command in the text of a `command.json`; None if the text holds anything else."""
     try:
         fields = json.loads(text)
         command = Command(
@@ -92,5 +93,5 @@ def parse_command(text: str) -> Command | None:
 
 
 def with_seed(words: Sequence[str], seed: int) -> list[str]:
-    """The command line of the one test that has this seed."""
+    """The command line that runs the one test with this seed."""
     return with_flags(without_flags(words, *OWN_SEED), "--seed", str(seed))

@@ -1,8 +1,8 @@
-"""What a node printed to standard error: its exceptions, the node library's complaints, the rest.
+"""Reads the logs of nodes, their standard error: exceptions, complaints of the node library, rest.
 
-A log is read line by line while it grows, or afterwards. Python's tracebacks are recognised, and
-so is what the node library complains of; of other languages the last block of lines that looks
-like a panic or an exception is kept.
+A log is read line by line while it grows, or afterwards. Python's tracebacks and the node library's
+complaints are recognised. For other languages, the last block of lines that looks like a panic or
+an exception is kept.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 
 from glomers.errors import quote
 
-COMPLAINT = "maelstrom_node: "  # how a line begins that the node library prints on its own account
+COMPLAINT = "maelstrom_node: "  # the beginning of a line that the node library prints itself
 
 LONGEST_LINE = 1 << 16  # bytes of a line that are looked at
-BLOCK = 8  # lines that are kept of what looks like an exception
+BLOCK = 8  # lines that are kept of a block that looks like an exception
 
 _TRACEBACK = ("Traceback (most recent call last):", "  + Exception Group Traceback")
 _CHAINS = (
@@ -27,13 +27,13 @@ _CHAINS = (
 _FRAME = re.compile(r'^\s*(?:\| )?File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<name>.+))?')
 _EXCEPTION = re.compile(r"^(?P<type>[A-Za-z_][\w.<>]*)(?P<rest>:.*)?$")
 _ALARM = re.compile(r"panic|exception|error|fatal|traceback|unhandled", re.IGNORECASE)
-# Where a frame is none of the node's own code.
+# Files whose frames are not the node's own code.
 _FOREIGN = re.compile(r"maelstrom_node\.py$|[/\\]lib[/\\]python|site-packages|^<")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that a log tells.
+    """An exception or a complaint that was found in a log.
 
     `kind` is "exception" or "complaint", `text` goes on from the node's name: "raised KeyError:
     'vals' in gossip (mine.py:44)". Findings with the same `key` are cases of the same thing.
@@ -51,8 +51,8 @@ class Finding:
 class LogReader:
     """Reads a log as it comes; `hear` is told of each finding. `now` tells the time, if any does.
 
-    `lines` counts the lines that are no finding's, `block` is the last of those, or the last that
-    look like an exception.
+    `lines` counts the lines that belong to no finding. `block` holds the last of them, or those
+    that look like an exception.
     """
 
     def __init__(
@@ -60,22 +60,22 @@ class LogReader:
     ) -> None:
         self.lines = 0
         self.block: list[str] = []
-        self.alarm = False  # does `block` look like an exception?
+        self.alarm = False  # whether `block` looks like an exception
         self._hear = hear
         self._now = now
         self._rest = b""
-        self._frames: list[re.Match[str]] | None = None  # of the traceback that is being read
-        self._held: Finding | None = None  # until it is known that no other exception follows it
+        self._frames: list[re.Match[str]] | None = None  # those of the traceback being read
+        self._held: Finding | None = None  # held back until no other exception of a chain follows
 
     def feed(self, chunk: bytes) -> None:
-        """Read what has been printed since."""
+        """Read the next part of the log."""
         *lines, rest = (self._rest + chunk).split(b"\n")
         self._rest = rest[:LONGEST_LINE]
         for line in lines:
             self._read(line[:LONGEST_LINE].decode("utf-8", "backslashreplace").rstrip("\r"))
 
     def end(self) -> None:
-        """No more will come."""
+        """End the log: no more will come."""
         if self._rest:
             self.feed(b"\n")
         self._tell()
@@ -139,7 +139,7 @@ def _place(frame: re.Match[str]) -> str:
 
 
 def read_logs(files: Iterable[Path], hear: Callable[[str, Finding], object]) -> None:
-    """Read the logs of a test that was kept; each is called after its node."""
+    """Read the logs of a kept test, named after their nodes; call `hear(node, finding)`."""
     for file in files:
         reader = LogReader(lambda finding, node=file.stem: hear(node, finding))  # type: ignore[misc]
         with file.open("rb") as log:

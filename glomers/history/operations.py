@@ -23,7 +23,7 @@ from glomers.history import edn
 from glomers.history.edn import Keyword, Record
 
 NEMESIS = "nemesis"
-NONE = -1  # the place of no operation
+NONE = -1  # the place where there is no operation
 TYPES = ("invoke", "ok", "fail", "info")
 
 
@@ -57,8 +57,8 @@ class History(Sequence[Operation]):
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._operations = list(operations)
-        # By place in the history: where the other operation of the pair is, or NONE. A history can
-        # be long, and a dict of operations would take several times as much as an array of places.
+        # For each place in the history: the place of the pair's other operation, or NONE. This is
+        # an array, because a dict of operations takes several times as much memory.
         self._partners = array("q", [NONE]) * len(self._operations)
         open_by_process: dict[int | str, int] = {}
         for place, operation in enumerate(self._operations):
@@ -68,7 +68,7 @@ class History(Sequence[Operation]):
                 open_by_process[operation.process] = place
             elif (began := open_by_process.pop(operation.process, None)) is not None:
                 self._partners[began], self._partners[place] = place, began
-        # Where each operation is, unless its index says so.
+        # The place of each operation, unless that is its index.
         self._places: dict[int, int] | None = None
         if any(operation.index != place for place, operation in enumerate(self._operations)):
             self._places = {operation.index: i for i, operation in enumerate(self._operations)}
@@ -87,7 +87,7 @@ class History(Sequence[Operation]):
         return iter(self._operations)
 
     def client_operations(self) -> Iterator[Operation]:
-        """Everything but the nemesis's operations."""
+        """All operations except the nemesis's."""
         return (operation for operation in self._operations if operation.is_client)
 
     def completion(self, invocation: Operation) -> Operation | None:
@@ -95,7 +95,7 @@ class History(Sequence[Operation]):
         return self._partner(invocation.index)
 
     def invocation(self, completion: Operation) -> Operation | None:
-        """The operation that began what `completion` ended."""
+        """The invocation that `completion` ended, or None if there is none."""
         return self._partner(completion.index)
 
     def pairs(self) -> Iterator[tuple[Operation, Operation | None]]:
@@ -116,7 +116,7 @@ class History(Sequence[Operation]):
 
 
 def as_map(operation: Operation) -> Record:
-    """The operation as it stands among results: `#jepsen.history.Op{:index 0, …}`."""
+    """The operation as results show it: `#jepsen.history.Op{:index 0, …}`."""
     fields: dict[str, Any] = {
         "index": operation.index,
         "time": operation.time,
@@ -134,9 +134,10 @@ def as_map(operation: Operation) -> Record:
 
 
 def to_edn_line(operation: Operation) -> str:
-    """The operation as a line of `history.edn`, byte for byte as Maelstrom writes it, no line end.
+    """The operation as a line of `history.edn`, without the line's end.
 
-    Spelled out, because it is called for every operation while a test runs.
+    The line is byte for byte what Maelstrom writes. Optimised, because this is called for every
+    operation while a test runs.
     """
     process = operation.process if operation.is_client else ":nemesis"
     parts = [
@@ -167,7 +168,7 @@ _JSON = json.JSONEncoder(default=edn.to_json)
 
 
 class HistoryError(UsageError):
-    """A file holds no history that can be judged; says where, and what was expected."""
+    """A file holds no history that can be judged. The error says where, and what was expected."""
 
 
 def read_history(path: Path) -> History:
@@ -190,9 +191,9 @@ def read_history(path: Path) -> History:
 
 
 def refusal(path: Path, operation: Operation, problem: str, expected: str) -> HistoryError:
-    """The error that an operation of the history at `path` isn't what it should be.
+    """The error for an operation of the history at `path` that isn't as it should be.
 
-    It says where the operation is in the file, and quotes it.
+    The error says where the operation is in the file, and quotes it.
     """
     file = _file(path)
     entries = _entries(_text(file))
@@ -201,7 +202,7 @@ def refusal(path: Path, operation: Operation, problem: str, expected: str) -> Hi
 
 
 def _file(path: Path) -> Path:
-    """The file itself, or the one in the folder of a test."""
+    """The history's file: `path` itself or, if that is the folder of a test, the file in it."""
     return _history_in(path) if path.is_dir() else path
 
 
@@ -229,7 +230,7 @@ def _text(file: Path) -> str:
 
 
 class _Unreadable(Exception):
-    """What is wrong with an entry of the file, and where."""
+    """What is wrong with an entry of the file, and where the entry is."""
 
     def __init__(self, where: str, problem: str, source: str = "", expected: str = "") -> None:
         evidence = f": {quote(source.strip(), 200)}" if source else ""
@@ -238,7 +239,7 @@ class _Unreadable(Exception):
 
 
 def _entries(text: str) -> Iterator[tuple[str, Any, str]]:
-    """Where each entry of the file is, what it holds and how it was written there."""
+    """For each entry of the file: where it is, its value, and its text."""
     if text.lstrip().startswith("["):
         for number, item in enumerate(_parse(text, 1), 1):
             yield f"operation {number}", item, edn.dumps(item)
@@ -249,7 +250,7 @@ def _entries(text: str) -> Iterator[tuple[str, Any, str]]:
 
 
 def _parse(source: str, line: int) -> Any:
-    """The value that stands in `line` and, perhaps, those that follow."""
+    """The value of `source`, which begins in line `line` of the file."""
     try:
         return json.loads(source) if _IS_JSON.match(source) else edn.loads(source, shared=True)
     except edn.EDNError as error:
@@ -268,12 +269,12 @@ _KNOWN = frozenset((*_REQUIRED, "value", "error", "final?"))
 
 
 class _Reader:
-    """Makes operations of a file's entries, and sure that together they can be a history."""
+    """Makes operations from a file's entries, and checks that together they can be a history."""
 
     def __init__(self) -> None:
         self._last_index = -1
         self._last_time: int | None = None
-        # By process: where it invoked what.
+        # For each process: where in the file its open invocation is, and the invocation.
         self._running: dict[int | str, tuple[str, Operation]] = {}
 
     def operation(self, where: str, fields: Any, source: str) -> Operation:
@@ -299,10 +300,10 @@ class _Reader:
             raise ValueError(":f must be a keyword")
 
     def _in_sequence(self, where: str, operation: Operation) -> Operation:
-        """The operation, if it can come next: indices rise, time doesn't go back, and a process
-        does one thing at a time.
+        """The operation, if it can come next. Raises ValueError otherwise.
 
-        What did not succeed, and has no value, has the value with which it was invoked.
+        Indices must rise, time must not go back, and a process does one operation at a time. A
+        completion that isn't `ok` and has no value gets the value of its invocation.
         """
         if operation.index <= self._last_index:
             raise ValueError(f":index must rise, but an earlier one is {self._last_index}")

@@ -1,12 +1,12 @@
-"""How many runs a store keeps: the last ones. Older ones are removed after a run.
+"""Removes old runs from a store after a run, so that only the last ones are kept.
 
 A folder is only removed if it is certain that a run of ours made it, and that nobody needs it:
 
-- it lies where a run does, `store/<workload>/<time>/`, and none of these is a link;
-- its `command.json` says that it belongs exactly there; so a copy, or a folder that somebody
-  renamed to keep it, is left alone, and so is a run of Maelstrom's that we didn't start;
+- its path is that of a run, `store/<workload>/<time>/`, and no part of it is a link;
+- its `command.json` names exactly this path. So a copy is left alone, a folder that somebody
+  renamed to keep it, and a run of Maelstrom's that we didn't start;
 - no link in the store (`latest`, `current`, one of the person's own) leads to it;
-- the process that runs it is over: until then it holds a lock on `command.json`.
+- the process that runs it has ended: until then it holds a lock on `command.json`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pathlib import Path
 from glomers.history.command import FILE, parse_command
 from glomers.invocation import shown
 
-# Ours and Jepsen's, which has the time zone, too.
+# The time in the name of a run's folder: ours, or Jepsen's, which includes the time zone.
 TIME = re.compile(r"\d{8}T\d{6}\.\d{3}(Z|[+-]\d{4})?(-\d+)?", re.ASCII)
 
 
 def prune(root: Path, keep: int) -> None:
-    """Remove all runs from the store `root` but the last `keep`, and say how many that were.
+    """Remove all except the last `keep` runs from the store `root`; print how many were removed.
 
-    One that can't be removed stays, with a warning.
+    A run that can't be removed stays, and a warning is printed.
     """
     removed = 0
     try:
@@ -56,7 +56,7 @@ def _warn(text: str) -> None:
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    """The folders in a folder, but no links to folders."""
+    """The folders in a folder, without links to folders."""
     for path in root.iterdir():
         if path.is_dir() and not path.is_symlink():
             yield path
@@ -81,7 +81,7 @@ def _is_ours(run: Path) -> bool:
 
 
 def _link_targets(root: Path) -> Iterator[Path]:
-    """What links in the store lead to, and the folders that hold it."""
+    """The targets of the links in the store, and the folders that hold these targets."""
     for folder in (root, *_folders(root)):
         for path in folder.iterdir():
             if path.is_symlink():
@@ -90,7 +90,7 @@ def _link_targets(root: Path) -> Iterator[Path]:
 
 
 def _remove(run: Path) -> bool:
-    """Remove a run's folder, unless it is still running or somebody else removes it as well."""
+    """Remove a run's folder; False if the run isn't over or another process removes it."""
     try:
         file = (run / FILE).open("r+b")
     except FileNotFoundError:

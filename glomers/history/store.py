@@ -1,4 +1,4 @@
-"""Where a test is kept: `store/<workload>/<time>/`, and `store/latest`, a link to the last one."""
+"""The folder of a test, `store/<workload>/<time>/`, and `store/latest`, a link to the last one."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from glomers.history.command import FILE, Command
 
 
 class Store:
-    """One test's folder and the files that are being written in it."""
+    """One test's folder, and the files that are being written in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._files: list[TextIO] = []
         self._raw: list[_File] = []
-        self._closing = ExitStack()  # of all files, even if one can't be written any more
+        self._closing = ExitStack()  # closes all files, even if one can't be written any more
 
     @classmethod
     def create(cls, root: Path, workload: str) -> Store:
@@ -48,9 +48,9 @@ class Store:
         return cls(path)
 
     def open(self, name: str, most: int | None = None) -> TextIO:
-        """A file of this folder to write to; `close` closes it.
+        """Open a new file in this folder for writing; `close` closes it.
 
-        Of more than `most` bytes only the beginning is kept, in whole lines, as `warnings` tells.
+        Only the first `most` bytes are kept, in whole lines; `warnings` names files that had more.
         """
         raw = _File(str(self.path / name), most)
         self._raw.append(raw)
@@ -59,7 +59,7 @@ class Store:
         return file
 
     def write_command(self, command: Command) -> None:
-        """Keep the command, and say by a lock that the test runs, until `close`."""
+        """Write `command.json`, and lock it until `close`, to show that the test is running."""
         file = self.open(FILE)
         with suppress(OSError):  # some file systems have no locks
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,7 +67,7 @@ class Store:
         file.flush()
 
     def write_results(self, results: dict[str, Any]) -> None:
-        """Keep the results as Maelstrom does (results.edn) and for programs (results.json)."""
+        """Write the results as Maelstrom does (results.edn) and for programs (results.json)."""
         with _create(self.path / "results.edn") as file:
             file.write(edn.pretty(edn.keywordized(results)) + "\n")
         with _create(self.path / "results.json") as file:
@@ -81,7 +81,7 @@ class Store:
         self._closing.close()
 
     def warnings(self) -> list[str]:
-        """Which files are not complete."""
+        """Warnings of files that are not complete."""
         self.flush()
         return [
             f"{Path(str(file.name)).name} has only the beginning: it would have had more than"
@@ -92,9 +92,9 @@ class Store:
 
 
 class _File(io.FileIO):
-    """A file that is named by the error if it can't be written, when the disk is full.
+    """A file whose name is in the error if it can't be written, because the disk is full.
 
-    It takes no more than `most` bytes, since a node may make a test write for ever.
+    The file takes at most `most` bytes, since a node may make a test write for ever.
     """
 
     def __init__(self, path: str, most: int | None = None) -> None:
@@ -102,7 +102,7 @@ class _File(io.FileIO):
         super().__init__(path, "w")
         self.most = most
         self.is_full = False
-        self._lines_end = 0  # how many bytes the complete lines have
+        self._lines_end = 0  # the number of bytes of the complete lines
 
     def write(self, data: Any) -> int:
         if self.most is None:
@@ -136,7 +136,7 @@ def _create(path: Path, raw: _File | None = None) -> TextIO:
 
 
 def _explain(error: OSError) -> str:
-    """What is in the way, by its name: often it is a link to a disk that isn't there."""
+    """Why a folder can't be made; often its path has a link to a disk that isn't there."""
     path = Path(error.filename2 or error.filename)
     for folder in (path, *path.parents):
         if folder.is_symlink() and not folder.exists():
@@ -147,7 +147,7 @@ def _explain(error: OSError) -> str:
 
 
 def _link(link: Path, target: Path) -> None:
-    """Point `link` to `target` in one step, so that two tests at once don't trip over it."""
+    """Point `link` to `target` in one step, so that two tests at once don't disturb each other."""
     temporary = link.with_name(f".{link.name}-{os.getpid()}")
     with suppress(FileNotFoundError):
         temporary.unlink()

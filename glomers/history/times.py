@@ -1,4 +1,4 @@
-"""Times are integers, nanoseconds: no rounding can make two machines differ."""
+"""Times are integers, in nanoseconds, so that rounding can't make two machines differ."""
 
 from __future__ import annotations
 

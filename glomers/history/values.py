@@ -1,7 +1,7 @@
 """How values compare and rank: as in Clojure, where 1, 1.0 and true are three different values.
 
-Elements of a set, ids, and the keys and values of a store may be any JSON value. Python takes
-`1 == 1.0 == True` for granted and can neither hash nor order lists and dicts; checkers and services
+Elements of a set, ids, and the keys and values of a store may be any JSON value. In Python
+`1 == 1.0 == True`, and lists and dicts can neither be hashed nor ordered; checkers and services
 need both.
 """
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def identity(value: Any) -> Any:
-    """Something hashable that is the same for equal JSON values and for no others."""
+    """A hashable value that is equal for equal JSON values and for no others."""
     if type(value) is int or isinstance(value, str):
         return value
     return ("json", as_text(value))
@@ -30,7 +30,7 @@ def order(value: Any) -> Any:
     """A sort key for values of all kinds: null < numbers < booleans < strings < lists < the rest.
 
     Within a kind the order is that of Clojure's `compare`: of two lists the shorter comes first.
-    Clojure refuses to compare kinds with each other, and maps at all; here they have a place too.
+    Clojure can't compare values of different kinds, nor maps; here they have an order, too.
     """
     if value is None:
         return (0,)
@@ -48,7 +48,7 @@ def order(value: Any) -> Any:
 
 
 def depth(value: Any) -> int:
-    """How many lists and dicts stand within each other: 0 for 1, 1 for [1], 2 for {"a": [1]}."""
+    """How deep lists and dicts are nested: 0 for 1, 1 for [1], 2 for {"a": [1]}."""
     levels = 0
     level = [value] if isinstance(value, (list, dict)) else []
     while level:
@@ -63,5 +63,5 @@ def depth(value: Any) -> int:
 
 
 def quantile(ranked: Sequence[T], q: float) -> T:
-    """Quantile `q` (0 to 1) of sorted values, as Jepsen takes it: the one of rank floor(n q)."""
+    """Quantile `q` (0 to 1) of sorted values, as Jepsen defines it: that of rank floor(n q)."""
     return ranked[min(len(ranked) - 1, int(len(ranked) * q))]
