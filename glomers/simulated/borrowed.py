@@ -1,14 +1,14 @@
 """What Python has once per process, lent to one simulated node after another.
 
-Each node of a real test is a process, and some things are a process's own: its arguments, its
-environment, its working directory, its standard streams, the modules that it has imported.
-Simulated nodes share one process. A script sees a `sys`, an `os` and a `print` of its own, but
-libraries don't: `argparse` reads the real `sys.argv`, `pickle` the real `sys.modules`, `pathlib`
-the real working directory. So while a simulation runs, these are set to what belongs to the node
-whose code runs, and when the run is over they are what they were. Standard streams belong to the
-strand that writes, so that the workbench, and other threads, can still reach the real ones.
+Each node of a real test is a process with its own arguments, environment, working directory,
+standard streams and imported modules. Simulated nodes share one process. A script sees a `sys`, an
+`os` and a `print` of its own, but libraries don't: `argparse` reads the real `sys.argv`, `pickle`
+the real `sys.modules`, `pathlib` the real working directory. So while a simulation runs, these are
+set to what belongs to the node whose code runs, and afterwards they are restored. Which standard
+stream is used depends on the strand that writes, so the workbench and other threads still reach
+the real ones.
 
-One simulation runs at a time in a process; another thread's waits for it.
+Only one simulation runs at a time in a process; a simulation in another thread waits for its end.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ STREAMS = ("stdin", "stdout", "stderr")
 
 @dataclass(eq=False)
 class Belongings:
-    """What belongs to one node: as in a process of its own, it can be changed at any time."""
+    """What belongs to one node. As in a process, the node's code can change it at any time."""
 
     argv: list[str]
     environ: Any
     cwd: str
-    modules: dict[str, ModuleType] = field(default_factory=dict)  # that it has for itself
+    modules: dict[str, ModuleType] = field(default_factory=dict)  # the node's own modules
 
 
 class Routed:
     """A standard stream during a simulation: that of the node whose code uses it, or the real one.
 
-    `own` finds the node's stream, None where no node's code runs.
+    `own()` returns the node's stream, or None if no node's code runs.
     """
 
     def __init__(self, real: Any, own: Callable[[], Any]) -> None:
@@ -57,7 +57,7 @@ class Routed:
 
 
 class Lender:
-    """Lends what is process-wide; there is one, `lender`."""
+    """Lends process-wide things to nodes. There is only one Lender, `lender`."""
 
     def __init__(self) -> None:
         self._one_at_a_time = threading.Lock()
@@ -71,10 +71,10 @@ class Lender:
         own_stream: Callable[[str], Any],
         make_runtime: Callable[[], maelstrom_node.Runtime],
     ) -> Iterator[None]:
-        """Lend everything until the end, when it is given back.
+        """Lend everything during the context; restore it at the end.
 
-        `own_stream(name)` is the standard stream of that name of the node whose code runs, or
-        None; `make_runtime` is what `maelstrom_node.Node()` calls.
+        `own_stream(name)` returns the standard stream of that name of the node whose code runs, or
+        None if no node's code runs. `maelstrom_node.Node()` calls `make_runtime`.
         """
         with self._one_at_a_time:
             before = sys.argv, os.environ, maelstrom_node.default_runtime, sys.getrecursionlimit()
@@ -94,15 +94,15 @@ class Lender:
                 sys.setrecursionlimit(limit)
                 self._lend_modules({})
                 if cwd and cwd != self._cwd:
-                    with suppress(OSError):  # it is gone, too
+                    with suppress(OSError):  # the folder has been removed
                         os.chdir(cwd)
 
     def hand_over(self, to: Belongings) -> None:
-        """From now on these belongings are the process's."""
+        """Lend these belongings from now on."""
         sys.argv = to.argv
-        os.environ = to.environ  # noqa: B003 - the C library's is the workbench's
+        os.environ = to.environ  # noqa: B003 - the C library's environment stays the workbench's
         if to.cwd != self._cwd:
-            with suppress(OSError):  # as if it had been deleted under a process
+            with suppress(OSError):  # as for a process whose folder has been removed
                 os.chdir(to.cwd)
             self._cwd = to.cwd
         if to.modules.keys() == self._lent.keys():
@@ -111,17 +111,17 @@ class Lender:
             self._lend_modules(to.modules)
 
     def moved(self, owner: Belongings) -> None:
-        """The node whose code runs has changed its working directory."""
+        """Note that the node whose code runs has changed its working directory."""
         owner.cwd = self._cwd = str(Path.cwd())
 
     def add_module(self, owner: Belongings, name: str, module: ModuleType) -> None:
-        """The node whose code runs has a further module of its own."""
+        """Add a module of its own to the node whose code runs."""
         self._lend_modules({})
         owner.modules[name] = module
         self._lend_modules(owner.modules)
 
     def remove_module(self, owner: Belongings, name: str) -> None:
-        """The node whose code runs hasn't got that module after all."""
+        """Remove a module that failed to load from the node whose code runs."""
         self._lend_modules({})
         owner.modules.pop(name, None)
         self._lend_modules(owner.modules)

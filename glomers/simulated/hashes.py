@@ -1,12 +1,13 @@
-"""`hash` as a simulated node has it: of text, another in each process.
+"""The function `hash` of a simulated node: as in real processes, nodes hash text differently.
 
-Python hashes str and bytes with a key that each process draws for itself (PYTHONHASHSEED), and so
-whatever is made of them: tuples, frozensets, dataclasses. Who shards by `hash(key)` therefore has
-nodes that disagree. So has a simulation: each node's key comes from the seed, whatever that of
-this process is. What hashes by its identity gets a number of its own, the same in every run.
+Python hashes str and bytes with a key that each process draws for itself (PYTHONHASHSEED). The key
+also affects tuples, frozensets and dataclasses that contain them. So nodes that shard by
+`hash(key)` disagree. A simulation shows that, too: each node's key comes from the seed, whatever
+the key of this process is. An object that hashes by its identity gets a number of its own, the
+same in every run.
 
-Only the function `hash` is a node's own. Dicts and sets hash as this process does, which shows in
-nothing but the order of a set.
+Only the function `hash` is a node's own. Dicts and sets hash with this process's key, which only
+shows in the order of a set.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from pathlib import PurePath
 from typing import Any
 from weakref import WeakKeyDictionary
 
-NONE = 0xFCA86420  # hash(None) from Python 3.12 on; before that it is an address
+NONE = 0xFCA86420  # hash(None) from Python 3.12 on; before, it depended on an address
 
 
 def virtual_hash(key: bytes) -> Callable[[Any], int]:
-    """`hash` of a process whose key this is. What it doesn't know it hashes as Python does."""
+    """The `hash` of a process with this key. Values of other types are hashed as Python does."""
     numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
     counter = count()
 
@@ -49,10 +50,10 @@ def virtual_hash(key: bytes) -> Callable[[Any], int]:
             if value not in numbers:
                 numbers[value] = of_bytes(b"object %d" % next(counter))
             return numbers[value]
-        except TypeError:  # it can't be referred to weakly
+        except TypeError:  # the value can't have weak references
             return builtins.hash(value)
 
-    # By what Python would call: a class of the script's that defines __hash__ isn't among them.
+    # By the method that Python would call, so a class that defines __hash__ is hashed by that.
     ways: dict[Any, Callable[[Any], int]] = {
         bytes.__hash__: of_bytes,
         str.__hash__: of_text,

@@ -1,10 +1,12 @@
 """The `import` of a simulated node's code.
 
 A node has modules of its own, so that nodes share no state: the script, the modules and packages
-beside it (or in a folder that it puts on its `sys.path`), and those of the standard library that
-are run anew. They are found and run as Python does it, by name, in a package or relative to it,
-with the node's own `__builtins__`, of which this import is a part. Virtual modules come before
-them, and what isn't there either is the real thing, shared by all.
+beside it (or in a folder that it puts on its `sys.path`), and the modules of the standard library
+that are run anew. They are found and run as Python does it, by name, in a package or relative to
+it, with the node's own `__builtins__`, which include this import.
+
+A name is looked up first among virtual modules, then among the node's own. All other modules are
+the real ones, which nodes share.
 """
 
 from __future__ import annotations
@@ -21,16 +23,16 @@ from typing import Any, cast
 from glomers.simulated.borrowed import lender
 from glomers.simulated.virtual import REFUSED, RUN_ANEW, Node, virtual_builtins
 
-LIBRARY = "maelstrom_node"  # is shared: the nodes' runtime is made for it
+LIBRARY = "maelstrom_node"  # shared by all nodes, because their runtime is made for this module
 
 
 class Importer:
-    """Imports for one node. `virtual` makes the replaced modules, by name, when they are needed."""
+    """Imports for one node. `virtual` maps names to functions that make the virtual modules."""
 
     def __init__(
         self, folder: Path, node: Node, virtual: Mapping[str, Callable[[], types.ModuleType]]
     ) -> None:
-        self.files: set[str] = set()  # the node's own code that has been run
+        self.files: set[str] = set()  # files of the node's own code that has been run
         self._node = node
         self._own = node.belongings.modules
         self._virtual: dict[str, types.ModuleType] = {
@@ -97,7 +99,7 @@ class Importer:
     def load(self, name: str, by_library: bool = False) -> types.ModuleType:
         """The module of that absolute name, imported if it has not been.
 
-        `by_library`: it is the standard library that asks, which needn't be told what to use.
+        `by_library` means that the standard library imports it, which may use refused modules.
         """
         module = self._virtual.get(name) or self._own.get(name)
         if module is not None:
@@ -121,14 +123,14 @@ class Importer:
     def _load_own(
         self, name: str, tail: str, container: types.ModuleType | None
     ) -> types.ModuleType | None:
-        """Find a module among the node's own and run it; None if it isn't one of them."""
+        """Find a module of the node's own and run it; None if it isn't the node's own."""
         if name in RUN_ANEW:
             spec = importlib.util.find_spec(name)
         elif container is None:
             places = [place for place in self._node.sys.path if place not in self._given]
             spec = _find(name, tail, places)
             if spec is not None and spec.origin is None and importlib.util.find_spec(name):
-                return None  # a folder without __init__.py comes last, wherever it is
+                return None  # Python takes a folder without __init__.py last, wherever it is
         elif container.__name__ in self._own:
             if not hasattr(container, "__path__"):
                 problem = f"No module named {name!r}; {container.__name__!r} is not a package"
@@ -148,7 +150,7 @@ class Importer:
             except BaseException:
                 lender.remove_module(self._node.belongings, name)
                 raise
-        return self._own.get(name, module)  # it may have put another in its place
+        return self._own.get(name, module)  # the module may have replaced itself
 
     def _run(self, path: Path, module: types.ModuleType) -> None:
         module.__dict__["__builtins__"] = self.builtins
@@ -161,7 +163,7 @@ class Importer:
         return cast(types.ModuleType, vars(self.load("importlib"))["util"])
 
     def _virtual_importlib(self) -> types.ModuleType:
-        """`importlib` that finds the node's own modules, and its builtins to those made by hand."""
+        """`importlib` that finds the node's own modules, and gives its builtins to new modules."""
 
         def import_module(name: str, package: str | None = None) -> types.ModuleType:
             return self.load(importlib.util.resolve_name(name, package))
@@ -189,7 +191,7 @@ def _root(name: str) -> str:
 
 
 def _refuse(name: str) -> None:
-    """Raise ImportError if a module can't be simulated, or one that it is in."""
+    """Raise ImportError if a module, or a package that it is in, can't be simulated."""
     part = name
     while part:
         if part in REFUSED:

@@ -1,9 +1,9 @@
 """Simulated nodes: an unmodified Python script, run many times over in this process.
 
 Each node runs the script's source in a namespace of its own, as `__main__`, on a runtime that
-supplies virtual time, the simulated network and seeded randomness (`turns.py` tells how blocking
-code works in virtual time, `virtual.py` what becomes of the standard library). `node.run()`
-blocks on the simulated inbox; a message that arrives calls the node's code inline.
+supplies virtual time, the simulated network and seeded randomness. `turns.py` explains how blocking
+code works in virtual time, `virtual.py` how the standard library is replaced. `node.run()` blocks
+on the simulated inbox; a message that arrives calls the node's code inline.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ from glomers.world.protocol import MESSAGE, Sender
 
 LAST_LINES = 15
 
-# Nanoseconds until a process reads its input. Real ones that are started together get there one
-# after the other: 5 nodes within 40 to 60 ms, 25 within 150 to 250 (Python 3.11, two cores).
+# Nanoseconds until a process reads its input. Real processes that are started together are ready
+# one after the other: 5 nodes within 40 to 60 ms, 25 within 150 to 250 (Python 3.11, two cores).
 SOONEST_START = 50 * MILLIS
 START_SPREAD_PER_NODE = 10 * MILLIS
 START_SPREAD = 500 * MILLIS  # at most
 
-# A process's monotonic clock began at some other time than the test did, in nanoseconds.
+# Nanoseconds by which a process's monotonic clock may be ahead of the test's.
 CLOCKS = (1_000 * NANOS, 10_000 * NANOS)
 
 
 class SimulatedWaiter(maelstrom_node.Waiter):
-    """What an RPC blocks on: parks its strand until it is set or the time is up."""
+    """What an RPC waits for: its strand is parked until an answer is set or the time is up."""
 
     def __init__(self, loop: TurnLoop) -> None:
         self._loop = loop
@@ -130,14 +130,14 @@ class SimulatedRuntime(maelstrom_node.Runtime):
 
 
 class Host:
-    """One node of the simulation: its script, its inbox, its log. It can be killed for good."""
+    """One life of a simulated node: its script, inbox and log. A killed Host never runs again."""
 
     def __init__(
         self, id: str, cluster: SimulatedCluster, random: Random, incarnation: int
     ) -> None:
         self.id = id
         self.alive = True
-        # What a process has of its own is drawn from another stream than what its script draws.
+        # The properties of the process come from another stream than the script's random numbers.
         process = cluster.stream(f"process {id} {incarnation}")
         self.starts_in = SOONEST_START + process.randrange(cluster.start_spread)
         self.clock = process.randrange(*CLOCKS)
@@ -151,7 +151,7 @@ class Host:
         self._unprinted = ""
         self.runtime = SimulatedRuntime(self, self._loop, random)
         argv = [str(cluster.script), *cluster.args]
-        # As the folder of a process that `process.py` starts.
+        # The working directory is that of a real node.
         self.belongings = Belongings(argv, Environ(cluster.environ), tempfile.gettempdir())
         hash = virtual_hash(process.randbytes(16))
         self.streams = Node(self.belongings, self.print, self.log, hash)
@@ -180,7 +180,7 @@ class Host:
             "uuid": lambda: virtual_uuid(random, loop),
         }
 
-    # What the loop asks
+    # Called by the loop
 
     def take_over(self) -> None:
         lender.hand_over(self.belongings)
@@ -191,7 +191,7 @@ class Host:
     # Running its code
 
     def call_at(self, when: int, name: str, function: Callable[..., object], *args: Any) -> None:
-        """Run `function` as a strand of this node at `when`, if it is alive then."""
+        """Run `function` as a strand of this node at `when`, if the node is alive then."""
         self._loop.count()
         self._loop.call_at(when, self._enter, name, function, *args)
 
@@ -202,9 +202,9 @@ class Host:
             self._loop.enter(self, name, self.run, function, *args)
 
     def run(self, function: Callable[..., object], *args: Any) -> None:
-        """Call code of the node. Whatever it raises ends no more than this call.
+        """Call code of the node. An exception only ends this call.
 
-        SystemExit ends a thread in silence, as in a real process; the rest goes to the log.
+        As in a real process, SystemExit ends a thread silently; other exceptions go to the log.
         """
         try:
             function(*args)
@@ -215,7 +215,7 @@ class Host:
             self.log("".join(traceback.format_exception(*self._told(error))))
 
     def _told(self, error: BaseException) -> tuple[type[BaseException], BaseException, Any]:
-        """An exception as its process would tell it: from the script's first line on."""
+        """An exception as a real process would print it: its traceback begins in the script."""
         trace = error.__traceback__
         while trace is not None and not self.owns(trace.tb_frame.f_code.co_filename):
             trace = trace.tb_next
@@ -225,11 +225,11 @@ class Host:
         self.call_at(self._loop.now, name, function)
 
     def begin(self) -> None:
-        """Start the script, which takes a process a while."""
+        """Start the script, after the time that a process takes to start."""
         self.call_at(self._loop.now + self.starts_in, "main", self._run_script)
 
     def _run_script(self) -> None:
-        """Run the script to its end, which should not come, and what Python does then."""
+        """Run the script, and what Python does at its end. A script should not end."""
         status = self._status_of(lambda: self._importer.run_script(self._cluster.script))
         load = self._importer.load
         status = self._status_of(load("threading")._shutdown) or status
@@ -242,7 +242,7 @@ class Host:
         )
 
     def _status_of(self, function: Callable[[], object]) -> int:
-        """The exit status of a Python whose main thread does this; what it complains is kept."""
+        """The exit status of a Python whose main thread calls `function`; tracebacks are logged."""
         try:
             function()
         except NodeStopped:
@@ -265,7 +265,7 @@ class Host:
         self._loop.park()
 
     def deliver(self, message: Message) -> None:
-        """A message has arrived."""
+        """Hand an arrived message to the node."""
         if self._loop.seems_still and message.body.get("type") == "error":
             self._loop.note(f"{message.src} → {self.id} error {message.body.get('code')}")
         if self.dispatcher is None:
@@ -273,10 +273,10 @@ class Host:
         else:
             self._enter("message", self.dispatcher.receive, message.line)
 
-    # What it does to the world
+    # Called by the node's code
 
     def send(self, line: str) -> None:
-        """Put a line that the node printed into the network."""
+        """Send a line that the node printed into the network."""
         self._loop.check_stopped()
         if not self.alive:
             return
@@ -291,7 +291,7 @@ class Host:
         self._loop.count()
 
     def fail(self, problem: str, *, evidence: Sequence[str], expected: str) -> NoReturn:
-        """This node misbehaved: the test is over."""
+        """End the test with a NodeError, because this node broke the protocol."""
         self._end(NodeError(self.id, problem, evidence=evidence, expected=expected))
 
     def _end(self, error: NodeError) -> NoReturn:
@@ -313,7 +313,7 @@ class Host:
         )
 
     def log(self, text: str) -> None:
-        """Keep what the node printed to standard error."""
+        """Log what the node printed to standard error."""
         self._loop.check_stopped()
         with self._loop.outside():
             self._cluster.write_log(self.id, text)
@@ -321,21 +321,21 @@ class Host:
             self._keep(lines)
 
     def end_log(self) -> None:
-        """Keep the last line, which has no newline."""
+        """Log the last line, if it has no newline."""
         if self._partial:
             self._keep([self._partial])
             self._partial = ""
 
     def _keep(self, lines: Sequence[str]) -> None:
-        """Show whole lines of standard error, and keep the last for an error message."""
+        """Show whole lines of standard error, and keep the last ones for error messages."""
         self._last_stderr.extend(quote(line) for line in lines)
         for line in lines:
             self._cluster.show_stderr(self.id, line)
 
     def print(self, text: str) -> None:
-        """What the node printed to standard output, where only messages belong.
+        """Take text that the node printed to standard output, where only messages belong.
 
-        While it serves, the library sends such text to the log, as it does in a real process.
+        While the node serves, the text goes to the log, as the library does it in a real process.
         """
         self._loop.check_stopped()
         if self.dispatcher is not None:
@@ -346,12 +346,12 @@ class Host:
             self._judge(line)
 
     def _flush(self) -> None:
-        """Print the last line, which has no newline."""
+        """Print the last line, if it has no newline."""
         line, self._unprinted = self._unprinted, ""
         self._judge(line)
 
     def _judge(self, line: str) -> None:
-        """Refuse a line: in a simulation messages come by `node.run()` alone."""
+        """Refuse a printed line: in a simulation, nodes only send messages by the library."""
         if not line.strip():
             return
         problem = "printed a line that is not JSON. Is it meant for standard error?"
@@ -376,8 +376,8 @@ class Host:
 class SimulatedCluster(Cluster):
     """The nodes of a test as simulated scripts.
 
-    `open_log` opens the log of a node, which is the store's to close; None keeps none.
-    `show_stderr(node, line)` hears each line of a node's standard error, without its newline.
+    `open_log` opens the log of a node, which the store closes; None keeps no logs.
+    `show_stderr(node, line)` is called with each line of a node's standard error, without newline.
     `start_spread` is how many nanoseconds later than another a process may start; by default as
     many as with real processes.
     """
@@ -416,7 +416,7 @@ class SimulatedCluster(Cluster):
     def start(self) -> None:
         check_script(self.script)
         for id in self.nodes:
-            self.write_log(id, "")  # so that each has one, as in a real run
+            self.write_log(id, "")  # so that each node has a log, as in a real run
             self.start_node(id)
 
     def start_node(self, id: str) -> None:
@@ -427,7 +427,7 @@ class SimulatedCluster(Cluster):
         host.begin()
 
     def stream(self, name: str) -> Random:
-        """One of the streams of randomness that the test's seed gives."""
+        """The stream of random numbers with that name, made from the test's seed."""
         return stream(self._seed, name)
 
     def is_running(self, id: str) -> bool:
@@ -469,12 +469,12 @@ class SimulatedCluster(Cluster):
         return warnings
 
     def _borrow(self) -> AbstractContextManager[None]:
-        """Lend nodes what is process-wide, while their code runs."""
+        """Lend process-wide things to nodes, while their code runs."""
         return lender.lend(_own_stream, _own_runtime)
 
 
 def _own_stream(name: str) -> Any:
-    """The running node's `sys.stdout` (or another by its name), None if no node's code runs."""
+    """The running node's standard stream of that name; None if no node's code runs."""
     strand = running()
     return None if strand is None else getattr(cast(Host, strand.node).streams.sys, name)
 
@@ -486,7 +486,7 @@ def _own_runtime() -> maelstrom_node.Runtime:
 
 
 def _script_lines(script: Path) -> list[str]:
-    """Where in the script the running code is."""
+    """The lines of the script in which the running code is."""
     stack = traceback.extract_stack()
     return [
         f"{entry.filename}:{entry.lineno} in {entry.name}: {entry.line}"

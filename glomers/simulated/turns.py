@@ -1,35 +1,36 @@
 """Threads that take turns: blocking code in virtual time.
 
 Theory of operation. Handlers block: in an RPC, in a sleep, on a lock. So each needs a stack of
-its own, and Python's stacks are threads. But exactly one thread runs at any time, and it is the
-program, not the operating system, that says which:
+its own, and Python's stacks are threads. But exactly one thread runs at any time, and the program,
+not the operating system, decides which:
 
-- Whoever runs, runs the event loop. An event may run a node's code, inline; we call one such run
-  a *strand*. A strand that never blocks costs no thread switch.
+- The running thread runs the event loop. An event may run a node's code, inline; one such run is
+  called a *strand*. A strand that never blocks costs no thread switch.
 - A strand that blocks *parks*: its thread wakes an idle thread (or starts one) to carry on with
   the loop, and waits.
-- A parked strand is resumed by an event. The thread that runs this event hands over, and is idle
-  until somebody needs it. When the resumed strand ends, its thread carries on with the loop.
+- A parked strand is resumed by an event. The thread that runs this event hands over to the
+  strand's thread, and is idle until it is needed. When the resumed strand ends, its thread carries
+  on with the loop.
 - At the end every parked strand is woken once more, and `NodeStopped` is raised where it parked.
-  That is a BaseException, so that `except Exception` doesn't swallow it, and the library's
-  `Stopped`, so that the library doesn't either. Code that swallows it all the same, again and
-  again, is left behind on its thread.
+  NodeStopped is a BaseException, so that `except Exception` doesn't swallow it, and the library's
+  `Stopped`, so that the library doesn't either. Code that still swallows it, again and again, is
+  left behind on its thread.
 
-Turns change only where a strand parks. So a run depends on its events alone, and can be repeated.
+Turns change only where a strand parks. So a run depends only on its events, and can be repeated.
 
-A node's code can keep the test from going on in two ways, and both end it with the line:
+A node's code can block the test in two ways. Both end the test with an error that names the line:
 
 - The running thread doesn't come back to the loop for a while of real time: it is in a loop that
   never yields, in something that really blocks, or in a long call into C. The watchdog of `run`
-  sees that, and `seizing.py` sees to it that the watchdog has its turns.
-- It comes back, but lets virtual time stand still: a task without a period, a function that spawns
-  itself, a loop of `sleep(0)`, a request that is refused and made again, two nodes that answer each
-  other's answers without latency. Or it doesn't even come back, but sends or spawns in a loop,
-  which would take all memory before the watchdog saw it. More than `patience` turns, messages and
-  spawned functions within a virtual millisecond are such a case. One instant of an honest run
-  has some for each message, and if n nodes tell all others something without latency that is n
-  squared; 100,000 is far more than a handful of nodes do in a row. They are counted, not
-  seconds, so that the same run ends at the same turn everywhere.
+  detects that, and `seizing.py` makes sure that the watchdog gets its turns.
+- The thread comes back, but virtual time stands still: a task without a period, a function that
+  spawns itself, a loop of `sleep(0)`, a request that is refused and made again, two nodes that
+  answer each other's answers without latency. Or the thread sends or spawns in a loop, which would
+  take all memory before the watchdog detected it. So turns, messages and spawned functions are
+  counted, and more than `patience` of them within a virtual millisecond are an error. A correct
+  run has a few for each message in one instant; if n nodes send to all others without latency,
+  that is n squared. 100,000 is far more than a handful of nodes need. Turns are counted, not
+  seconds, so that the same run ends at the same turn on every machine.
 """
 
 from __future__ import annotations
@@ -53,11 +54,11 @@ from glomers.world.loop import Loop
 from maelstrom_node import Stopped
 
 WATCHDOG = 10.0  # seconds of real time that a strand may run without coming back
-GLANCE = 0.2  # seconds of real time between two looks at how the strands are getting on
+GLANCE = 0.2  # seconds of real time between two checks of the running strand
 PATIENCE = 100_000  # turns that may pass within a virtual millisecond
-KINDS_TOLD = 3  # of messages that were sent while time stood still
-GRACE = 1.0  # seconds of real time within which everything is to end at the end
-UNWINDING = 0.3  # seconds of real time in which a strand that is to stop may end by itself
+KINDS_TOLD = 3  # kinds of messages that an error names if time stood still
+GRACE = 1.0  # seconds of real time within which all threads should end at the end
+UNWINDING = 0.3  # seconds of real time in which a strand that must stop may end by itself
 STUBBORN = 100  # times that a strand may swallow NodeStopped
 STACK_SIZE = 512 * 1024  # bytes; a thousand nodes have a thousand stacks
 
@@ -73,10 +74,10 @@ class Owner(Protocol):
     clock: int  # nanoseconds by which its clock is ahead of virtual time
 
     def take_over(self) -> None:
-        """Its code is about to run, after another node's."""
+        """Prepare for this node's code to run, after another node's."""
 
     def owns(self, file: str) -> bool:
-        """Is this file its code, rather than a library's?"""
+        """Whether this file is the node's code, rather than a library's."""
 
 
 class Strand:
@@ -142,7 +143,7 @@ class TurnLoop(Loop):
             raise failure
 
     def _watch(self) -> None:
-        """Let it run, and wait for the end; raise NodeError if a strand doesn't come back."""
+        """Let the loop run, and wait for its end; raise NodeError if a strand doesn't come back."""
         events, since = self.events, time.monotonic()
         try:
             self._pass_on()
@@ -171,7 +172,7 @@ class TurnLoop(Loop):
         self._watchers.append((time.monotonic() + seconds, seconds, function))
 
     def _stuck(self) -> NodeError:
-        """Say where the running strand is, and stop it."""
+        """Stop the running strand; return the error that says where it was."""
         self._stopped = True
         strand = self.strand
         frame = seizing.frame_of(self._running_thread)
@@ -283,7 +284,7 @@ class TurnLoop(Loop):
             self.strand = before
 
     def _take_turn(self, strand: Strand) -> None:
-        """From now on it is this strand that runs."""
+        """Make this strand the running one."""
         self.strand = strand
         if strand.node is not self._last:
             self._last = strand.node
@@ -295,19 +296,19 @@ class TurnLoop(Loop):
         self._turns += 1
 
     def count(self) -> None:
-        """The running strand makes work for later: that counts as a turn."""
+        """Count a turn, because the running strand makes work for later."""
         self._turns += 1
         if self._turns > self.patience + self.patience // 2 and self.strand is not None:
-            # It doesn't even come back between two turns, which would show it as well.
+            # The strand makes work in a loop, without coming back between two turns.
             self._stands_still(_where(sys._getframe(), self.strand.node))
 
     @property
     def seems_still(self) -> bool:
-        """Have so many turns passed that what is sent should be noted, by `note`?"""
+        """Whether so many turns have passed that `note` should be called for what is sent."""
         return 2 * self._turns > self.patience
 
     def note(self, sent: str) -> None:
-        """A message such as this has been sent."""
+        """Note that a message of this kind has been sent."""
         self._sent[sent] += 1
 
     def park(self) -> None:
@@ -330,7 +331,7 @@ class TurnLoop(Loop):
             raise NodeStopped
 
     def resume(self, strand: Strand) -> None:
-        """Hand over to a parked strand; to be called by an event. No harm if it has been ended."""
+        """Hand over to a parked strand, unless it has ended. Must be called by an event."""
         if strand not in self._parked or self.postpone(strand.node, self.resume, strand):
             return
         del self._parked[strand]
@@ -349,7 +350,7 @@ class TurnLoop(Loop):
         self._stopped = True
 
     def _stands_still(self, lines: list[str]) -> None:
-        """End the run: the running strand keeps time from passing, in these lines."""
+        """End the run, because the running strand lets time stand still, in these lines."""
         assert self.strand is not None
         self.fail(
             NodeError(
@@ -363,11 +364,11 @@ class TurnLoop(Loop):
         raise NodeStopped
 
     def _most_sent(self) -> list[str]:
-        """What was sent most often of late, to tell what goes round in a circle."""
+        """The messages sent most often while time stood still, which may go round in a circle."""
         return [f"{sent}: {n:,} times" for sent, n in self._sent.most_common(KINDS_TOLD) if n > 1]
 
     def _observe(self, function: Callable[..., object], *args: Any) -> None:
-        """Run one of too many strands, to see in what lines of the node's code it is."""
+        """Run one of too many strands, and record in which lines of the node's code it is."""
         assert self.strand is not None
         node = self.strand.node
         lines: deque[str] = deque(maxlen=3)
@@ -387,7 +388,7 @@ class TurnLoop(Loop):
 
     @contextmanager
     def outside(self) -> Iterator[None]:
-        """The workbench's own code, called by a node's: what it prints isn't the node's."""
+        """Mark workbench code that a node's code calls, so that its output isn't the node's."""
         strand, self.strand = self.strand, None
         try:
             yield
@@ -395,11 +396,11 @@ class TurnLoop(Loop):
             self.strand = strand
 
     def pause(self, node: Owner) -> None:
-        """Let a node's code stand still until `unpause`."""
+        """Make a node's code stand still until `unpause`."""
         self._paused.setdefault(node, [])
 
     def unpause(self, node: Owner) -> None:
-        """Let a node's code go on with what it has missed."""
+        """Let a node's code continue, first with the calls that were postponed."""
         for function, args in self._paused.pop(node, []):
             self.call_at(self.now, function, *args)
 
@@ -411,7 +412,7 @@ class TurnLoop(Loop):
         return True
 
     def end_strands(self, node: Owner) -> None:
-        """Raise NodeStopped in every parked strand of a node, which has died."""
+        """Raise NodeStopped in every parked strand of a node that has died."""
         self._paused.pop(node, None)
         for strand in list(self._parked):
             if strand.node is node:
@@ -428,7 +429,7 @@ class TurnLoop(Loop):
             raise NodeStopped
 
     def _leave_behind(self) -> None:
-        """Let the present thread stand still for good, and others go on without it."""
+        """Make the present thread stand still for good, while others carry on."""
         self.strand = None
         self._threads.remove(threading.current_thread())
         self._pass_on()
@@ -441,9 +442,9 @@ class TurnLoop(Loop):
     def span(self, seconds: float) -> int:
         """How many nanoseconds a wait of `seconds` takes.
 
-        A node's clock shows floats, which are rounded, and a real wait never ends before its time.
-        So this is as long as it takes until the clock shows that `seconds` have passed, be it by
-        the difference or by the sum; and more than nothing if it is more than nothing.
+        A real wait never ends before its time, but a node's clock shows floats, which are rounded.
+        So the wait lasts until the clock shows that `seconds` have passed, whether the node adds or
+        subtracts. It is more than zero if `seconds` are.
         """
         if seconds <= 0:
             return 0
@@ -465,7 +466,7 @@ class TurnLoop(Loop):
 
 
 def _where(frame: FrameType | None, node: Owner | None) -> list[str]:
-    """The innermost lines of a stack, the innermost last; the node's own, if it has any."""
+    """The innermost lines of a stack, the innermost last; only the node's own, if there are any."""
     if frame is None:
         return []
     stack = traceback.extract_stack(frame)

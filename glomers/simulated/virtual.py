@@ -1,10 +1,10 @@
-"""The standard library as a simulated script sees it: nothing in it is silently real.
+"""The standard library as a simulated script sees it: virtual, refused, or harmless.
 
-A script and the modules beside it are run with an `import` of their own (`imports.py`). What would
-bring in real time, real randomness, real threads, or what belongs to the workbench's process, is
-replaced by a virtual version: the modules that are made here and in `virtual_threading.py`.
-RUN_ANEW are modules of the standard library that a node runs for itself, on virtual ones. What
-can't be made virtual is refused, with an error that says why. Everything else is the real thing.
+A script and the modules beside it are run with an `import` of their own (`imports.py`). Modules
+with real time, randomness or threads, or with access to the workbench's process, are replaced by
+virtual versions, which are made here and in `virtual_threading.py`. Modules in RUN_ANEW are run by
+each node for itself, on top of virtual ones. What can't be made virtual is refused, with an error
+that says why. All other modules are the real ones.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ TIME_REFUSED = {
 
 
 class Environ(UserDict[str, str]):
-    """A node's own `os.environ`, which no other process or node sees: at first, `content`."""
+    """A node's own `os.environ`, which no other process or node sees. It begins with `content`."""
 
     def __init__(self, content: Mapping[str, str]) -> None:
         self.data = dict(content)
@@ -131,13 +131,13 @@ def _refuse(what: str, reason: str) -> Callable[..., Any]:
 
 
 def _refuse_all(module: types.ModuleType, reasons: dict[str, str]) -> dict[str, Any]:
-    """What stands in for those functions of a module that are refused, as far as it has them."""
+    """Replacements, which raise, for those refused functions that the module has."""
     name = module.__name__
     return {f: _refuse(f"{name}.{f}", why) for f, why in reasons.items() if hasattr(module, f)}
 
 
 def _spare_streams(name: str) -> Callable[..., Any]:
-    """A function of `os` that takes file descriptors, but not those that are the workbench's."""
+    """A function of `os` that takes file descriptors, but refuses the standard streams'."""
     real = getattr(real_os, name)
     refused = _refuse(f"os.{name} of a standard stream", "use print, node.log or node.send")
 
@@ -161,7 +161,7 @@ OS_STANDINS = {
 
 
 def virtual_time(loop: TurnLoop, clock: int) -> types.ModuleType:
-    """`time` on the virtual clock; the node's own is `clock` nanoseconds ahead of it."""
+    """`time` on the virtual clock; the node's monotonic clock is `clock` nanoseconds ahead."""
 
     def now() -> float:
         return EPOCH + loop.now / NANOS
@@ -249,10 +249,10 @@ def virtual_datetime(loop: TurnLoop) -> types.ModuleType:
 
 
 def virtual_random(source: real_random.Random, seed: int) -> types.ModuleType:
-    """`random` whose every generator comes from a node's own stream.
+    """`random`, all of whose generators are seeded from a node's own stream.
 
-    `seed` is that of the module's own functions: what they draw doesn't depend on when the module
-    was imported.
+    The module's own functions have the seed `seed`, so their numbers don't depend on when the
+    module was imported.
     """
 
     class Random(real_random.Random):
@@ -292,7 +292,7 @@ def virtual_uuid(source: real_random.Random, loop: TurnLoop) -> types.ModuleType
 def virtual_os(
     source: real_random.Random, loop: TurnLoop, pid: int, node: Node
 ) -> types.ModuleType:
-    """`os` with the node's own environment and folder, and without a way out of the simulation."""
+    """`os` with the node's own environment and folder. It can't reach the workbench's process."""
 
     def write(fd: int, data: bytes) -> int:
         if fd == 2:
@@ -358,7 +358,7 @@ def virtual_os(
 
 
 class Output(io.TextIOBase):
-    """A node's standard output or error: `write` hears what the script prints."""
+    """A node's standard output or error: `write` is called with the text that is printed."""
 
     encoding = "utf-8"
     errors = "backslashreplace"
@@ -386,10 +386,10 @@ class Output(io.TextIOBase):
         return self._number
 
     def close(self) -> None:
-        """Nothing: there is more to come."""
+        """Do nothing, because more output may follow."""
 
     def reconfigure(self, **_: Any) -> None:
-        """Nothing: a line is kept as soon as it is printed."""
+        """Do nothing, because a line is kept as soon as it is printed."""
 
 
 class OutputBytes(io.RawIOBase):
@@ -409,11 +409,11 @@ class OutputBytes(io.RawIOBase):
         return self._text.fileno()
 
     def close(self) -> None:
-        """Nothing, as above."""
+        """Do nothing, because more output may follow."""
 
 
 class NoInput:
-    """A node's standard input, whose messages `node.run()` reads: whoever else reads is refused."""
+    """A node's standard input. Only `node.run()` reads its messages; other reads are refused."""
 
     name = "<stdin>"
     mode = "r"
@@ -437,7 +437,7 @@ class NoInput:
 
 
 def check_file(file: Any) -> None:
-    """Raise OSError for what is no file but the workbench's terminal or one of its streams."""
+    """Raise OSError if `file` is the workbench's terminal or one of its standard streams."""
     if isinstance(file, int):
         if file in STREAMS:
             raise OSError(f"file descriptor {file} is the workbench's: {NO_INPUT}")
@@ -446,7 +446,7 @@ def check_file(file: Any) -> None:
 
 
 class Node:
-    """What of one node the virtual modules need: what belongs to it, its streams, its `hash`."""
+    """What the virtual modules need of one node: its belongings, its streams, its `hash`."""
 
     def __init__(
         self,
@@ -492,7 +492,7 @@ def virtual_sys(node: Node) -> types.ModuleType:
 
 
 def virtual_builtins(node: Node, import_: Callable[..., Any]) -> types.ModuleType:
-    """`builtins` that print to the node's log, read nobody's terminal, and hash as it does."""
+    """`builtins` that print to the node's streams, read no terminal, and hash with its key."""
 
     def print(*values: Any, file: Any = None, **kwargs: Any) -> None:
         builtins.print(*values, file=node.sys.stdout if file is None else file, **kwargs)

@@ -1,9 +1,9 @@
-"""`threading` in virtual time: whoever waits parks, and other strands go on.
+"""`threading` in virtual time: a strand that waits parks, and other strands go on.
 
 The classes have the signatures and the errors of the real ones. Each node has a module of its own,
 and subclasses of these classes that know its `World`.
 
-What becomes of each name of the real module is told in docs/simulation.md.
+docs/simulation.md lists how each name of the real module is simulated.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from glomers.simulated.turns import Strand, TurnLoop
 class World:
     """What the classes below know of their node.
 
-    `spawn(name, function)` starts a strand; `deadlock(chain)` hears of the names of strands that
-    wait for ever, each for a lock of the next; `complain(text)` is the node's standard error.
+    `spawn(name, function)` starts a strand. `deadlock(chain)` is called with the names of strands
+    that wait for ever, each for a lock of the next. `complain(text)` writes to the node's standard
+    error.
     """
 
     loop: TurnLoop
@@ -53,7 +54,7 @@ class Wait:
     expired: bool = False
 
     def expire(self, waiting: deque[Wait], loop: TurnLoop) -> None:
-        """End it, unless it has ended."""
+        """End this wait, unless it has ended."""
         if self in waiting:
             waiting.remove(self)
             self.expired = True
@@ -73,7 +74,7 @@ class Lock:
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         if timeout != -1:
-            real.Lock().acquire(blocking, timeout)  # which raises what is to be raised
+            real.Lock().acquire(blocking, timeout)  # raises the real error
         me = self.world.strand()
         if self._owner is None or (self.reentrant and self._owner is me):
             self._owner = me
@@ -97,7 +98,7 @@ class Lock:
     def release(self) -> None:
         loop = self.world.loop
         if self._owner is None or (self.reentrant and self._owner is not self.world.strand()):
-            loop.check_stopped()  # at the end, what was waited for doesn't come
+            loop.check_stopped()  # at the end of the run, a wait ends without its lock
             raise RuntimeError(
                 "cannot release un-acquired lock" if self.reentrant else "release unlocked lock"
             )
@@ -107,14 +108,14 @@ class Lock:
         self._owner = self._waiting.popleft().strand if self._waiting else None
         if self._owner is not None:
             self._depth = 1
-            self._owner.waits_for = None  # from now on, although it runs a little later
+            self._owner.waits_for = None  # it owns the lock from now on, although it runs later
             loop.call_at(loop.now, loop.resume, self._owner)
 
     def locked(self) -> bool:
         return self._owner is not None
 
     def _is_owned(self) -> bool:
-        """Is it locked, by this strand if that matters to this kind of lock?"""
+        """Whether the lock is locked; an RLock must be locked by this strand."""
         return self._owner is self.world.strand() if self.reentrant else self.locked()
 
     def _check_deadlock(self, me: Strand) -> None:
@@ -279,8 +280,8 @@ class BoundedSemaphore(Semaphore):
 class Barrier:
     """`threading.Barrier`: `parties` strands wait for each other, again and again.
 
-    One round after another: a round fills, then all leave; who comes early waits until the last
-    has left. A barrier that is broken lets nobody wait.
+    In each round, the barrier fills, and then all strands leave. A strand that comes before the
+    last one has left waits for that. At a broken barrier no strand waits.
     """
 
     world: ClassVar[World]
@@ -356,7 +357,7 @@ class Barrier:
         self._condition.notify_all()
 
     def reset(self) -> None:
-        """Make it as new; who waits gets a BrokenBarrierError."""
+        """Begin anew; strands that wait get a BrokenBarrierError."""
         with self._condition:
             self._resetting = self._count > 0 and not self._leaving
             self.broken = False
@@ -415,7 +416,7 @@ class Thread:
         except Exception as error:
             self._complain(error)
         except BaseException as error:
-            self.world.loop.check_stopped()  # NodeStopped isn't the script's
+            self.world.loop.check_stopped()  # NodeStopped isn't an exception of the script's
             self._complain(error)
         finally:
             del self.world.threads[self]
@@ -506,7 +507,7 @@ class Timer(Thread):
 
 
 class OtherThread(Thread):
-    """What `current_thread()` is in a strand that no `Thread` started: the script, a handler."""
+    """The `current_thread()` of a strand that no `Thread` started: the script, a handler."""
 
     def __init__(self, name: str, ident: int, daemon: bool) -> None:
         super().__init__(name=name, daemon=daemon)
@@ -532,7 +533,7 @@ def virtual_threading(world: World, load: Callable[[str], types.ModuleType]) -> 
     module = world.module
 
     def make(name: str) -> type:
-        """One of the CLASSES for this node, made when it is needed: most nodes need a lock."""
+        """Make one of the CLASSES for this node, when it is needed: most nodes only need a lock."""
         if name not in vars(module):
             base = CLASSES[name]
             parents = [make(parent.__name__) for parent in base.__bases__ if parent is not object]
@@ -576,7 +577,7 @@ def virtual_threading(world: World, load: Callable[[str], types.ModuleType]) -> 
         return world.strand().number
 
     def shut_down() -> None:
-        """Wait for all threads that are no daemons, as Python does before it ends."""
+        """Wait for all threads except daemons, as Python does before it ends."""
         for thread in [*world.threads]:
             if not thread.daemon:
                 thread.join()
@@ -585,7 +586,7 @@ def virtual_threading(world: World, load: Callable[[str], types.ModuleType]) -> 
         raise RuntimeError("threads can't be traced in a simulation: it would trace the workbench")
 
     def stack_size(size: int = 0) -> int:
-        return 0  # as the real one says that it is the system's
+        return 0  # which means the system's default, as in the real function
 
     module.__doc__ = "threading in virtual time"
     module.__dict__.update(
@@ -615,7 +616,7 @@ def virtual_threading(world: World, load: Callable[[str], types.ModuleType]) -> 
 
 
 def virtual_thread(threading: types.ModuleType, world: World) -> types.ModuleType:
-    """`_thread`, on which some of the standard library stands."""
+    """`_thread`, which some modules of the standard library use."""
 
     def start_new_thread(
         function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
