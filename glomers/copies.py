@@ -1,11 +1,11 @@
-"""Files to begin with: a challenge's script with the node library, and a new node with a test.
+"""Files to begin with: a challenge's script with the node library, or a new node with a test.
 
-Nothing that differs is overwritten without being told to: every file is looked at before the first
-is written.
+A file that differs is only overwritten if the person asks for it: all files are checked before the
+first is written.
 
 A single file holds the script's docstring, the chapters of the library that the script needs, and
-then the script. They share their global names, which must therefore not clash. A simulation takes
-no single file: its runtime takes the place of the library's, which is then the script's own code.
+then the script. They share one set of global names, which must not clash. A single file can't be
+simulated, because a simulation replaces the library's runtime, which is then the script's own code.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def copy(challenge: str, folder: Path, single_file: bool = False, force: bool = 
 def new(name: str, folder: Path, force: bool = False) -> None:
     """Put a node with one handler, a test of it and the library into `folder`.
 
-    Raises UsageError if the name is none for a script, or if a file is in the way.
+    Raises UsageError if the name can't name a script, or if a file is in the way.
     """
     name = name.removesuffix(".py")
     if not name.isidentifier() or keyword.iskeyword(name):
@@ -94,7 +94,7 @@ def new(name: str, folder: Path, force: bool = False) -> None:
 
 
 def script_of(challenge: str) -> Path:
-    """The script of the challenge of that name, or of all that have that number."""
+    """The script of the challenge of that name, or of all challenges with that number."""
     for known in CHALLENGES:
         if known.name.rstrip("abcde") == challenge:
             return known.script
@@ -109,9 +109,9 @@ def _library() -> str:
 
 
 def write(folder: Path, files: Mapping[str, str], force: bool) -> None:
-    """Write all of these files, or none: raises UsageError if one is in the way.
+    """Write all of these files, or none. Raises UsageError if a file is in the way.
 
-    What begins with `#!` is made executable. A file that is the same already stays.
+    A file that begins with `#!` is made executable. A file that is already the same is left alone.
     """
     try:
         if not force:
@@ -122,7 +122,7 @@ def write(folder: Path, files: Mapping[str, str], force: bool) -> None:
         for name, text in files.items():
             path = folder / name
             if path.is_symlink():
-                path.unlink()  # what it leads to isn't in the way
+                path.unlink()  # replaces the link and leaves its target alone
             path.write_text(text, "utf-8")
             if text.startswith("#!"):
                 path.chmod(path.stat().st_mode | EXECUTABLE)
@@ -144,12 +144,12 @@ class Chapter(NamedTuple):
     """A part of the library: it begins with a title between two rules."""
 
     text: str
-    names: frozenset[str]  # that it binds
-    used: frozenset[str]  # that it mentions
+    names: frozenset[str]  # the names that it binds
+    used: frozenset[str]  # the names that it mentions
 
 
 def joined(script: str, library: str) -> str:
-    """One file that does what the script does with the library beside it.
+    """The text of one file that does what the script does with the library beside it.
 
     Raises UsageError if a name means one thing in the script and another in the library.
     """
@@ -194,7 +194,7 @@ def _notice(library: str) -> str:
 
 
 def _chapters(library: str) -> Iterator[Chapter]:
-    """The library without its docstring, its `__future__` and its `__all__`; first its imports."""
+    """The library's chapters, imports first; without its docstring, `__future__` and `__all__`."""
     tree = ast.parse(library)
     lines = library.splitlines(keepends=True)
     for statement in tree.body:
@@ -215,7 +215,7 @@ def _is_for_importers(statement: ast.stmt) -> bool:
 
 
 def _needed(chapters: Iterable[Chapter], wanted: Iterable[str]) -> list[Chapter]:
-    """The chapters that have what is wanted, and what these need themselves, in their order."""
+    """The chapters that bind the wanted names, and the chapters that these need, in order."""
     chapters, names = list(chapters), set(wanted)
     needed: set[Chapter] = set()
     while more := {c for c in chapters if c.names & names} - needed:
@@ -225,7 +225,7 @@ def _needed(chapters: Iterable[Chapter], wanted: Iterable[str]) -> list[Chapter]
 
 
 def _bindings(tree: ast.AST) -> dict[str, str]:
-    """The global names that a module binds, each with the import or whatever else binds it."""
+    """The global names that a module binds, each with the import or other code that binds it."""
     found: dict[str, str] = {}
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):

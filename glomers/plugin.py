@@ -1,6 +1,6 @@
-"""The pytest plugin: wherever the package is installed, tests have the fixture `simulate`.
+"""The pytest plugin: it gives tests the fixture `simulate` wherever the package is installed.
 
-pytest imports this in every run, so the simulation is imported only for a test that uses it.
+pytest imports this module in every run, so the simulation is only imported for tests that use it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def simulate() -> Iterator[Callable[..., Simulation]]:
     """Make simulated clusters that end with the test: `simulate("broadcast.py", nodes=5)`.
 
-    The arguments are those of glomers.testing.Simulation. What no test expected of the nodes
-    (see `Simulation.close`) fails the test, unless it has failed already.
+    The arguments are those of glomers.testing.Simulation. Unless the test has failed already, it
+    fails for exceptions and messages that it didn't expect (see `Simulation.close`).
     """
     from glomers.testing import Simulation
 
@@ -32,7 +32,7 @@ def simulate() -> Iterator[Callable[..., Simulation]]:
         return simulations[-1]
 
     yield make
-    # pytest keeps there what the test has raised, and deletes it before each test.
+    # pytest keeps there the exception that the test has raised, and deletes it before each test.
     has_failed = getattr(sys, "last_value", None) is not None
     problems = []
     for simulation in simulations:

@@ -6,16 +6,15 @@
         cluster.advance(1)
         assert cluster.request("n4", "read")["messages"] == [7]
 
-`simulate` is a fixture: pytest has it where the package is installed; in a checkout,
-`from glomers.testing import simulate` brings it.
+`simulate` is a fixture. pytest finds it if the package is installed; in a checkout, import it with
+`from glomers.testing import simulate`.
 
-Time is virtual: it passes only in `advance` and while an answer is waited for. Nodes named in
-`played` are played by the test: they run no script, and what the others send them waits until the
-test says that it was expected, with `assert_sent`, or is answered by a function, with `play`.
+Time is virtual: it passes only in `advance` and while the test waits for an answer. The test can
+play nodes, which are named in `played`. They run no script. A message to such a node is answered by
+a function (`play`), or waits until the test says that the message was expected (`assert_sent`).
 
-A test fails if a node raises an exception that the test doesn't expect, and, at its end, for a
-message that nobody expected. What nodes print is in pytest's captured output. docs/testing.md has
-all of it.
+A test fails if a node raises an exception that the test doesn't expect, or if messages that nobody
+expected are left at its end. What nodes print is in pytest's captured output. See docs/testing.md.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ CLIENT = re.compile(r"c\d+")
 class RequestError(Exception):
     """A node answered with an error: its `code` (None if it has none), its `text`.
 
-    If the node raised an exception meanwhile, `str(error)` names it and its place as well.
+    If the node raised an exception meanwhile, `str(error)` also names the exception and its place.
     """
 
     def __init__(self, body: Body, cause: str = "") -> None:
@@ -65,7 +64,7 @@ class RequestError(Exception):
 class UnexpectedException(AssertionError):
     """A node raised exceptions that the test doesn't expect (see `Simulation.expect_exception`).
 
-    `exceptions` are they, in order.
+    `exceptions` holds them, in order.
     """
 
     def __init__(self, exceptions: Sequence[RaisedException]) -> None:
@@ -73,12 +72,12 @@ class UnexpectedException(AssertionError):
         first = self.exceptions[0]
         super().__init__(
             f"{_told(self.exceptions)}\n"
-            f'If that is meant to be: with cluster.expect_exception("{first.node}", {first.kind}):'
+            f'If it is expected: with cluster.expect_exception("{first.node}", {first.kind}):'
         )
 
 
 class LogLine(NamedTuple):
-    """A line that a node printed: at how many virtual seconds, which node, what."""
+    """A line that a node printed: the time in virtual seconds, the node, and the text."""
 
     time: float
     node: str
@@ -106,7 +105,7 @@ class RaisedException:
 
 @dataclass(frozen=True)
 class Pattern:
-    """Which messages are meant: None matches anything."""
+    """A pattern of messages, in which None matches anything."""
 
     src: str | None = None
     dest: str | None = None
@@ -125,7 +124,7 @@ class Pattern:
 
 
 class PendingRequest:
-    """A request under way, that `Simulation.start_request` made."""
+    """A request under way, made by `Simulation.start_request`."""
 
     def __init__(self, cluster: Simulation, node: str, type: str, client: str) -> None:
         self.node = node
@@ -137,13 +136,13 @@ class PendingRequest:
 
     @property
     def done(self) -> bool:
-        """Has it been answered, be it with an error?"""
+        """Whether the request has been answered, even if with an error."""
         return self._answer is not None
 
     def result(self, timeout: float = 5.0) -> Body:
-        """The body of the answer; waits for it, at most `timeout` virtual seconds from now.
+        """Wait for the answer, at most `timeout` virtual seconds from now, and return its body.
 
-        Raises RequestError for an error answer, TimeoutError if none comes, and what `advance`
+        Raises RequestError for an error answer, TimeoutError if no answer comes, and what `advance`
         raises.
         """
         return self._cluster._result(self, timeout)
@@ -151,7 +150,7 @@ class PendingRequest:
 
 @dataclass
 class ExpectedException:
-    """The `with` block of `Simulation.expect_exception`; `raised` is what came, in order."""
+    """The `with` block of `Simulation.expect_exception`; `raised` has the exceptions, in order."""
 
     cluster: Simulation
     node: str | None
@@ -160,7 +159,7 @@ class ExpectedException:
     raised: list[RaisedException] = field(default_factory=list)
 
     def __enter__(self) -> ExpectedException:
-        self.cluster._read_exceptions()  # what was raised before isn't what is expected here
+        self.cluster._read_exceptions()  # exceptions raised before don't count as expected
         self.cluster._expected.append(self)
         return self
 
@@ -173,7 +172,7 @@ class ExpectedException:
             raise AssertionError(f"{self} was not raised{instead}")
 
     def takes(self, exception: RaisedException) -> bool:
-        """Is it one that is expected?"""
+        """Whether this exception is expected."""
         return (
             self.node in (None, exception.node)
             and (self.kind in (None, Exception, BaseException) or exception.kind in self._kinds())
@@ -181,7 +180,7 @@ class ExpectedException:
         )
 
     def _kinds(self) -> set[str]:
-        """Names of the class that is expected and of its subclasses."""
+        """The names of the expected class and its subclasses."""
         if isinstance(self.kind, str):
             return {self.kind}
         assert self.kind is not None
@@ -199,16 +198,20 @@ class ExpectedException:
 class Simulation:
     """A cluster of simulated nodes, held by a test. Use the fixture `simulate` to make one.
 
-    `script` is the node's Python script; `nodes` how many there are (n0, n1, …) or their names;
-    `args` what the script is called with. `latency` is in milliseconds, between servers, the mean
-    of `latency_dist` ("constant", "uniform", "exponential"). `p_loss` and `p_duplicate` are the
-    probabilities with which a message between servers is lost, or arrives twice. Nodes named in
-    `played` run no script: the test plays them. All randomness comes from `seed`; with `hard`, so
-    does a latency, as with `--hard`.
+    - `script`: the node's Python script.
+    - `nodes`: how many nodes there are (n0, n1, …), or their names.
+    - `args`: the arguments of the script.
+    - `latency`: the mean latency between servers, in milliseconds, with the distribution
+      `latency_dist` ("constant", "uniform", "exponential").
+    - `p_loss`, `p_duplicate`: the probabilities that a message between servers is lost, or arrives
+      twice.
+    - `played`: the nodes that run no script, because the test plays them.
+    - `seed`: all randomness comes from it.
+    - `hard`: draw a latency from the seed, as `--hard` does.
 
-    All nodes have been initialised. Raises NodeError if a node breaks the protocol meanwhile,
-    RequestError if it answers `init` with an error, UnexpectedException if it raises an exception
-    otherwise, UsageError if there is no such script, ValueError for settings that can't be.
+    The constructor initialises all nodes. It raises NodeError if a node breaks the protocol,
+    RequestError if it answers `init` with an error, UnexpectedException if it raises another
+    exception, UsageError if there is no such script, ValueError for impossible settings.
     """
 
     def __init__(
@@ -226,7 +229,7 @@ class Simulation:
         hard: bool = False,
     ) -> None:
         self.nodes = [f"n{i}" for i in range(nodes)] if isinstance(nodes, int) else list(nodes)
-        self.messages: list[Message] = []  # all that were ever sent, in order
+        self.messages: list[Message] = []  # all messages that were ever sent, in order
         self._played = list(played)
         self._plays: dict[tuple[str, str], Callable[[Message], Body | None]] = {}
         self._unexpected: list[Message] = []
@@ -234,13 +237,13 @@ class Simulation:
         self._requests: dict[str, PendingRequest] = {}  # by client
         self._awaited: PendingRequest | None = None
         self._closed = False
-        self._run = object()  # which of the runs of the loop is under way
+        self._run = object()  # identifies the run of the loop that is under way
         self._drops: list[Pattern] = []
         self._grudge: dict[str, frozenset[str]] = {}
         self._log: list[LogLine] = []
-        self._log_read = 0  # how many of its lines were searched for exceptions
+        self._log_read = 0  # how many lines of the log were searched for exceptions
         self._expected: list[ExpectedException] = []
-        self._raised: list[RaisedException] = []  # that nobody expected
+        self._raised: list[RaisedException] = []  # exceptions that nobody expected
         self._began = 0
         self._check_names(latency_dist)
         _check_number("latency", latency)
@@ -289,7 +292,7 @@ class Simulation:
 
     @property
     def watchdog(self) -> float:
-        """Seconds of real time that a node's code may run without coming back. Can be set."""
+        """Seconds of real time that a node's code may run without a pause. Can be set."""
         return self._loop.watchdog
 
     @watchdog.setter
@@ -299,7 +302,7 @@ class Simulation:
 
     @property
     def now(self) -> float:
-        """Virtual seconds since all nodes had been initialised."""
+        """Virtual seconds since all nodes were initialised."""
         return (self._loop.now - self._began) / NANOS
 
     def advance(self, seconds: float) -> None:
@@ -313,7 +316,7 @@ class Simulation:
         self._raise_exceptions()
 
     def _run_loop(self, seconds: float, awaited: PendingRequest | None = None) -> None:
-        """Let time pass, until the request that is awaited has been answered."""
+        """Let time pass, or only until the `awaited` request has been answered."""
         run = self._run = object()
         self._awaited = awaited
         self._loop.call_later(nanos(seconds), self._end_run, run)
@@ -332,21 +335,21 @@ class Simulation:
     # Requests and messages
 
     def request(self, node: str, type: str, *, timeout: float = 5.0, **fields: Any) -> Body:
-        """Send a request as a client of its own; return the body of the answer.
+        """Send a request from a new client, wait for the answer, and return its body.
 
-        `fields` are the rest of the body. Raises RequestError for an error answer, TimeoutError
-        if none comes within `timeout` virtual seconds, ValueError if there is no such node, and
-        what `advance` raises.
+        `fields` are the rest of the request's body. Raises RequestError for an error answer,
+        TimeoutError if no answer comes within `timeout` virtual seconds, ValueError if there is no
+        such node, and what `advance` raises.
         """
         _check_number("timeout", timeout)
         return self.start_request(node, type, **fields).result(timeout)
 
     def start_request(self, node: str, type: str, **fields: Any) -> PendingRequest:
-        """Send a request as a client of its own, and don't wait: several can be under way.
+        """Send a request from a new client without waiting, so that several can be under way.
 
-        It goes on when time passes: see `PendingRequest.done` and `PendingRequest.result`. An
-        error answer that no `result` raised fails the test at its end. Raises ValueError if there
-        is no such node.
+        The request proceeds when time passes: see `PendingRequest.done` and
+        `PendingRequest.result`. An error answer that no `result` has raised fails the test at its
+        end. Raises ValueError if there is no such node.
         """
         self._check_known("node", node)
         client = next(name for name in self._clients if not self._network.knows(name))
@@ -375,8 +378,8 @@ class Simulation:
     def deliver(self, src: str, dest: str, type: str, **fields: Any) -> None:
         """Send a message as `src`, a node or a client (any name such as "c7").
 
-        `fields` are the rest of the body. It arrives when time passes. What is answered waits for
-        `assert_sent`. Raises ValueError if there is no such node or client.
+        `fields` are the rest of the body. The message arrives when time passes. Its answer must be
+        expected with `assert_sent`. Raises ValueError if there is no such node or client.
         """
         if CLIENT.fullmatch(src) and not self._network.knows(src):
             self._network.join(src, self._receive)
@@ -391,19 +394,19 @@ class Simulation:
     def sent(
         self, src: str | None = None, dest: str | None = None, type: str | None = None
     ) -> list[Message]:
-        """The messages that were sent so far (or since `forget`), those that match, in order.
+        """The messages sent so far (or since `forget`) that match, in order.
 
-        Raises ValueError if `src` or `dest` is none of the cluster's.
+        Raises ValueError if `src` or `dest` doesn't exist in the cluster.
         """
         pattern = self._pattern(src, dest, type)
         return [message for message in self.messages if pattern.matches(message)]
 
     def forget(self) -> None:
-        """Let `sent` begin anew."""
+        """Forget the messages sent so far: `sent` only returns later ones."""
         self.messages.clear()
 
     def _receive(self, message: Message) -> None:
-        """A message has come to a client, or to a node that the test plays."""
+        """Take a message that has come to a client, or to a node that the test plays."""
         request = self._requests.get(message.dest)
         if request and not request.done and message.body.get("in_reply_to") == 1:
             request._answer = message.body
@@ -421,21 +424,21 @@ class Simulation:
     # Nodes that the test plays
 
     def play(self, node: str, type: str, function: Callable[[Message], Body | None]) -> None:
-        """From now on, let `function` answer the messages of a type that a played node is sent.
+        """From now on, let `function` answer the messages of a type that a played node receives.
 
-        It gets the message (`src`, `dest`, `body`) and returns the body of the answer, which needs
-        a `type`, or None for no answer. No such message has to be expected by `assert_sent`. What
-        the function raises comes out of `advance` or `request`. It takes the place of an earlier
-        one for the same type. Raises ValueError if the node isn't played.
+        The function gets the message (`src`, `dest`, `body`). It returns the body of the answer,
+        which needs a `type`, or None for no answer. These messages need not be expected by
+        `assert_sent`. What the function raises is raised by `advance` or `request`. The function
+        replaces an earlier one for the same type. Raises ValueError if the node isn't played.
         """
         self._check_played(node)
         self._plays[node, type] = function
 
     def reply(self, message: Message, type: str, **fields: Any) -> None:
-        """Answer a message as the played node to which it was sent: `assert_sent` returns one.
+        """Answer a message, such as `assert_sent` returns, as the played node that received it.
 
-        `fields` are the rest of the body. Raises ValueError if the message wants no answer, as it
-        has no `msg_id`, or if its receiver isn't played.
+        `fields` are the rest of the body. Raises ValueError if the message has no `msg_id`, and so
+        can't be answered, or if its receiver isn't played.
         """
         if not CLIENT.fullmatch(message.dest):
             self._check_played(message.dest)
@@ -461,11 +464,11 @@ class Simulation:
         type: str | None = None,
         **fields: Any,
     ) -> Message:
-        """A played node or a client has been sent such a message, which is hereby expected.
+        """Assert that a played node or a client has received such a message, and expect it.
 
-        Returns the first that has these fields in its body, maybe among others. Raises
-        AssertionError if there is none, ValueError if `src` or `dest` is none of the cluster's,
-        or if `dest` runs its script, which takes its messages itself (see `sent`).
+        Returns the first message whose body has these fields (it may have others). Raises
+        AssertionError if there is none, and ValueError if `src` or `dest` doesn't exist in the
+        cluster, or if `dest` runs its script, which takes its messages itself (see `sent`).
         """
         pattern = self._pattern(src, dest, type)
         if dest in self.nodes:
@@ -481,9 +484,9 @@ class Simulation:
         )
 
     def assert_silent(self, seconds: float = 0.0) -> None:
-        """Nothing unexpected has been sent to a played node or a client, nor is for `seconds`.
+        """Assert that played nodes and clients have no unexpected messages, now and for `seconds`.
 
-        Raises AssertionError, and what `advance` raises.
+        Raises AssertionError otherwise, and what `advance` raises.
         """
         _check_number("seconds", seconds)
         if seconds:
@@ -492,7 +495,7 @@ class Simulation:
             raise AssertionError(f"nobody expected\n{_lines(self._unexpected)}")
 
     def ignore_the_rest(self) -> None:
-        """Whatever played nodes and clients have been sent so far was expected."""
+        """Expect all messages that played nodes and clients have received so far."""
         self._unexpected.clear()
 
     # What nodes print and raise
@@ -500,8 +503,8 @@ class Simulation:
     def logs(self, node: str | None = None) -> str:
         """What a node has printed so far, to standard error or by `node.log` and `print`.
 
-        Without a name: what all have printed, each line as `1.234 n0 | text`, with virtual seconds.
-        Raises ValueError if there is no such node.
+        Without a name, it is what all nodes have printed, each line as `1.234 n0 | text`, with the
+        time in virtual seconds. Raises ValueError if there is no such node.
         """
         if node is None:
             return "".join(f"{line}\n" for line in self._log)
@@ -516,25 +519,25 @@ class Simulation:
     ) -> ExpectedException:
         """Expect that a node raises exceptions in a `with` block, as `pytest.raises` does.
 
-        `node` may be None for any. `kind` is a class, which stands for its subclasses, too, or
-        the name of one that the script defines; None is any. `match` is a regular expression that
-        is searched in `RaisedException.text`. The block's variable has a list `raised`. The end of
-        the block raises AssertionError if there was none.
+        `node` may be None for any node. `kind` is a class, which includes its subclasses, or the
+        name of a class of the script's; None stands for any exception. `match` is a regular
+        expression that is searched in `RaisedException.text`. The block's variable has a list
+        `raised`. The end of the block raises AssertionError if no such exception was raised.
 
-        A request that the exception leaves with an error answer raises RequestError all the same.
+        If the exception makes a request end with an error answer, that still raises RequestError.
         """
         if node is not None:
             self._check_running(node)
         return ExpectedException(self, node, kind, match)
 
     def _hear(self, node: str, line: str) -> None:
-        """A node has printed a line. It's printed anew, to whatever pytest captures at present."""
+        """Keep a line that a node has printed, and print it again, for pytest to capture."""
         self._log.append(LogLine(self.now, node, line))
         text = str(self._log[-1]).encode("utf-8", "backslashreplace").decode()
         print(text, file=sys.stderr)
 
     def _read_exceptions(self) -> None:
-        """Search for exceptions what was printed since the last time."""
+        """Search what was printed since the last call for exceptions."""
         new, self._log_read = self._log[self._log_read :], len(self._log)
         for exception in _exceptions(new):
             for expected in reversed(self._expected):
@@ -577,12 +580,12 @@ class Simulation:
                             self.cut(a, b)
 
     def isolate(self, node: str) -> None:
-        """Cut a node off from all others. Raises ValueError if it doesn't exist."""
+        """Cut a node off from all others. Raises ValueError if there is no such node."""
         self._check_node(node)
         self.partition([node], [other for other in self.nodes if other != node])
 
     def heal(self) -> None:
-        """Mend all links."""
+        """Restore all links."""
         self._grudge.clear()
         self._network.heal()
 
@@ -591,26 +594,26 @@ class Simulation:
     ) -> None:
         """Lose the next message that matches.
 
-        If none has matched by then, the test fails at its end. Raises ValueError if `src` or
-        `dest` is none of the cluster's.
+        If no message matches, the test fails at its end. Raises ValueError if `src` or `dest`
+        doesn't exist in the cluster.
         """
         self._drops.append(self._pattern(src, dest, type))
 
     def lose(self, probability: float) -> None:
         """From now on, lose messages between servers with this probability, from 0 to 1.
 
-        Raises ValueError if it is none.
+        Raises ValueError if it is no probability.
         """
         _check_probability("probability", probability)
         self._network.p_loss = probability
 
     def pause(self, node: str) -> None:
-        """Let a node stand still; its messages wait. Raises ValueError if it runs no script."""
+        """Make a node stand still; messages to it wait. Raises ValueError if it runs no script."""
         self._check_running(node)
         self._cluster.pause_node(node)
 
     def resume(self, node: str) -> None:
-        """Let a paused node go on. Raises ValueError if it runs no script."""
+        """Let a paused node continue. Raises ValueError if it runs no script."""
         self._check_running(node)
         self._cluster.resume_node(node)
 
@@ -625,7 +628,7 @@ class Simulation:
         self._initialise([node])
 
     def _initialise(self, nodes: Sequence[str]) -> None:
-        """Send `init` to nodes, all at once."""
+        """Send `init` to all these nodes at once."""
         ids = list(self.nodes)
         inits = [self.start_request(id, "init", node_id=id, node_ids=ids) for id in nodes]
         for init in inits:
@@ -647,7 +650,7 @@ class Simulation:
         return Pattern(src, dest, type)
 
     def _check_known(self, what: str, name: str) -> None:
-        """Raise ValueError unless it's a node, a service, or a client that has been on stage."""
+        """Raise ValueError unless it is a node, a service, or a client that has been used."""
         if not self._network.knows(name):
             raise _unknown(what, name, [*self.nodes, *SERVICES])
 
@@ -717,13 +720,13 @@ class Simulation:
             self.abandon()
 
     def record(self, event: str, time: int, message: Message) -> None:
-        """Hear of a message, as the network's journal."""
+        """Keep a message that is sent: the network calls this as its journal."""
         if event == "send":
             self.messages.append(message)
 
 
 def simulated(*args: Any, **kwargs: Any) -> Simulation:
-    """A simulated cluster for a `with` statement, where a fixture is no use: in hypothesis.
+    """A simulated cluster for a `with` statement, for tests that can't use a fixture (hypothesis).
 
     The arguments are those of `Simulation`. The end of the block raises what `Simulation.close`
     raises, unless the block has raised something itself.
@@ -765,10 +768,10 @@ def _check_probability(what: str, value: float) -> None:
 
 
 def _without_the_workbench(error: BaseException) -> BaseException:
-    """An error whose traceback begins in the code that a test gave us, or isn't there.
+    """The error without the workbench's part of its traceback.
 
-    If it is neither that nor an error that its text explains, it is a mistake of ours, and its
-    traceback stays.
+    If the traceback has no other part and the error's text doesn't explain it, it is a mistake of
+    the workbench, and its traceback stays.
     """
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("glomers."):
@@ -779,7 +782,7 @@ def _without_the_workbench(error: BaseException) -> BaseException:
 
 
 def _exceptions(log: Sequence[LogLine]) -> list[RaisedException]:
-    """The exceptions whose tracebacks are in a log, node by node; of a chain, the last."""
+    """The exceptions whose tracebacks are in a log, node by node; the last one of each chain."""
     found: list[RaisedException] = []
     for node in dict.fromkeys(line.node for line in log):
 
