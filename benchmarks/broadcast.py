@@ -209,7 +209,7 @@ class HealWatch:
         self._test.world.loop.call_later(TICK, self._look)
 
     def _begin(self) -> None:
-        """The network has just been healed."""
+        """Note that the network has just been healed."""
         operations = self._test.recorder.operations
         self._known = frozenset(o.value for o in operations if (o.f, o.type) == ("broadcast", "ok"))
         self._healed_at = next(o.time for o in reversed(operations) if o.f == "stop-partition")

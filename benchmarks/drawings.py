@@ -142,7 +142,7 @@ def stale_read() -> Drawing:
 
 
 def stable_prefix() -> Drawing:
-    """Of a log, each node has the beginning; what all have is stable."""
+    """Each node has the beginning of a log; the part that all nodes have is stable."""
     drawing = Drawing(760, 236, "A stable prefix")
     lengths = {"n0": 6, "n1": 5, "n2": 3}
     stable = min(lengths.values())

@@ -113,12 +113,12 @@ _handler = _Handler(_take)
 
 
 def is_in_c(thread: int) -> bool:
-    """Is a thread in the midst of C code, from where it lets the main thread have a turn?"""
+    """Whether a thread is in the middle of C code, where it lets the main thread have a turn."""
     frame = sys._current_frames().get(thread)
     return frame is not None and frame.f_code is _take.__code__
 
 
 def frame_of(thread: int) -> FrameType | None:
-    """Where a thread's Python code is; of the handler above nothing is told."""
+    """The frame of a thread's Python code, without the frames of the handler above."""
     frame = sys._current_frames().get(thread)
     return frame.f_back if frame is not None and is_in_c(thread) else frame
