@@ -292,6 +292,14 @@ class Message(NamedTuple):
 _new = tuple.__new__  # takes half the time of Message(...)
 
 
+def _as_it_came(message: Message, type: str, msg_id: Any) -> Message:
+    """The message with its type and msg_id, of which its handler may have left nothing."""
+    body = {**message.body, "type": type, "msg_id": msg_id}
+    if msg_id is None:
+        del body["msg_id"]
+    return Message(message.src, message.dest, body)
+
+
 class _FromInit:
     """An attribute of a node before init. What init sets on the node itself is found first."""
 
@@ -559,21 +567,22 @@ class Dispatcher:
     def handle(self, message: Message) -> str | None:
         """Let the handler of a message run. Return the line that answers it, if any."""
         body = message.body
+        type, msg_id = body["type"], body.get("msg_id")  # before a handler changes the body
         try:
-            handler = self._routes.get(body["type"]) or self._handle_other
+            handler = self._routes.get(type) or self._handle_other
             reply = handler(message)
         except RPCError as error:
-            return self._fail(message, error)
+            return self._fail(_as_it_came(message, type, msg_id), error)
         except Stopped:
             raise
         except BaseException as error:
             self.log(traceback.format_exc().rstrip())
-            return self._error_line(message, RPCError(Code.CRASH, _quote(error)))
+            crash = RPCError(Code.CRASH, _quote(error))
+            return self._error_line(_as_it_came(message, type, msg_id), crash)
         if reply is None:
-            if body.get("msg_id") is not None:
-                self._note_unanswered(message)
+            if msg_id is not None:
+                self._note_unanswered(_as_it_came(message, type, msg_id))
             return None
-        msg_id = body.get("msg_id")
         try:
             if not isinstance(reply["type"], str):
                 raise TypeError("its type is no string")
@@ -581,7 +590,7 @@ class Dispatcher:
                 self._id or message.dest, message.src, {**reply, "in_reply_to": msg_id}
             )
         except Exception as error:
-            return self._refuse_reply(message, reply, error)
+            return self._refuse_reply(_as_it_came(message, type, msg_id), reply, error)
         return None if msg_id is None else line  # without a msg_id nobody waits for it
 
     def receive(self, line: bytes | str) -> None:

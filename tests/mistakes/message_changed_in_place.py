@@ -19,7 +19,7 @@ def broadcast(message):
         gossip["to"] = peer  # no mistake
         node.send(peer, gossip)
     gossip["value"] = None
-    message.body["message"] = None
+    message.body.clear()
     return {"type": "broadcast_ok"}
 
 

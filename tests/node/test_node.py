@@ -518,6 +518,41 @@ def test_nothing_that_is_passed_in_is_changed(stage):
     assert (body, reply) == ({"type": "x"}, {"type": "read_ok"})
 
 
+@pytest.mark.parametrize("change", [dict.clear, lambda body: body.update(type="x", msg_id=99)])
+@pytest.mark.parametrize(
+    ("end", "answer"),
+    [
+        ("return", {"type": "take_ok"}),
+        ("refuse", {"type": "error", "code": 22, "text": "not now"}),
+        ("crash", {"type": "error", "code": 13, "text": "KeyError('value')"}),
+    ],
+)
+def test_a_handler_that_changes_the_message_answers_all_the_same(
+    stage, logged, change, end, answer
+):
+    @stage.node.on("take")
+    def take(message):
+        change(message.body)
+        if end == "refuse":
+            raise RPCError(22, "not now")
+        return {"type": "take_ok"} if end == "return" else message.body["value"]
+
+    assert stage.ask("take") == answer
+    stage.receive(message("c1", "n1", "take"))
+    stage.assert_silence()
+
+
+def test_a_handler_that_changes_the_message_is_named_by_the_type_that_came(stage, complaint):
+    @stage.node.on("take")
+    def take(message):
+        message.body.clear()
+        return {1, 2}
+
+    stage.ask("take")
+    problem, _ = complaint()
+    assert problem.startswith("the handler for 'take' (take, test_node.py:")
+
+
 # Init
 
 
