@@ -20,6 +20,7 @@ from glomers.options import (
     Parser,
     add_check_flags,
     add_test_flags,
+    challenge_first,
     check_flags,
     checked,
     from_namespace,
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         with carrying_out(of_process(words)):
-            return _carry_out(*words)
+            return _carry_out(*challenge_first(words))
 
     return exits.run(command)
 
@@ -211,7 +212,7 @@ def challenge(arguments: Sequence[str]) -> int:
     from glomers.launch.launcher import ROOT, Here, launch
 
     if "--from" in arguments[:1] and len(arguments) > 1:
-        start, words, here = Path(arguments[1]), tuple(arguments[2:]), None
+        start, words, here = Path(arguments[1]), tuple(challenge_first(arguments[2:])), None
         with carrying_out(replace(present(), folder=start)):
             program = shown_program(ROOT / "run.sh")
     else:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from glomers import invocation
+from glomers.challenges import is_number
 from glomers.errors import HelpShown, UsageError, did_you_mean, quote
 
 TOPOLOGY_NAMES = ("line", "grid", "tree", "tree2", "tree3", "tree4", "total")
@@ -107,6 +108,11 @@ class Parser(argparse.ArgumentParser):
     def flags(self) -> Collection[str]:
         """Every flag that this parser knows."""
         return self._option_string_actions
+
+    @property
+    def flags_with_value(self) -> list[str]:
+        """Those that take the word after them."""
+        return [flag for flag, action in self._option_string_actions.items() if action.nargs != 0]
 
     def parse(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, tuple[str, ...]]:
         """The flags, and the arguments for the node. Raises UsageError for unknown flags.
@@ -436,6 +442,26 @@ def split_node_arguments(arguments: Sequence[str]) -> tuple[list[str], tuple[str
         return list(arguments), ()
     cut = list(arguments).index("--")
     return list(arguments[:cut]), tuple(arguments[cut + 1 :])
+
+
+def challenge_first(words: Sequence[str]) -> list[str]:
+    """A command line whose challenge stands before its flags, if it stood among them.
+
+    That is of a command which begins with a flag, and of `sweep`, unless that names a workload.
+    """
+    begin = 1 if list(words[:1]) == ["sweep"] else 0
+    flags, node_arguments = split_node_arguments(words[begin:])
+    given = {flag.partition("=")[0] for flag in flags}
+    if not flags or not flags[0].startswith("-") or given & {"-w", "--workload"}:
+        return list(words)
+    valued = {*parser_of_test().flags_with_value, "--engine", "--seeds", "--dask"}
+    place = 0
+    while place < len(flags) and flags[place].startswith("-"):
+        place += 2 if flags[place] in valued else 1
+    if not any(map(is_number, flags[place : place + 1])):
+        return list(words)
+    ordered = [*words[:begin], flags.pop(place), *flags]
+    return [*ordered, "--", *node_arguments] if "--" in words else ordered
 
 
 def with_flags(words: Sequence[str], *flags: str) -> list[str]:

@@ -156,6 +156,8 @@ def launch(
     check_flags([name, *flags])
     if name in elsewhere:
         raise UsageError(elsewhere[name])
+    if name.startswith("-"):
+        raise UsageError(f"expected a challenge, such as 3c, beside {name!r}")
     return run_challenge(name, flags, node_arguments, environment)
 
 

@@ -478,6 +478,29 @@ def test_a_sweep_of_a_challenge_has_its_flags_and_is_of_no_maelstrom(checkout, m
     assert call.folder == str(checkout.root)
 
 
+@pytest.mark.parametrize(
+    ("words", "same"),
+    [
+        ("--seed 7 3c --rate 3 -- x", "3c --seed 7 --rate 3 -- x"),
+        ("--seed=7 --hard 3c -- 5a", "3c --seed=7 --hard -- 5a"),
+        ("sweep --seeds 0..9 3c -- x", "sweep 3c --seeds 0..9 -- x"),
+        ("sweep --hard --bin echo.py 1", "sweep 1 --hard --bin echo.py"),
+    ],
+)
+def test_a_challenge_may_stand_after_flags(checkout, words, same):
+    for command in (words, same):
+        assert checkout.run(*command.split()).status == 0
+    first, second = checkout.calls("python")
+    assert first == second
+
+
+def test_where_a_sweep_names_a_workload_a_number_is_the_nodes(checkout):
+    words = ["-w", "echo", "--bin", "echo.py", "1"]
+    assert checkout.run("sweep", *words).status == 0
+    (call,) = checkout.calls("python")
+    assert call.arguments[2:] == ["sweep", "-w", "echo", "--bin", f"{checkout.root}/echo.py", "1"]
+
+
 def test_a_challenge_of_two_runs_is_swept_twice(checkout):
     checkout.environ["STATUSES"] = "0 0"
     assert checkout.run("sweep", "6b").status == 0
@@ -768,6 +791,13 @@ def set_maelstrom(path: str, text: str | None = None, mode: int = 0o755) -> Call
             "there is no challenge '3'; did you mean 3e? choose one of "
             "1, 2, 3a, 3b, 3c, 3d, 3e, 4, 5a, 5b, 5c, 6a, 6b, 6c",
         ),
+        (
+            ["--seed", "7", "3f"],
+            None,
+            "there is no challenge '3f'; choose one of "
+            "1, 2, 3a, 3b, 3c, 3d, 3e, 4, 5a, 5b, 5c, 6a, 6b, 6c",
+        ),
+        (["--seed", "7"], None, "expected a challenge, such as 3c, beside '--seed'"),
         (["1", "--time-limt", "5"], None, "unknown flag '--time-limt'; did you mean --time-limit?"),
         (["1", "--engin", "workbench"], None, "unknown flag '--engin'; did you mean --engine?"),
         (
