@@ -179,8 +179,11 @@ def _test_of_sweep() -> list[str]:
 
 def check(arguments: Sequence[str]) -> int:
     """`check`: judge a recorded history."""
+    from rich.console import Console
+
     from glomers.report.summary import render
     from glomers.run.figures import figures, reasons
+    from glomers.run.progress import analysis
     from glomers.run.recorded import judge
     from glomers.workloads import WORKLOADS
 
@@ -193,7 +196,8 @@ def check(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parsed = parser.parse_intermixed_args(arguments)
     options = from_namespace(parsed)
-    results = judge(parsed.path, options)
+    with analysis(f"checking: {options.workload}", Console(stderr=True, soft_wrap=True)):
+        results = judge(parsed.path, options)
     if parsed.json:
         from glomers.history import edn
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -89,8 +90,10 @@ class Test:
         }
         self._phases = iter(Phase)
 
-    def run(self) -> Results:
+    def run(self, judging: Callable[[], AbstractContextManager[None]] = nullcontext) -> Results:
         """Run all phases and return the results. A test can only be run once.
+
+        `judging()` is entered while the history is judged.
 
         The test ends early if a node breaks the protocol or a person interrupts it. What was
         recorded until then is kept and judged, `error` in the results says what happened, and
@@ -106,7 +109,8 @@ class Test:
             for warning in self.world.end():
                 self.log(f"warning: {warning}")
             self.recorder.end(self.world.cluster.log_times())
-        results = self.judge()
+        with judging():
+            results = self.judge()
         if isinstance(error, NodeError):
             results |= {"valid?": False, "error": str(error)}
         elif error is not None:

@@ -1,10 +1,15 @@
 """What a person sees while a test runs: events around the test, and its progress.
 
-Progress is one line that is updated in a terminal, or else a plain line every few seconds.
+Progress is one line that is updated in a terminal, or else a plain line every few seconds. So is
+the progress of reading and judging a history, which may take long.
 """
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TextIO
 
 from rich.console import Console
@@ -60,6 +65,11 @@ class Progress:
         if self._live:
             self._live.stop()
 
+    def judging(self) -> AbstractContextManager[None]:
+        """The run is over: from now on the time that it takes to judge it is shown."""
+        self.__exit__()
+        return analysis(f"checking: {self._test.options.workload}", self._console)
+
     def _show(self) -> None:
         if self._live:
             self._live.update(Text.from_markup(self._line()), refresh=True)
@@ -83,3 +93,34 @@ class Progress:
         for fault, what in list(test.nemesis.active.items()):
             parts.append(f"[bold red]{fault}: {what}[/]")
         return f"{test.options.workload}: " + " · ".join(parts)
+
+
+@contextmanager
+def analysis(what: str, console: Console) -> Iterator[None]:
+    """Show for how long this has been going on: "checking: lin-kv, 12 s".
+
+    In a terminal it is one line that keeps up and disappears; elsewhere a plain line every
+    PLAIN_INTERVAL. A thread of its own does it, which costs the checkers nothing.
+    """
+    ended = threading.Event()
+    began = time.monotonic()
+
+    def line() -> Text:
+        return Text(f"{what}, {time.monotonic() - began:.0f} s")
+
+    def keep_up() -> None:
+        if not console.is_terminal:
+            while not ended.wait(PLAIN_INTERVAL):
+                console.print(line(), highlight=False)
+        elif not ended.wait(REFRESH):  # nothing flickers for what is quick
+            with Live(line(), console=console, auto_refresh=False, transient=True) as live:
+                while not ended.wait(REFRESH):
+                    live.update(line(), refresh=True)
+
+    thread = threading.Thread(target=keep_up, name="analysis", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

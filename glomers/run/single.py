@@ -36,8 +36,8 @@ def run(
         store.write_command(Command.of(present(), options.seed, engine, store.path))
         log = RunLog(store.open("run.log", MOST_LOG), Screen(soft_wrap=True))
         test = (simulated_test if simulated else real_test)(options, store, log)
-        with Progress(test, log.console):
-            results = {**test.run(), "seed": options.seed}
+        with Progress(test, log.console) as progress:
+            results = {**test.run(progress.judging), "seed": options.seed}
         try:
             for warning in store.warnings():
                 log(f"warning: {warning}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from io import StringIO
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from glomers.history.times import NANOS, nanos
+from glomers.run import progress
 from glomers.run.drive import Phase
 from glomers.run.progress import Progress
 from glomers.simulated.turns import TurnLoop
@@ -84,3 +86,34 @@ def test_a_simulation_shows_itself_in_real_time():
     loop.repeat(nanos(0.01), show)
     loop.run()
     assert shows
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_an_analysis_shows_how_long_it_has_been_going_on(terminal, monkeypatch):
+    monkeypatch.setattr(progress, "REFRESH", 0.001)
+    monkeypatch.setattr(progress, "PLAIN_INTERVAL", 0.001)
+    shown = threading.Event()
+
+    class Out(StringIO):
+        def write(self, text):
+            if "checking: echo, 0 s" in text:
+                shown.set()
+            return super().write(text)
+
+    console = Console(file=Out(), force_terminal=terminal, color_system=None)
+    with progress.analysis("checking: echo", console):
+        assert shown.wait(10)
+    assert "analysis" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_of_an_analysis_that_is_quick_nothing_is_shown():
+    out = StringIO()
+    with progress.analysis("checking: echo", Console(file=out, force_terminal=True)):
+        pass
+    assert out.getvalue() == ""
+
+
+def test_an_interrupt_ends_an_analysis():
+    with pytest.raises(KeyboardInterrupt), progress.analysis("x", Console(file=StringIO())):
+        raise KeyboardInterrupt
+    assert "analysis" not in [thread.name for thread in threading.enumerate()]
