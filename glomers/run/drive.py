@@ -27,7 +27,7 @@ from glomers.errors import NodeError, UsageError
 from glomers.history.operations import History
 from glomers.history.times import nanos
 from glomers.options import Options
-from glomers.run.recorder import Recorder
+from glomers.run.recorder import HistoryFull, Recorder
 from glomers.workloads import WORKLOADS
 from glomers.workloads.base import OperationGenerator, Workload
 from glomers.world.load import Load
@@ -95,15 +95,15 @@ class Test:
 
         `judging()` is entered while the history is judged.
 
-        The test ends early if a node breaks the protocol or a person interrupts it. What was
-        recorded until then is kept and judged, `error` in the results says what happened, and
-        `valid?` is False or "unknown".
+        The test ends early if a node breaks the protocol, a person interrupts it or there is too
+        much to record. What was recorded until then is kept and judged, `error` in the results
+        says what happened, and `valid?` is False or "unknown".
         """
-        error: NodeError | KeyboardInterrupt | None = None
+        error: NodeError | KeyboardInterrupt | HistoryFull | None = None
         try:
             self._next_phase()
             self.world.loop.run()
-        except (NodeError, KeyboardInterrupt) as problem:
+        except (NodeError, KeyboardInterrupt, HistoryFull) as problem:
             error = problem
         finally:
             for warning in self.world.end():
@@ -114,7 +114,7 @@ class Test:
         if isinstance(error, NodeError):
             results |= {"valid?": False, "error": str(error)}
         elif error is not None:
-            results |= {"valid?": "unknown", "error": "interrupted"}
+            results |= {"valid?": UNKNOWN, "error": str(error) or "interrupted"}
         return results
 
     def judge(self) -> Results:

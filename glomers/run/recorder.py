@@ -17,6 +17,12 @@ from glomers.workloads.base import Invocation
 from glomers.world.loop import Loop
 from glomers.world.network import Message, involves_client
 
+MOST_HISTORY = 1 << 30  # bytes of history.edn; history.jsonl has about as many
+
+
+class HistoryFull(Exception):
+    """So much has been recorded that the test must end: a verdict needs the whole history."""
+
 
 @dataclass
 class Traffic:
@@ -127,6 +133,7 @@ class Recorder:
         self.origin = 0  # when the load started
         self._edn = store.open("history.edn") if store else None
         self._jsonl = store.open("history.jsonl") if store else None
+        self._written = 0  # bytes, or characters, of history.edn
 
     def begin(self) -> None:
         """Take the present time as the start of the load."""
@@ -163,7 +170,7 @@ class Recorder:
     def record(
         self, type: str, process: int | str, what: Invocation, error: Any = None
     ) -> Operation:
-        """Record one operation, at the present time."""
+        """Record one operation, at the present time. Raises HistoryFull once it is too much."""
         operation = Operation(
             index=len(self.operations),
             time=self.elapsed,
@@ -179,6 +186,11 @@ class Recorder:
         if type == "invoke":
             self.invocations += 1
         if self._edn and self._jsonl:
-            self._edn.write(to_edn_line(operation) + "\n")
+            self._written += self._edn.write(to_edn_line(operation) + "\n")
             self._jsonl.write(to_json_line(operation) + "\n")
+            if self._written > MOST_HISTORY:
+                raise HistoryFull(
+                    f"the test ended early: its history has more than {MOST_HISTORY:,} bytes; "
+                    "a lower --rate or --time-limit makes it shorter"
+                )
         return operation

@@ -229,6 +229,9 @@ def show(outcomes: Sequence[SeedResult], command: Sequence[str], console: Consol
 
     `command` is the command of the test without its seed: `test`, or a challenge, and the rest.
     """
+    if not outcomes:
+        console.print("\nNo seed has been judged.")
+        return
     words = {True: "valid", False: "invalid", "unknown": "unknown"}
     counts = Counter(words[outcome.valid] for outcome in outcomes)
     console.print()

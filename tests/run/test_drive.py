@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from challenge_runs import options
 
-from glomers.run import build, drive
+from glomers.history.operations import read_history
+from glomers.history.store import Store
+from glomers.run import build, drive, recorder
 from glomers.run.build import simulated_test
 from glomers.run.drive import Phase
 
@@ -56,3 +58,16 @@ def test_a_node_that_breaks_the_protocol_ends_the_test_in_that_phase(phase, scri
     assert test.phase is phase
     assert results["valid?"] is False
     assert f"Node n0 {problem}" in results["error"]
+
+
+def test_a_history_that_grows_without_end_ends_the_test_and_is_kept_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(recorder, "MOST_HISTORY", 10_000)
+    store = Store(tmp_path)
+    test = simulated_test(options("1"), store)
+    results = test.run()
+    store.close()
+    assert results["valid?"] == "unknown"
+    assert results["error"].startswith("the test ended early: its history has more than 10,000 byt")
+    kept = read_history(tmp_path)
+    assert len(kept) == len(test.recorder.operations)
+    assert 10_000 < (tmp_path / "history.edn").stat().st_size < 10_500

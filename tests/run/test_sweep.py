@@ -102,6 +102,11 @@ def test_an_interrupt_stops_with_what_there_is(monkeypatch, capsys, number):
     assert "3 seeds: 3 valid" in capsys.readouterr().out
 
 
+def test_a_sweep_that_is_interrupted_at_once_says_that_it_has_nothing(capsys):
+    sweep.show([], ["test"], Console())
+    assert capsys.readouterr().out == "\nNo seed has been judged.\n"
+
+
 def test_workers_do_not_hear_ctrl_c():
     with sweep.executor(None) as pool:
         handlers = {pool.submit(signal.getsignal, signal.SIGINT).result() for _ in range(8)}
