@@ -18,6 +18,7 @@ COMPLAINT = "maelstrom_node: "  # the beginning of a line that the node library 
 
 LONGEST_LINE = 1 << 16  # bytes of a line that are looked at
 BLOCK = 8  # lines that are kept of a block that looks like an exception
+LONGEST_NAME = 100  # characters of a file's or a function's name
 
 _TRACEBACK = ("Traceback (most recent call last):", "  + Exception Group Traceback")
 _CHAINS = (
@@ -133,9 +134,10 @@ def _exception(frames: list[re.Match[str]], line: str) -> Finding:
 
 
 def _place(frame: re.Match[str]) -> str:
-    where = f"({Path(frame['file']).name}:{frame['line']})"
+    where = f"({quote(Path(frame['file']).name, LONGEST_NAME)}:{frame['line']})"
     name = frame["name"]
-    return f" {where}" if name is None or name.startswith("<") else f" in {name} {where}"
+    in_name = name is not None and not name.startswith("<")
+    return f" in {quote(name, LONGEST_NAME)} {where}" if in_name else f" {where}"
 
 
 def read_logs(files: Iterable[Path], hear: Callable[[str, Finding], object]) -> None:

@@ -53,6 +53,8 @@ REMARKABLE = {
 }
 TEXTS = {**MISTAKES, **REMARKABLE}
 
+MOST_KINDS = 200  # that are told apart: a node may raise a new exception each time
+
 NOW = -1  # stands for the present time
 
 
@@ -105,6 +107,9 @@ class Incidents:
         `time` is that of the first case, in nanoseconds; None if it isn't known.
         """
         incident = self._found.get((kind, key))
+        if incident is None and len(self._found) >= MOST_KINDS:
+            key, text = "", f"{TEXTS[kind]} of yet another kind"
+            incident = self._found.get((kind, key))
         if incident is None:
             time = self.now() if time == NOW else time
             incident = self._found[kind, key] = Incident(kind, text, time, quote(line))

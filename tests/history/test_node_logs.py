@@ -141,3 +141,10 @@ def test_of_a_long_block_only_the_beginning_is_kept():
 def test_a_log_may_hold_anything():
     assert len(read("Traceback (most recent call last):\n\xff\0\n")[0]) == 1
     assert read("\0" * 200_000)[1].lines == 1
+
+
+def test_what_a_terminal_would_obey_is_quoted():
+    text = KEY_ERROR.replace("mine.py", "\x1b[2J.py").replace("gossip", "a\x1b[2J")
+    assert texts(text) == [("exception", r"raised KeyError: 'vals' in a\x1b[2J (\x1b[2J.py:44)")]
+    long = KEY_ERROR.replace("mine.py", "m" * 10_000).replace("gossip", "g" * 10_000)
+    assert len(texts(long)[0][1]) < 350
