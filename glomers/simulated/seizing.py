@@ -14,6 +14,9 @@ of C code. So:
 - If the main thread has decided meanwhile that this thread is to stop, its handler doesn't return:
   the thread waits in it for ever. It may hold a lock of the C library, which is why a process in
   which this has happened ends by `os._exit`.
+- Only the timer may stop a thread, since its signal comes to the thread that computes, and so has
+  the interpreter. A signal that the main thread sent would find it waiting for the interpreter,
+  and if a thread never comes back from the midst of that wait, nobody gets the interpreter again.
 
 Python's own handlers can't do this, since they wait for the next bytecode; this one is installed
 by ctypes. A handler that comes between any two instructions is a last resort: it runs only where
@@ -36,6 +39,7 @@ from glomers import exits
 ARM = 3.0  # seconds of CPU time that the main thread may have to wait for a turn, at most
 AGAIN = 0.01  # seconds of CPU time until the next signal, if one has found an idle thread
 BREATH = 0.01  # seconds of real time for which the main thread gets the interpreter
+SEIZING = 1.0  # seconds of real time in which the signal finds a thread that computes
 
 _SIGNAL = signal.SIGVTALRM
 _Handler = ctypes.CFUNCTYPE(None, ctypes.c_int)
@@ -46,7 +50,8 @@ _set_handler.restype = ctypes.c_void_p
 
 _running: Callable[[], int] | None = None  # which thread has its turn
 _arm = ARM
-_seized: set[int] = set()  # threads that are to stop where they are, or have
+# Threads that are to stop where they are, or have: each with a lock that is released when it has.
+_seized: dict[int, threading.Lock] = {}
 
 
 def wind_up() -> None:
@@ -60,16 +65,21 @@ def welcome() -> None:
 
     One that ended just before it was seized may have had the same number.
     """
-    _seized.discard(threading.get_ident())
+    _seized.pop(threading.get_ident(), None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [_SIGNAL])
 
 
 def seize(thread: int) -> None:
-    """Let a thread, which is running a node's code, stand still for good. Only in `watched`."""
+    """Let a thread, which is running a node's code, stand still for good. Only in `watched`.
+
+    Waits until it does, but no longer than SEIZING: one that doesn't compute is in no way.
+    """
     if _running is not None:
-        _seized.add(thread)
+        stands = _seized[thread] = threading.Lock()
+        stands.acquire()
         exits.must_leave_at_once = True
-        signal.pthread_kill(thread, _SIGNAL)
+        signal.setitimer(signal.ITIMER_VIRTUAL, AGAIN, AGAIN)
+        stands.acquire(timeout=SEIZING)
 
 
 @contextmanager
@@ -104,6 +114,7 @@ def _take(number: int) -> None:
     if _running is not None and me == _running():
         time.sleep(BREATH)
     if me in _seized:
+        _seized[me].release()
         never = threading.Lock()
         never.acquire()
         never.acquire()
