@@ -152,7 +152,7 @@ class TurnLoop(Loop):
                 now = time.monotonic()
                 if self.events != events:
                     events, since = self.events, now
-                elif now - since >= self.watchdog:
+                elif now - since >= self.watchdog or seizing.stands(self._running_thread):
                     raise self._stuck()
                 self._call_watchers(now)
         except KeyboardInterrupt:
@@ -189,20 +189,19 @@ class TurnLoop(Loop):
     def _end_running(self) -> None:
         """Stop the running strand: by an exception, or where it is if that has no effect."""
         thread, strand = self._running_thread, self.strand
-        if self._over.acquire(timeout=UNWINDING / 3):  # the present event is over
-            return
         if strand:
             strand.stopped = True
-        if not seizing.is_in_c(thread):
+        if not seizing.stands(thread):
+            if self._over.acquire(timeout=UNWINDING / 3):  # the present event is over
+                return
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(thread), ctypes.py_object(NodeStopped)
             )
-            seizing.wind_up()
             if self._over.acquire(timeout=UNWINDING):
                 return
+            seizing.seize(thread)
         self._threads = [other for other in self._threads if other.ident != thread]
         self.strand = None
-        seizing.seize(thread)
 
     def shut_down(self) -> None:
         """End every strand and every thread, or give up on them after GRACE seconds.
