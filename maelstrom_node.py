@@ -558,8 +558,7 @@ class Dispatcher:
             return None
         answer = self._answers.pop(in_reply_to, None) if type(in_reply_to) is int else None
         if answer is None:
-            problem = "dropped an answer that nobody waits for"
-            self.complain(f"{problem}, a {_quote(body['type'])} from {src}", _quote(line))
+            self._drop_answer(src, body, line)
         else:
             answer.waiter.set(body)
         return None
@@ -761,6 +760,18 @@ class Dispatcher:
             text = f"{error}; {message.src} sent {_quote(message.body)}"
             self.complain(f"{self._handler_of(message)} raised {text}")
         return self._error_line(message, error)
+
+    def _drop_answer(self, src: str, body: Body, line: bytes | str) -> None:
+        """Log that an answer came for which nobody waits."""
+        # Ids ascend, so one that is taken now is above all that requests have had.
+        asked = type(body["in_reply_to"]) is int and 0 < body["in_reply_to"] < next(self._msg_ids)
+        type_ = _quote(body["type"])
+        if asked:
+            problem = f"dropped an answer that came late or twice, a {type_}"
+        else:
+            problem = f"dropped an answer to a request that it never made, a {type_} from {src}"
+        text = line if isinstance(line, str) else line.decode(errors="replace")
+        self.complain(problem, _quote(text))
 
     def _error_line(self, message: Message, error: RPCError) -> str | None:
         """The line that answers with an error, if somebody waits for an answer."""

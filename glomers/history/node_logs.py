@@ -15,6 +15,7 @@ from pathlib import Path
 from glomers.errors import quote
 
 COMPLAINT = "maelstrom_node: "  # the beginning of a line that the node library prints itself
+LATE = "dropped an answer that came late or twice"  # a complaint that the network may be cause of
 
 LONGEST_LINE = 1 << 16  # bytes of a line that are looked at
 BLOCK = 8  # lines that are kept of a block that looks like an exception
@@ -36,10 +37,10 @@ _FOREIGN = re.compile(r"maelstrom_node\.py$|[/\\]lib[/\\]python|site-packages|^<
 class Finding:
     """An exception or a complaint that was found in a log.
 
-    `kind` is "exception" or "complaint", `text` goes on from the node's name: "raised KeyError:
-    'vals' in gossip (mine.py:44)". Findings with the same `key` are cases of the same thing.
-    `line` is the example, "" where the text says it all. `time` is when it was printed, on the
-    reader's clock.
+    `kind` is "exception", "complaint" or "late", `text` goes on from the node's name: "raised
+    KeyError: 'vals' in gossip (mine.py:44)". Findings with the same `key` are cases of the same
+    thing. `line` is the example, "" where the text says it all. `time` is when it was printed, on
+    the reader's clock.
     """
 
     kind: str
@@ -121,7 +122,8 @@ class LogReader:
 
 def _complaint(text: str) -> Finding:
     what, _, example = text.partition(": ")
-    return Finding("complaint", what, quote(what), quote(example))
+    kind = "late" if what.startswith(LATE) else "complaint"
+    return Finding(kind, what, quote(what), quote(example))
 
 
 def _exception(frames: list[re.Match[str]], line: str) -> Finding:

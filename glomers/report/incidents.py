@@ -16,7 +16,7 @@ Results = Mapping[str, Any]
 # Kinds of incidents: first the likeliest causes of an invalid test, last what may be normal.
 RANKS = (
     *("exception", "complaint", "mistake", "no-answer"),
-    *("stderr", "error", "unanswered", "lost", "alone"),
+    *("stderr", "error", "late", "unanswered", "lost", "alone"),
 )
 SERIOUS = RANKS[: RANKS.index("stderr")]  # a mistake even if the test is valid
 NO_HARM = ("lost", "alone")  # no mistake if the test is valid

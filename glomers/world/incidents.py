@@ -46,6 +46,7 @@ REMARKABLE = {
     "complaint": "complained",
     "no-answer": "left a client without an answer",
     "error": "answered with an error",
+    "late": "got an answer late or twice",
     "unanswered": "got no answer",
     "lost": "sent a message that was lost",
     "alone": "sent nothing to others",

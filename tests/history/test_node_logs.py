@@ -112,6 +112,12 @@ def test_what_the_library_complains_of_is_counted_by_what_does_not_vary():
     assert found[0].line == "{'type': 'gosip', 'value': 1}"
 
 
+def test_an_answer_that_came_late_or_twice_is_a_kind_of_its_own():
+    text = "dropped an answer that came late or twice, a 'gossip_ok'"
+    [finding], _ = read(f'maelstrom_node: {text}: {{"src":"n3"}}\n')
+    assert (finding.kind, finding.text, finding.line) == ("late", text, '{"src":"n3"}')
+
+
 def test_other_lines_are_counted_and_the_last_that_look_like_an_error_are_kept():
     go = (
         "listening\npanic: assignment to entry in nil map\n\ngoroutine 1 [running]:\n"

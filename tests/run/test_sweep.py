@@ -20,6 +20,7 @@ from glomers.history.values import quantile
 from glomers.interrupts import INTERRUPTS
 from glomers.options import Options
 from glomers.run import sweep
+from glomers.run.build import simulated_test
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ["-w", "echo", "--bin", str(ROOT / "echo.py"), "--node-count", "1", "--time-limit", "1"]
@@ -70,6 +71,24 @@ node.run()
     again = [*command, "--simulate", "--seed", str(failing)]
     assert f"test {' '.join(again)} -- 'an argument'" in output
     assert main(["test", *again, "--store", str(wrong.parent / "store")]) == 1
+
+
+def test_messages_that_the_network_doubles_are_nothing_to_look_at(script):
+    mine = script("""
+from maelstrom_node import Node
+node = Node()
+@node.on("echo")
+def echo(message):
+    node.rpc(node.peers[0], {"type": "heard"})
+    return {"type": "echo_ok", "echo": message.body["echo"]}
+@node.on("heard")
+def heard(message):
+    return {"type": "heard_ok"}
+node.run()
+""")
+    options = Options("echo", str(mine), nodes=("n0", "n1"), time_limit=5, p_duplicate=0.5)
+    assert [late["kind"] for late in simulated_test(options).run()["incidents"]] == ["late"]
+    assert sweep.run_seed(options).told == ()
 
 
 def test_the_command_line_sweeps_over_processes(capsys):
