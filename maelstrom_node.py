@@ -444,7 +444,8 @@ class Node:
 
         The answer is lost if nobody keeps what this returns. Raises what `send` raises.
         """
-        answer = self._dispatcher.expect(f"{body.get('type')!r} from {dest}")
+        whom = f"{dest}, this node itself," if dest == vars(self).get("id") else dest
+        answer = self._dispatcher.expect(f"{body.get('type')!r} from {whom}")
         self.send(dest, {**body, "msg_id": answer.msg_id})
         return answer
 

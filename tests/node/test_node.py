@@ -1312,6 +1312,11 @@ def test_an_rpc_error_in_the_background_is_a_complaint(stage, complaint, start):
     )  # fmt: skip
 
 
+def test_a_request_to_oneself_that_has_no_answer_is_named_as_such(stage):
+    with pytest.raises(RPCTimeout, match="no answer to 'gossip' from n1, this node itself, within"):
+        stage.node.rpc("n1", {"type": "gossip"})
+
+
 def test_spawn_passes_arguments(stage):
     got = []
     stage.node.spawn(lambda *args: got.extend(args), 1, 2)
