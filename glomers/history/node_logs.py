@@ -30,7 +30,9 @@ _FRAME = re.compile(r'^\s*(?:\| )?File "(?P<file>[^"]+)", line (?P<line>\d+)(?:,
 _EXCEPTION = re.compile(r"^(?P<type>[A-Za-z_][\w.<>]*)(?P<rest>:.*)?$")
 _ALARM = re.compile(r"panic|exception|error|fatal|traceback|unhandled", re.IGNORECASE)
 # Files whose frames are not the node's own code.
-_FOREIGN = re.compile(r"maelstrom_node\.py$|[/\\]lib[/\\]python|site-packages|^<")
+_FOREIGN = re.compile(
+    r"maelstrom_node\.py$|[/\\]glomers[/\\]simulated[/\\]|[/\\]lib[/\\]python|site-packages|^<"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,8 @@ class Finding:
 class LogReader:
     """Reads a log as it comes; `hear` is told of each finding. `now` tells the time, if any does.
 
-    `lines` counts the lines that belong to no finding. `block` holds the last of them, or those
-    that look like an exception.
+    `lines` counts the lines that belong to no finding, `alarms` those of them that look like the
+    beginning of an exception. `block` is the last such exception, or else the last line.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class LogReader:
     ) -> None:
         self.lines = 0
         self.block: list[str] = []
-        self.alarm = False  # whether `block` looks like an exception
+        self.alarms = 0
         self._hear = hear
         self._now = now
         self._rest = b""
@@ -87,6 +89,8 @@ class LogReader:
             self._read_traceback(self._frames, line)
         elif line.startswith(_TRACEBACK):
             self._frames = []
+        elif frame := _FRAME.match(line):  # of a SyntaxError in the script itself
+            self._frames = [frame]
         elif line in _CHAINS:
             self._held = None  # the last exception of a chain stands for all of them
         elif line.strip():
@@ -113,8 +117,8 @@ class LogReader:
         self.lines += 1
         begins = bool(_ALARM.search(line)) and not line[0].isspace()
         goes_on = line[0].isspace() or line.startswith(("goroutine ", "note: "))
-        if begins or not self.alarm:
-            self.alarm = begins
+        self.alarms += begins
+        if begins or not self.alarms:
             self.block = [quote(line)]
         elif goes_on and len(self.block) < BLOCK:
             self.block.append(quote(line))

@@ -219,7 +219,9 @@ class Host:
         trace = error.__traceback__
         while trace is not None and not self.owns(trace.tb_frame.f_code.co_filename):
             trace = trace.tb_next
-        return type(error), error, trace or error.__traceback__
+        if trace is None and not isinstance(error, SyntaxError):  # that has no line yet
+            trace = error.__traceback__
+        return type(error), error, trace
 
     def _spawn_thread(self, name: str, function: Callable[[], object]) -> None:
         self.call_at(self._loop.now, name, function)

@@ -83,12 +83,13 @@ def tell_of_logs(logs: Mapping[str, NodeLog], incidents: Incidents) -> list[str]
 
     `logs` maps nodes to their logs. Returns a warning if some of the logs are not complete.
     """
-    alarming = {id: log.reader for id, log in logs.items() if log.reader.alarm}
+    alarming = {id: log.reader for id, log in logs.items() if log.reader.alarms}
     if alarming:
-        lines = {id: reader.lines for id, reader in alarming.items()}
-        text = f"printed {sum(lines.values()):,} lines to standard error, the last like an error"
+        lines = sum(reader.lines for reader in alarming.values())
+        text = f"printed what looks like an error to standard error (of {lines:,} lines)"
         example = " / ".join(next(iter(alarming.values())).block)
-        incidents.add("stderr", "stderr", text, dict.fromkeys(lines, 1), example, time=None)
+        alarms = {id: reader.alarms for id, reader in alarming.items()}
+        incidents.add("stderr", "stderr", text, alarms, example, time=None)
     full = [node for node, log in logs.items() if log.is_full]
     if not full:
         return []

@@ -103,6 +103,32 @@ def test_an_exception_has_the_time_at_which_it_was_printed():
     assert [finding.time for finding in found] == [5, 9]
 
 
+def test_a_syntax_error_of_the_script_itself_has_no_first_line_and_yet_a_place():
+    log = (
+        '  File "/home/me/mine.py", line 20\n    def read(message)\n                     ^\n'
+        "SyntaxError: expected ':'\n"
+    )
+    found, reader = read(log)
+    assert [finding.text for finding in found] == ["raised SyntaxError: expected ':' (mine.py:20)"]
+    assert reader.lines == 0
+
+
+def test_the_place_of_a_failed_import_is_in_the_script_and_not_in_the_simulation():
+    log = (
+        'Traceback (most recent call last):\n  File "/home/me/mine.py", line 1, in <module>\n'
+        '    import numpyy\n  File "/glomers/simulated/imports.py", line 116, in load\n'
+        "    raise ModuleNotFoundError(text)\n"
+        "ModuleNotFoundError: No module named 'numpyy'\n"
+    )
+    [finding], _ = read(log)
+    assert finding.text == "raised ModuleNotFoundError: No module named 'numpyy' (mine.py:1)"
+
+
+def test_lines_that_look_like_the_beginning_of_an_exception_are_counted():
+    _, reader = read("TypeError: x\n    at y (z.js:1:2)\n" * 3)
+    assert (reader.alarms, reader.lines) == (3, 6)
+
+
 def test_what_the_library_complains_of_is_counted_by_what_does_not_vary():
     log = "maelstrom_node: no handler takes 'gosip': {'type': 'gosip', 'value': %d}\n"
     found, _ = read(log % 1 + log % 2)
@@ -126,7 +152,7 @@ def test_other_lines_are_counted_and_the_last_that_look_like_an_error_are_kept()
     found, reader = read("starting\n" + go)
     assert found == []
     assert reader.lines == 5
-    assert reader.alarm
+    assert reader.alarms == 1
     assert reader.block == [
         "panic: assignment to entry in nil map",
         "goroutine 1 [running]:",
@@ -136,7 +162,7 @@ def test_other_lines_are_counted_and_the_last_that_look_like_an_error_are_kept()
 
 def test_a_log_without_alarms_keeps_its_last_line():
     _, reader = read("one\ntwo\n")
-    assert (reader.alarm, reader.block, reader.lines) == (False, ["two"], 2)
+    assert (reader.alarms, reader.block, reader.lines) == (0, ["two"], 2)
 
 
 def test_of_a_long_block_only_the_beginning_is_kept():

@@ -284,3 +284,4 @@ def test_a_syntax_error_is_told_with_the_line(simulate, script):
         simulate(script("x = 1\ny = = 2\n"))
     assert "y = = 2" in str(error.value)
     assert "SyntaxError" in str(error.value)
+    assert "imports.py" not in str(error.value)  # the workbench's own code is beside the point
