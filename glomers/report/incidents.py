@@ -16,10 +16,11 @@ Results = Mapping[str, Any]
 # Kinds of incidents: first the likeliest causes of an invalid test, last what may be normal.
 RANKS = (
     *("exception", "complaint", "mistake", "no-answer"),
-    *("stderr", "error", "late", "unanswered", "lost", "alone"),
+    *("stderr", "error", "late", "unanswered", "lost", "arrived", "alone"),
 )
 SERIOUS = RANKS[: RANKS.index("stderr")]  # a mistake even if the test is valid
-NO_HARM = ("lost", "alone")  # no mistake if the test is valid
+NO_HARM = ("lost", "arrived", "alone")  # no mistake if the test is valid
+LAST_RESORT = {"arrived", "alone"}  # told if nothing else is known
 IN_THE_LOG = ("exception", "complaint", "stderr")
 SHOWN = 5  # incidents that are written out; the rest is only counted
 EXAMPLE = 160  # characters of an example
@@ -28,8 +29,10 @@ EXAMPLE = 160  # characters of an example
 def in_order(results: Results) -> list[Results]:
     """The incidents that matter, the likeliest cause first."""
     incidents = [*_mistakes(results), *(results.get("incidents") or ())]
-    if results.get("valid?") is True:
-        incidents = [incident for incident in incidents if _kind(incident) not in NO_HARM]
+    left_out = set(NO_HARM) if results.get("valid?") is True else set()
+    if "error" in results or {_kind(incident) for incident in incidents} - LAST_RESORT:
+        left_out |= LAST_RESORT
+    incidents = [incident for incident in incidents if _kind(incident) not in left_out]
     return sorted(incidents, key=lambda incident: (_rank(incident), -incident["count"]))
 
 
@@ -80,8 +83,8 @@ def sentence(incident: Results, folder: Path | None = None) -> str:
     if incident["count"] > 1:
         words += f", {incident['count']:,} times"
     if first.get("time") is not None:
-        at = f"{'first ' if incident['count'] > 1 else ''}at {first['time'] / NANOS:.2f} s"
-        words += f", {at}"
+        at = f"at {first['time'] / NANOS:.2f} s" if first["time"] >= 0 else "during set-up"
+        words += f", {'first ' if incident['count'] > 1 else ''}{at}"
     if first.get("line"):
         words += f": {quote(first['line'], EXAMPLE)}"
     if folder and kind in IN_THE_LOG:

@@ -49,6 +49,7 @@ REMARKABLE = {
     "late": "got an answer late or twice",
     "unanswered": "got no answer",
     "lost": "sent a message that was lost",
+    "arrived": "sent a message that arrived",
     "alone": "sent nothing to others",
     "stderr": "printed to standard error",
 }

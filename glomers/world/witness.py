@@ -38,6 +38,18 @@ class Silence:
     lost: int = 0
 
 
+@dataclass(slots=True)
+class Arrivals:
+    """The messages of one type that arrived, and whose senders wait for no answer: by sender.
+
+    A node that ignores them, as it knows the type by another name, says nothing of it.
+    """
+
+    time: int
+    line: bytes
+    nodes: Counter[str] = field(default_factory=Counter)
+
+
 class Witness:
     """A journal that looks for incidents in all messages, and passes them on to another journal."""
 
@@ -46,6 +58,7 @@ class Witness:
         self._incidents = incidents
         self._open: dict[tuple[str, str, int], Request] = {}  # by sender, receiver and msg_id
         self._nodes: Counter[str] = Counter()  # the nodes that were initialised
+        self._arrived: dict[str, Arrivals] = {}  # by type
         self._talked = False  # whether a node has sent a message to another node or a service
 
     def record(self, event: str, time: int, message: Message) -> None:
@@ -60,8 +73,12 @@ class Witness:
             msg_id = body.get("msg_id")
             if type(msg_id) is int:
                 self._see_request(event, time, message, (message.src, message.dest, msg_id))
-            elif event in GONE and not involves_client(message):
+            elif involves_client(message):
+                pass
+            elif event in GONE:
                 self._see_loss(message)
+            elif event == "recv":
+                self._see_arrival(time, message)
         elif type(reply_to) is int:
             self._see_answer(event, message, (message.dest, message.src, reply_to))
 
@@ -79,6 +96,13 @@ class Witness:
         type = quote(str(message.body.get("type")), 40)
         text = f"sent {type!r}, which was lost on the way, and waits for no answer"
         self._incidents.add("lost", type, text, {message.src: 1}, message.line)
+
+    def _see_arrival(self, time: int, message: Message) -> None:
+        type = str(message.body.get("type"))
+        arrivals = self._arrived.get(type)
+        if arrivals is None:
+            arrivals = self._arrived[type] = Arrivals(time, message.line)
+        arrivals.nodes[message.src] += 1
 
     def _see_answer(self, event: str, message: Message, key: tuple[str, str, int]) -> None:
         if event == "send":
@@ -117,6 +141,10 @@ class Witness:
             first = silence.first
             self._incidents.add("unanswered", type, text, silence.nodes, first.line, first.time)
         self._open.clear()
+        for type, arrivals in self._arrived.items():
+            text = f"sent {quote(type, 40)!r}, which arrived and asks for no answer"
+            self._incidents.add("arrived", type, text, arrivals.nodes, arrivals.line, arrivals.time)
+        self._arrived.clear()
         if len(self._nodes) > 1 and not self._talked:
             text = "sent no message to another node, nor to a service"
             self._incidents.add("alone", "", text, self._nodes, time=None)

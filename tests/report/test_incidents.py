@@ -43,6 +43,21 @@ def test_the_likeliest_cause_comes_first_and_of_those_the_most_frequent():
     ]
 
 
+def test_what_is_no_cause_by_itself_is_told_if_nothing_else_is_known():
+    arrived, serious = incident("arrived", "sent"), incident("exception", "raised")
+    assert told(arrived) == ["n1 sent, at 0.25 s"]
+    assert told(serious, arrived) == ["n1 raised, at 0.25 s"]
+    assert sentences({"incidents": [arrived], "error": "Node n1 ended"}) == []
+    assert sentences({"incidents": [arrived], "valid?": True}) == []
+
+
+def test_what_came_before_the_first_operation_has_no_negative_time():
+    assert told(incident("exception", "raised", time=-5.0)) == ["n1 raised, during set-up"]
+    assert told(incident("exception", "raised", 2, time=-5.0)) == [
+        "n1 raised, 2 times, first during set-up"
+    ]
+
+
 def test_warnings_about_nodes_are_incidents_and_others_are_not():
     history = {"kind": "silent", "text": "nothing was shown", "count": 1, "first": {}}
     results = {"warnings": [incident("no-newline", "ended"), history]}

@@ -45,7 +45,6 @@ def test_an_answered_request_is_no_incident():
     world = World()
     world.send("n0", "n1", "gossip", msg_id=1)
     world.send("n1", "n0", "gossip_ok", in_reply_to=1)
-    world.send("n0", "n1", "gossip")
     assert world.told() == []
 
 
@@ -125,6 +124,18 @@ def test_a_loss_that_its_sender_does_not_notice_is_told_of_a_test_that_is_not_va
     )
     assert '"value": 7' in told
     assert sentences({"valid?": True, "incidents": lost}) == []
+
+
+def test_messages_that_arrived_and_ask_for_no_answer_are_counted_by_type():
+    world = World()
+    world.send("n0", "n1", "gossip", value=7)
+    world.send("n2", "n1", "gossip", value=8)
+    world.send("n0", "c1", "read_ok")
+    [told] = world.told()
+    assert told.startswith(
+        "n0 and n2 sent 'gossip', which arrived and asks for no answer, 2 times, first at 0.00 s"
+    )
+    assert '"value": 7' in told
 
 
 def test_nodes_that_never_send_anything_to_each_other_are_told_of():
