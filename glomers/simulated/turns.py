@@ -262,8 +262,8 @@ class TurnLoop(Loop):
         before = threading.stack_size(STACK_SIZE)
         try:
             thread = threading.Thread(target=self._work, name="turn", daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
         finally:
             threading.stack_size(before)
 
@@ -322,7 +322,12 @@ class TurnLoop(Loop):
             strand.baton.acquire()
         self._parked[strand] = None
         self.strand = None
-        self._pass_on()
+        try:
+            self._pass_on()
+        except RuntimeError:  # the system has no more threads
+            del self._parked[strand]
+            self.strand = strand
+            self._too_many_wait()
         strand.baton.acquire()
         self._running_thread = threading.get_ident()
         self._take_turn(strand)
@@ -347,6 +352,21 @@ class TurnLoop(Loop):
         if self._failure is None:
             self._failure = error
         self._stopped = True
+
+    def _too_many_wait(self) -> None:
+        """End the run: there is no thread for the running strand, which has to wait."""
+        assert self.strand is not None
+        node = self.strand.node
+        self.fail(
+            NodeError(
+                node.id,
+                f"can't wait at {self.now / NANOS:g} s: all threads of this machine are waiting.",
+                evidence=[*_where(sys._getframe(), node), *self._most_sent()],
+                expected="handlers and functions that come to an end, rather than wait for more "
+                f"and more of their kind; {len(self._parked):,} are waiting",
+            )
+        )
+        raise NodeStopped
 
     def _stands_still(self, lines: list[str]) -> None:
         """End the run, because the running strand lets time stand still, in these lines."""

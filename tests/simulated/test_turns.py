@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import pytest
@@ -208,6 +209,29 @@ def ball(message):
     with pytest.raises(NodeError, match="time stand still") as error:
         nodes.advance(1)
     assert "in ball: node.send(" in "\n".join(error.value.evidence)
+
+
+def test_handlers_that_wait_for_more_and_more_of_their_kind_end_the_run(cluster, monkeypatch):
+    nodes = cluster(
+        """
+@node.on("forward")
+def forward(message):
+    return node.rpc(node.peers[0], {"type": "forward"})
+""",
+        nodes=2,
+    )
+    start, turns_left = threading.Thread.start, iter(range(20))
+
+    def start_if_there_is_one(thread):
+        if thread.name == "turn" and next(turns_left, None) is None:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_if_there_is_one)
+    with pytest.raises(NodeError, match="all threads of this machine are waiting") as error:
+        nodes.request("n0", "forward")
+    assert "in forward: return node.rpc(node.peers[0]" in str(error.value)
+    assert re.search(r"\d+ are waiting", str(error.value))
 
 
 def test_time_that_stands_still_is_found_after_the_same_turn_in_every_run(cluster, monkeypatch):
