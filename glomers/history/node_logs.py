@@ -28,6 +28,7 @@ _CHAINS = (
 )
 _FRAME = re.compile(r'^\s*(?:\| )?File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<name>.+))?')
 _EXCEPTION = re.compile(r"^(?P<type>[A-Za-z_][\w.<>]*)(?P<rest>:.*)?$")
+_SYNTAX_ERROR = re.compile(r"(Syntax|Indentation|Tab)Error: ")
 _ALARM = re.compile(r"panic|exception|error|fatal|traceback|unhandled", re.IGNORECASE)
 # Files whose frames are not the node's own code.
 _FOREIGN = re.compile(
@@ -69,6 +70,7 @@ class LogReader:
         self._now = now
         self._rest = b""
         self._frames: list[re.Match[str]] | None = None  # those of the traceback being read
+        self._last_frame: re.Match[str] | None = None  # that stands outside of a traceback
         self._held: Finding | None = None  # held back until no other exception of a chain follows
 
     def feed(self, chunk: bytes) -> None:
@@ -89,10 +91,13 @@ class LogReader:
             self._read_traceback(self._frames, line)
         elif line.startswith(_TRACEBACK):
             self._frames = []
-        elif frame := _FRAME.match(line):  # of a SyntaxError in the script itself
-            self._frames = [frame]
+        elif frame := _FRAME.match(line):
+            self._last_frame = frame
         elif line in _CHAINS:
             self._held = None  # the last exception of a chain stands for all of them
+        elif self._last_frame and _SYNTAX_ERROR.match(line):  # Python prints no head for it
+            self._tell()
+            self._held = _exception([self._last_frame], line)
         elif line.strip():
             self._tell()
             if line.startswith(COMPLAINT):

@@ -110,7 +110,12 @@ def test_a_syntax_error_of_the_script_itself_has_no_first_line_and_yet_a_place()
     )
     found, reader = read(log)
     assert [finding.text for finding in found] == ["raised SyntaxError: expected ':' (mine.py:20)"]
-    assert reader.lines == 0
+    assert reader.alarms == 0
+
+
+def test_a_stack_that_is_printed_is_no_exception():
+    found, _ = read('  File "/home/me/mine.py", line 20, in <module>\n    print_stack()\nhello\n')
+    assert found == []
 
 
 def test_the_place_of_a_failed_import_is_in_the_script_and_not_in_the_simulation():
