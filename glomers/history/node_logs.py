@@ -97,7 +97,7 @@ class LogReader:
             self._held = None  # the last exception of a chain stands for all of them
         elif self._last_frame and _SYNTAX_ERROR.match(line):  # Python prints no head for it
             self._tell()
-            self._held = _exception([self._last_frame], line)
+            self._held = replace(_exception([self._last_frame], line), time=self._now())
         elif line.strip():
             self._tell()
             if line.startswith(COMPLAINT):
