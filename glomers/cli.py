@@ -38,6 +38,7 @@ USAGE = f"""usage: {program()} COMMAND …
   check       judge a history that was recorded, by us or by Maelstrom
   summary     show the summary of a test that was kept
   report      make the page of a test that was kept: all of it, to look at in a browser
+  serve       show all tests that were kept in the browser, and those that are running
   copy        copy a challenge's script and the node library here, to run and to change
   new         begin a node: a script with one handler, and a test of it
   challenge   run a challenge by its number, or list them all
@@ -49,8 +50,6 @@ Add --help to a command for its flags. --version tells the version.
 ELSEWHERE = {
     name: f"{name} is a command of Maelstrom's only: {instead}"
     for name, instead in {
-        "serve": "there is no web server: a test's folder, store/latest, holds plain files, "
-        f"and `{program()} summary` shows its summary again",
         "demo": "the demos are this project's solutions of the challenges: "
         "./run.sh without arguments lists them, and ./run.sh 1 runs the first",
         "doc": "the documentation is in docs/, and Maelstrom's own at "
@@ -246,6 +245,13 @@ def report(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def serve(arguments: Sequence[str]) -> int:
+    """`serve`: all tests that are kept, in the browser."""
+    from glomers.run.serve import main
+
+    return main(arguments)
+
+
 def copy(arguments: Sequence[str]) -> int:
     """`copy`: a challenge's script, and the node library beside it."""
     from glomers import copies
@@ -297,6 +303,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "challenge": challenge,
     "summary": summary,
     "report": report,
+    "serve": serve,
     "copy": copy,
     "new": new,
 }

@@ -34,7 +34,6 @@ TEST = ["test", "-w", "echo", "--bin", str(ROOT / "echo.py")]
     [
         (["frobnicate"], "unknown command 'frobnicate'"),
         (["tset"], "unknown command 'tset'; did you mean test?"),
-        (["serve"], "there is no web server: a test's folder, store/latest, holds plain files"),
         (["demo"], "./run.sh without arguments lists them"),
         (["doc"], "https://github.com/jepsen-io/maelstrom/tree/main/doc"),
         (["analyze"], "`python -m glomers check FOLDER -w WORKLOAD`"),

@@ -171,21 +171,26 @@ class HistoryError(UsageError):
     """A file holds no history that can be judged. The error says where, and what was expected."""
 
 
-def read_history(path: Path) -> History:
+def read_history(path: Path, so_far: bool = False) -> History:
     """Read a history: EDN or JSON, plain or gzipped, or the folder of a test that holds one.
+
+    One that is only there `so_far` may be empty, and end within a line, which is left out.
 
     The file has one operation a line, or all of them in one vector. Values come in the shapes of
     JSON (see edn.to_json), so that both notations give the same operations. Raises HistoryError.
     """
     file = _file(path)
     reader = _Reader()
+    text = _text(file)
+    if so_far:
+        text = text[: text.rfind("\n") + 1]
     try:
-        operations = [reader.operation(*entry) for entry in _entries(_text(file))]
+        operations = [reader.operation(*entry) for entry in _entries(text)]
     except _Unreadable as problem:
         raise HistoryError(f"{file}, {problem}") from None
     except RecursionError:
         raise HistoryError(f"{file} holds a value that is nested too deeply") from None
-    if not operations:
+    if not operations and not so_far:
         raise HistoryError(f"{file} is empty; expected operations like {_EXAMPLE}")
     return History(operations)
 

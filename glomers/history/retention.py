@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from glomers.history.command import FILE, parse_command
+from glomers.history.kept_runs import folders, name_of
 from glomers.invocation import shown
 
 # The time in the name of a run's folder: ours, or Jepsen's, which includes the time zone.
@@ -55,16 +56,9 @@ def _warn(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr)
 
 
-def _folders(root: Path) -> Iterator[Path]:
-    """The folders in a folder, without links to folders."""
-    for path in root.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            yield path
-
-
 def _runs(root: Path) -> Iterator[Path]:
-    for workload in _folders(root):
-        for run in _folders(workload):
+    for workload in folders(root):
+        for run in folders(workload):
             if TIME.fullmatch(run.name) and _is_ours(run):
                 yield run
 
@@ -77,12 +71,12 @@ def _is_ours(run: Path) -> bool:
         kept = parse_command(file.read_text("utf-8", "surrogatepass"))
     except (OSError, ValueError):
         return False
-    return kept is not None and kept.run == f"{run.parent.name}/{run.name}"
+    return kept is not None and kept.run == name_of(run)
 
 
 def _link_targets(root: Path) -> Iterator[Path]:
     """The targets of the links in the store, and the folders that hold these targets."""
-    for folder in (root, *_folders(root)):
+    for folder in (root, *folders(root)):
         for path in folder.iterdir():
             if path.is_symlink():
                 target = Path(os.path.realpath(path))

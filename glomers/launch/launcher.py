@@ -70,7 +70,7 @@ failed, and the last line says what.
 """
 TESTS_TOO = """\
        ./run.sh test [PYTEST ARGUMENT ...]
-       ./run.sh check|summary|report|copy|new|test --bin FILE [--help]
+       ./run.sh check|summary|report|serve|copy|new|test --bin FILE [--help]
 
 Runs a challenge of Gossip Glomers, this project's own checks and tests, or the workbench.
 """

@@ -126,20 +126,30 @@ def write(run: Run, file: Path) -> None:
 
 def render(run: Run) -> str:
     """The page of a run."""
-    style = (TEMPLATE / "page.css").read_text("utf-8")
-    script = "\n".join((TEMPLATE / name).read_text("utf-8") for name in SCRIPTS)
+    style, script = _style_and_script()
     parts = {
         "title": html.escape(f"{run.workload} · {run.folder}"),
-        "policy": (
-            f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
-            "img-src data:; base-uri 'none'; form-action 'none'"
-        ),
+        "policy": policy(),
         "style": style,
         "script": script,
         "data": "\n".join(_blocks(run)),
     }
     page = (TEMPLATE / "page.html").read_text("utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], page)
+
+
+def policy() -> str:
+    """The Content-Security-Policy of a page: its own style and script, and nothing else."""
+    style, script = map(_hash, _style_and_script())
+    return (
+        f"default-src 'none'; script-src {script}; style-src {style}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _style_and_script() -> tuple[str, str]:
+    style = (TEMPLATE / "page.css").read_text("utf-8")
+    return style, "\n".join((TEMPLATE / name).read_text("utf-8") for name in SCRIPTS)
 
 
 def _hash(text: str) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from glomers import challenges
 from glomers.checkers import set_full
@@ -26,22 +27,44 @@ from glomers.run.figures import of_kept
 from glomers.workloads import WORKLOADS
 from glomers.world.faults import FAULTS
 
+UNFINISHED = {
+    "valid?": "unknown",
+    "error": "There are no results: this is what the test did until now, or until it was ended.",
+}
+
 
 def write_page(folder: Path, challenge: str | None = None) -> Path:
     """Write the page of the test that was kept in `folder`, with the targets of a challenge.
 
     Raises UsageError if the folder holds no test, and OSError if the page can't be written.
     """
+    file = folder.resolve() / PAGE
+    page.write(collected(folder, challenge), file)
+    return file
+
+
+def collected(folder: Path, challenge: str | None = None) -> page.Run:
+    """What the folder of a test holds, with the targets of a challenge.
+
+    Raises UsageError if the folder holds no test.
+    """
+    return _collected(folder.resolve(), edn.to_json(kept_results(folder)), challenge)
+
+
+def collected_so_far(folder: Path) -> page.Run:
+    """What the folder of a test holds that has no results: it still goes on, or was killed."""
+    return _collected(folder.resolve(), UNFINISHED, None)
+
+
+def _collected(folder: Path, results: Mapping[str, Any], challenge: str | None) -> page.Run:
     known = challenges.find(challenge) if challenge else None
-    folder = folder.resolve()
-    results = edn.to_json(kept_results(folder))
-    history = _history(folder)
+    history = _history(folder, so_far=results is UNFINISHED)
     name = folder.parent.name
     workload = WORKLOADS.get(name)
     is_set = workload is not None and workload.checker is set_full.CHECKER
     try:
         figures, reasons = of_kept(results, folder)
-        run = page.Run(
+        return page.Run(
             folder=folder.name,
             workload=name,
             verdict=results["valid?"],
@@ -57,17 +80,14 @@ def write_page(folder: Path, challenge: str | None = None) -> Path:
         )
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise UsageError(f"{folder} holds no results of a test: {error!r}") from None
-    file = folder / PAGE
-    page.write(run, file)
-    return file
 
 
-def _history(folder: Path) -> History:
+def _history(folder: Path, so_far: bool) -> History:
     """The history of a test; an empty one if it ended before the first operation."""
     file = folder / "history.jsonl"
     if file.is_file() and not file.stat().st_size:
         return History([])
-    return read_history(folder)
+    return read_history(folder, so_far)
 
 
 def _command(folder: Path) -> str:

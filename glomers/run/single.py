@@ -8,6 +8,7 @@ from pathlib import Path
 from glomers.history import retention
 from glomers.history.command import Command
 from glomers.history.store import Store
+from glomers.history.times import nanos
 from glomers.invocation import present
 from glomers.launch.program import check_program, check_script
 from glomers.options import Options
@@ -19,6 +20,8 @@ from glomers.run.figures import figures, reasons
 from glomers.run.kept import write_page
 from glomers.run.progress import Progress, RunLog
 from glomers.world.cluster import MOST_LOG
+
+LAG = 0.5  # seconds by which what is written may lag behind: `serve` shows it while the test runs
 
 
 def run(
@@ -36,6 +39,8 @@ def run(
         store.write_command(Command.of(present(), options.seed, engine, store.path))
         log = RunLog(store.open("run.log", MOST_LOG), Screen(soft_wrap=True))
         test = (simulated_test if simulated else real_test)(options, store, log)
+        if not simulated:  # which fills the buffers soon enough, and writes in another thread
+            test.world.loop.repeat(nanos(LAG), store.flush)
         with Progress(test, log.console) as progress:
             results = {**test.run(progress.judging), "seed": options.seed}
         try:
