@@ -11,7 +11,9 @@ import base64
 import sys
 import zlib
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterable
+from functools import lru_cache
 
 LARGEST = 2**31 - 1
 CHUNK = 1 << 18  # characters of text that are compressed together
@@ -20,6 +22,11 @@ CHUNK = 1 << 18  # characters of text that are compressed together
 def packed(data: bytes) -> str:
     """Data as it stands in a page: zlib's format (`deflate` to a browser), in base64."""
     return base64.b64encode(zlib.compress(data)).decode("ascii")
+
+
+def unpacked(text: str) -> bytes:
+    """The data that `packed` has packed."""
+    return zlib.decompress(base64.b64decode(text))
 
 
 def column(numbers: Iterable[int]) -> bytes:
@@ -66,3 +73,19 @@ class Texts:
         if self._open:
             self.chunks.append(packed("\n".join(self._open).encode("utf-8", "replace")))
             self._open, self._size = [], 0
+
+
+class TextReader:
+    """Reads texts again; those that are near to each other share the work."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._firsts = texts.firsts
+        self._chunk = lru_cache(4)(lambda number: _lines(texts.chunks[number]))
+
+    def __getitem__(self, number: int) -> str:
+        chunk = bisect_right(self._firsts, number) - 1
+        return self._chunk(chunk)[number - self._firsts[chunk]]
+
+
+def _lines(chunk: str) -> list[str]:
+    return unpacked(chunk).decode("utf-8").split("\n")

@@ -18,10 +18,10 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from glomers.errors import quote
 from glomers.history.operations import NEMESIS, History, Operation
@@ -119,9 +119,20 @@ class Run:
 
 def write(run: Run, file: Path) -> None:
     """Write the page of a run. Raises OSError if the file can't be written."""
+    with written_whole(file) as out:
+        out.write(render(run))
+
+
+@contextmanager
+def written_whole(file: Path) -> Iterator[TextIO]:
+    """A file to write, which takes its place when all of it is there."""
     temporary = file.with_name(f".{file.name}")
-    temporary.write_text(render(run), "utf-8")
-    temporary.replace(file)
+    try:
+        with temporary.open("w", encoding="utf-8") as out:
+            yield out
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def render(run: Run) -> str:

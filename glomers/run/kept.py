@@ -21,12 +21,13 @@ from glomers.history.command import FILE, read_command
 from glomers.history.operations import History, read_history
 from glomers.invocation import named, shown
 from glomers.options import Parser, program
-from glomers.report import journal, page
+from glomers.report import journal, page, plots, trace
 from glomers.report.summary import PAGE, kept_results, rows
 from glomers.run.figures import of_kept
 from glomers.workloads import WORKLOADS
 from glomers.world.faults import FAULTS
 
+TRACE = "trace.json"
 UNFINISHED = {
     "valid?": "unknown",
     "error": "There are no results: this is what the test did until now, or until it was ended.",
@@ -99,7 +100,7 @@ def _command(folder: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`report`: make the page of a test that was kept, again."""
+    """`report`: make the page of a test that was kept again, or files for other programs."""
     parser = Parser(
         prog=f"{program()} report",
         description="Make the page of a test that was kept, by the workbench or by Maelstrom.",
@@ -113,6 +114,31 @@ def main(arguments: Sequence[str]) -> int:
         help="the test's folder (default: store/latest)",
     )
     parser.add_argument("--challenge", metavar="NAME", help="show this challenge's targets")
+    parser.add_argument(
+        "--trace", action="store_true", help=f"instead, write {TRACE}, which Perfetto opens"
+    )
+    parser.add_argument(
+        "--png",
+        action="store_true",
+        help=f"instead, draw {plots.LATENCY} and {plots.RATE} (needs matplotlib)",
+    )
+    parser.add_argument(
+        "--out", type=named, metavar="DIR", help="where to put these (default: the test's folder)"
+    )
     parsed: argparse.Namespace = parser.parse_intermixed_args(arguments)
-    print(shown(write_page(parsed.path, parsed.challenge)))
+    if not (parsed.trace or parsed.png):
+        if parsed.out:
+            raise UsageError("--out is for --trace and --png: the page belongs beside the results")
+        print(shown(write_page(parsed.path, parsed.challenge)))
+        return VALID
+    run = collected(parsed.path, parsed.challenge)
+    folder = parsed.out or parsed.path.resolve()
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {shown(folder)}")
+    if parsed.trace:
+        trace.write(run, folder / TRACE)
+        print(shown(folder / TRACE))
+    if parsed.png:
+        for path in plots.write(run, folder):
+            print(shown(path))
     return VALID
