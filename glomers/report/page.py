@@ -115,6 +115,7 @@ class Run:
     stable: Sequence[tuple[Any, int, int]] = ()
     logs: Mapping[str, Log] = field(default_factory=dict)
     command: str = ""
+    last_line: str = ""
 
 
 def write(run: Run, file: Path) -> None:
@@ -202,7 +203,7 @@ def _about(run: Run, sources: Mapping[str, Texts]) -> dict[str, Any]:
         "folder": run.folder,
         "workload": run.workload,
         "verdict": run.verdict,
-        "lastLine": LAST_LINES[run.verdict],
+        "lastLine": run.last_line or LAST_LINES[run.verdict],
         "reasons": list(run.reasons),
         "command": run.command,
         "rows": [asdict(row) for row in run.rows],

@@ -114,8 +114,8 @@ def _moment(run: KeptRun) -> Markup:
 COLUMNS = ("verdict", "test", "when", "seed", "figures", "command")
 
 
-def all_runs(runs: Sequence[KeptRun], store: str) -> str:
-    """All runs, the latest first."""
+def all_runs(runs: Sequence[KeptRun], store: str, state: str) -> str:
+    """All runs, the latest first. `state` is what `/changes` said before they were read."""
     states = [state for state in MARKS if any(run.state == state for run in runs)]
     options = [tag("option", "all", value=""), *(tag("option", s, value=s) for s in states)]
     names = {figure.name: None for run in runs for figure in run.figures}
@@ -146,7 +146,7 @@ def all_runs(runs: Sequence[KeptRun], store: str) -> str:
     return _page(
         many,
         tag("h1", "Runs"),
-        tag("p", f"{many} in {store}", id="subject"),
+        tag("p", f"{many} in {store}", id="subject", data_state=state),
         tag("form", tools, table, action="/compare") if runs else none,
         kind="list",
     )
@@ -186,12 +186,14 @@ def _telling(rows: Sequence[Row]) -> list[Row]:
 
 
 def _figure(row: Row) -> Markup:
-    words = f"{row.figure} ", tag("b", row.value)
+    return tag("span", f"{row.figure} ", tag("b", row.value), _target(row), class_="figure")
+
+
+def _target(row: Row) -> Markup | None:
     if row.reached is None:
-        return tag("span", *words, class_="figure")
-    target = f" {'✓' if row.reached else '✗'} {row.target}"
-    reached = "reached" if row.reached else "missed"
-    return tag("span", *words, tag("span", target, class_=reached), class_="figure")
+        return None
+    mark, reached = ("✓", "reached") if row.reached else ("✗", "missed")
+    return tag("span", f" {mark} {row.target}", class_=reached)
 
 
 # Two runs
@@ -216,7 +218,7 @@ def compared(one: KeptRun, other: KeptRun) -> str:
         "tr",
         tag("td"),
         *(tag("th", tag("a", run.name, href=address(run.name)), scope="col") for run in both),
-        tag("th", "difference", scope="col"),
+        tag("th", "change", scope="col"),
     )
     return _page(
         f"{one.name} and {other.name}",
@@ -240,8 +242,8 @@ def _compared_figure(name: str, *both: KeptRun) -> Markup:
 
 
 def _of_row(row: Row) -> Markup:
-    value = tag("span", row.value, class_=None if row.reached is not False else "missed")
-    return joined(value, tag("span", f" {row.remark}", class_="remark") if row.remark else None)
+    remark = tag("span", f" {row.remark}", class_="remark") if row.remark else None
+    return joined(row.value, _target(row), remark)
 
 
 def _difference(one: float | None, other: float | None) -> str:
@@ -274,7 +276,7 @@ def one_run(run: KeptRun, files: Sequence[str]) -> str:
         tag("h1", run.name),
         tag("p", _badge(run), class_="large"),
         tag("ul", *(tag("li", reason) for reason in run.reasons)) if run.reasons else None,
-        _growing(run, page) if run.state == RUNNING else tag("p", tag("a", "the page", href=page)),
+        _growing(run, page) if run.state == RUNNING else tag("p", tag("a", "its page", href=page)),
         tag("table", tag("tbody", *known), class_="facts"),
         tag("h2", "Files"),
         tag("ul", *(_file(run, name) for name in files), class_="files"),

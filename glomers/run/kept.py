@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,7 @@ from glomers.workloads import WORKLOADS
 from glomers.world.faults import FAULTS
 
 TRACE = "trace.json"
-UNFINISHED = {
-    "valid?": "unknown",
-    "error": "There are no results: this is what the test did until now, or until it was ended.",
-}
+UNFINISHED = "There are no results: this is what the test did until now, or until it was ended."
 
 
 def write_page(folder: Path, challenge: str | None = None) -> Path:
@@ -54,12 +52,15 @@ def collected(folder: Path, challenge: str | None = None) -> page.Run:
 
 def collected_so_far(folder: Path) -> page.Run:
     """What the folder of a test holds that has no results: it still goes on, or was killed."""
-    return _collected(folder.resolve(), UNFINISHED, None)
+    run = _collected(folder.resolve(), {"valid?": "unknown"}, None, so_far=True)
+    return replace(run, last_line=UNFINISHED)
 
 
-def _collected(folder: Path, results: Mapping[str, Any], challenge: str | None) -> page.Run:
+def _collected(
+    folder: Path, results: Mapping[str, Any], challenge: str | None, so_far: bool = False
+) -> page.Run:
     known = challenges.find(challenge) if challenge else None
-    history = _history(folder, so_far=results is UNFINISHED)
+    history = _history(folder, so_far)
     name = folder.parent.name
     workload = WORKLOADS.get(name)
     is_set = workload is not None and workload.checker is set_full.CHECKER

@@ -185,7 +185,8 @@ class Handler(BaseHTTPRequestHandler):
         path, query = _parts(self.path)
         match path:
             case [""]:
-                self._show(runs_page.all_runs(runs.all(), shown(runs.root)))
+                state = runs.changes()
+                self._show(runs_page.all_runs(runs.all(), shown(runs.root), state))
             case ["style.css"]:
                 self._send(200, "text/css", runs_page.style().encode("utf-8"))
             case ["script.js"]:

@@ -6,40 +6,19 @@ Without Chromium and its driver (Debian: chromium and chromium-driver) these tes
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
 
 from glomers.run.kept import write_page
+from tests.report.conftest import PATIENCE
 from tests.report.pages import kept, sent
 from tests.report.test_page import HOSTILE, hostile_folder
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed")
 
-from selenium import webdriver  # noqa: E402
-from selenium.webdriver import ActionChains, ChromeOptions, ChromeService, Keys  # noqa: E402
+from selenium.webdriver import ActionChains, Keys  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
-
-PATIENCE = 60  # seconds after which a test has failed; nothing takes that long
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    driver = shutil.which("chromedriver")
-    if not browser or not driver:
-        pytest.skip("no browser: Chromium and chromedriver are not installed")
-    options = ChromeOptions()
-    options.binary_location = browser
-    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=ChromeService(driver))
-    chrome.set_script_timeout(PATIENCE)
-    yield chrome
-    chrome.quit()
 
 
 class Page:

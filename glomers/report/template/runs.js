@@ -5,12 +5,11 @@ const byId = (id) => document.getElementById(id);
 const pause = (time) => new Promise((done) => setTimeout(done, time));
 
 // Ask again and again, one question at a time; `take` says whether to go on.
-async function poll(address, take) {
-  let before = null;
+async function poll(address, before, take) {
   for (;;) {
     try {
       const text = await (await fetch(address)).text();
-      if (text !== before && (await take(text, before === null)) === false) return;
+      if (text !== before && (await take(text)) === false) return;
       before = text;
     } catch {
       // The server has ended, perhaps to come back.
@@ -100,7 +99,7 @@ function list() {
     filter();
     choose();
   }
-  poll("/changes", (_, first) => (first ? true : renew()));
+  poll("/changes", byId("subject").dataset.state, renew);
 }
 
 function live() {
@@ -131,7 +130,7 @@ function live() {
 
   const isBusy = () => ["INPUT", "SELECT"].includes(frame.contentDocument?.activeElement?.tagName);
 
-  poll(byId("progress").dataset.progress, (text) => {
+  poll(byId("progress").dataset.progress, null, (text) => {
     const { state, words, log } = JSON.parse(text);
     if (state !== "running") {
       location.reload();
