@@ -20,9 +20,12 @@ from hypothesis import strategies as st
 from glomers.cli import main
 from glomers.history import kept_runs
 from glomers.history.command import Command
+from glomers.history.store import Store
 from glomers.invocation import Invocation
 from glomers.report import page
+from glomers.run import single
 from glomers.run.serve import Server
+from tests.challenge_runs import ROOT
 from tests.report.pages import kept, sent, written
 
 SECRET = "what nobody may read"
@@ -254,6 +257,22 @@ def test_the_list_hears_of_a_run_that_begins_or_ends(tmp_path, unfinished):
         assert after != before
         written(tmp_path / "echo" / "another", [], HISTORY)
         assert ask(server, "/changes").text not in (before, after)
+
+
+def test_a_test_in_real_time_writes_what_it_has_while_it_goes_on(tmp_path, monkeypatch):
+    sizes = []
+    flush = Store.flush
+
+    def measured(store):
+        flush(store)
+        sizes.append((store.path / "history.jsonl").stat().st_size)
+
+    monkeypatch.setattr(Store, "flush", measured)
+    monkeypatch.setattr(single, "LAG", 0.02)
+    words = ["-w", "echo", "--bin", str(ROOT / "echo.py"), "--time-limit", "1", "--rate", "50"]
+    assert main(["test", *words, "--node-count", "1", "--store", str(tmp_path)]) == 0
+    assert len(set(sizes)) > 3
+    assert sizes == sorted(sizes)
 
 
 def test_looking_at_a_run_that_begins_does_not_take_its_lock(tmp_path, unfinished):
