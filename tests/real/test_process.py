@@ -187,7 +187,7 @@ def test_an_answer_to_init_that_answers_nothing_is_quoted(run, monkeypatch):
         "did not answer init within 3 s.\n  n0 sent a client a message without `in_reply_to`"
         in output
     )
-    assert 's: {"src": "n0", "dest": "c0"' in output
+    assert ', during set-up: {"src": "n0", "dest": "c0"' in output
 
 
 def test_answers_to_the_wrong_client_are_told_beside_the_verdict(run, monkeypatch):
