@@ -43,7 +43,7 @@ class Traffic:
 class MessageJournal:
     """Counts messages and writes `messages.jsonl`: one event a line.
 
-    `send` has the whole message, `recv` and `drop` only its id.
+    `send` and `late` have the whole message, other events (see `network.Journal`) only its id.
     """
 
     out: TextIO | None
@@ -84,7 +84,7 @@ class MessageJournal:
         assert self.out is not None
         assert self._origin is not None
         what = f'{{"time": {time - self._origin}, "event": "{event}", "id": {message.id}'
-        if event == "send":
+        if event in ("send", "late"):
             # As the sender wrote it: nothing is lost, and nothing need be encoded again.
             self.out.write(f'{what}, "message": {message.line.decode()}}}\n')
         else:

@@ -32,6 +32,9 @@ from glomers.world.loop import Loop
 
 Body = dict[str, Any]
 
+UNSENT = -1
+LOSSES = ("lost", "cut", "drop")  # ways in which a message doesn't arrive; see Journal
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -49,7 +52,12 @@ class UnknownEndpoint(Exception):
 
 
 class Journal(Protocol):
-    """Hears of every message that is sent, received or dropped."""
+    """Hears of every message: `send`, and what becomes of it.
+
+    It arrives (`recv`), is lost (`lost`), is cut off by a partition (`cut`), or vanishes because
+    its receiver has crashed or left (`drop`). An answer to a client that has left is `late`, and
+    nothing else: it was never on the network, and its id is UNSENT.
+    """
 
     def record(self, event: str, time: int, message: Message) -> None: ...
 
@@ -176,6 +184,8 @@ class Network:
         inbox = self._inboxes.get(dest)
         if inbox is None:
             if dest in self._former:
+                late = Message(UNSENT, src, dest, body, line)
+                self._journal.record("late", self.loop.now, late)
                 self._former[dest](src, body, line)
                 return
             raise UnknownEndpoint(dest)
@@ -184,11 +194,13 @@ class Network:
         self._sent += 1
         self.latest[src] = now, message
         self._journal.record("send", now, message)
-        dead = inbox.deliver is None
+        if inbox.deliver is None:
+            self._journal.record("drop", now, message)
+            return
         flaky = self.flaky if self.flaky.between(message) else None
         p_loss = max(self.p_loss, flaky.p_loss) if flaky else self.p_loss
-        if dead or self.filter(message) or self._happens(p_loss, message):
-            self._journal.record("drop", now, message)
+        if self.filter(message) or self._happens(p_loss, message):
+            self._journal.record("lost", now, message)
             return
         self._enqueue(inbox, message)
         p_duplicate = max(self.p_duplicate, flaky.p_duplicate) if flaky else self.p_duplicate
@@ -221,7 +233,7 @@ class Network:
         while inbox.waiting:
             due, _, message = heapq.heappop(inbox.waiting)
             if any(message.src in grudge.get(endpoint, ()) for grudge in grudges):
-                self._journal.record("drop", self.loop.now, message)
+                self._journal.record("cut", self.loop.now, message)
                 continue
             inbox.holds = True
             self.loop.call_at(due, self._deliver, endpoint, inbox, message)

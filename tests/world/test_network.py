@@ -90,7 +90,7 @@ def test_a_partition_drops_what_is_taken_while_it_lasts():
     net.at(50, net.network.heal)
     net.send("n0", "n1", 2, at=60)
     assert net.run() == [(160, "n1", 2)]
-    assert net.journal.count("drop") == 1
+    assert net.journal.count("cut") == 1
 
 
 def test_a_message_that_was_taken_before_the_partition_arrives():
@@ -124,7 +124,7 @@ def test_a_receiver_holds_one_message_at_a_time_and_a_partition_drops_the_others
     net.send("n2", "n1", 3, at=90)
     net.at(120, net.network.partition, {"n1": frozenset({"n2"})})
     assert net.run() == [(100, "n1", 1), (150, "n1", 2)]
-    assert net.journal.count("drop") == 1
+    assert net.journal.count("cut") == 1
 
 
 def test_partitions_of_different_names_last_beside_each_other():
@@ -190,7 +190,7 @@ def test_loss_spares_clients():
     net.send("n0", "n1", 1)
     net.send("n0", "c0", 2)
     assert net.run() == [(0, "c0", 2)]
-    assert (net.journal.count("send"), net.journal.count("drop")) == (2, 1)
+    assert (net.journal.count("send"), net.journal.count("lost")) == (2, 1)
 
 
 def test_a_duplicate_arrives_twice():
