@@ -178,7 +178,8 @@ def _test_of_sweep() -> list[str]:
 def check(arguments: Sequence[str]) -> int:
     """`check`: judge a recorded history."""
     from glomers.report.summary import render
-    from glomers.run.figures import figures, reasons
+    from glomers.run.figures import figures
+    from glomers.run.reasons import reasons
     from glomers.run.recorded import judge
     from glomers.workloads import WORKLOADS
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TextIO
 
 from glomers.history.operations import Operation, to_edn_line, to_json_line
@@ -139,6 +140,11 @@ class Recorder:
             self.begin()
         if self._store:
             self._store.flush()
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the test is kept, if it is."""
+        return self._store.path if self._store else None
 
     @property
     def elapsed(self) -> int:

@@ -15,8 +15,9 @@ from glomers.report.screen import Screen
 from glomers.report.summary import render
 from glomers.run.build import real_test, simulated_test
 from glomers.run.drive import Results
-from glomers.run.figures import figures, reasons
+from glomers.run.figures import figures
 from glomers.run.progress import Progress, RunLog
+from glomers.run.reasons import reasons
 from glomers.world.cluster import MOST_LOG
 
 

@@ -39,12 +39,14 @@ from glomers.interrupts import handled
 from glomers.options import Options, program, with_flags
 from glomers.report.figures import Figure
 from glomers.report.incidents import is_incident, sentences, serious_sentences
+from glomers.report.reasons import details, headline
 from glomers.run.build import simulated_test
 from glomers.run.drive import Results
-from glomers.run.figures import figures, reasons
+from glomers.run.figures import figures
+from glomers.run.reasons import reasons
 
 FAILING_SHOWN = 10
-LINES_SHOWN = 4  # of what is told of one seed
+LINES_SHOWN = 5  # of what is told of one seed
 MOST_SEEDS = 10_000_000
 AT_A_TIME = 256  # seeds that are handed out
 DASK_TIMEOUT = "10s"
@@ -82,8 +84,9 @@ def _told(results: Results, workload: str) -> tuple[str, ...]:
         told = [*serious_sentences(results), *told]
     else:
         error, *evidence = str(results.get("error", "")).split("\n")
-        why = error or "; ".join(reasons(results, workload))
-        told = [why, *sentences(results), *told, *map(str.strip, evidence)]
+        why = reasons(results, workload)
+        first = [error] if error else [headline(why), *details(why, 1)]
+        told = [*first, *sentences(results), *told, *map(str.strip, evidence)]
     return tuple(filter(None, told))[:LINES_SHOWN]
 
 
