@@ -80,7 +80,7 @@ def _reason(
     if without:
         clauses.append(f"{names(without)} never had it")
     else:
-        clauses += _in_reads(shown)
+        clauses += _in_reads(shown, way)
     last = [reads.missed for reads in shown.values()]
     return Reason(
         "lost",
@@ -171,7 +171,7 @@ def _fate(sent: Sent) -> str:
 # By the reads
 
 
-def _in_reads(shown: dict[str, Shown]) -> Iterator[str]:
+def _in_reads(shown: dict[str, Shown], way: Spread) -> Iterator[str]:
     """What the reads say: who never showed it, and who did so, but no longer."""
     forgot = {
         node: (reads.showed, reads.missed)
@@ -184,7 +184,10 @@ def _in_reads(shown: dict[str, Shown]) -> Iterator[str]:
             f"{node} showed it until {showed.time / 1e9:.2f} s,"
             f" but its read {at(missed.time)} doesn't"
         )
-    if len(never) == len(shown):
+    came = [way.had[node] for node in never if node in way.had]
+    if never and len(came) == len(never) and len(never) < len(shown):
+        yield f"it came to {names(never)} {at(min(came))}, but no read there ever showed it"
+    elif len(never) == len(shown):
         yield "no read ever showed it"
     elif never:
         still = [node for node, reads in shown.items() if reads.showed]
