@@ -5,8 +5,10 @@ Process 0 asks n0, process 1 n1, and so on; the operations follow in steps of on
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import txn_histories
@@ -20,11 +22,12 @@ from glomers.checkers.linearizability import IMPOSSIBLE, call_of
 from glomers.checkers.misfits import longest_order
 from glomers.history import edn
 from glomers.history.evidence import Evidence
-from glomers.history.operations import History
-from glomers.options import Options
+from glomers.history.operations import History, read_history
+from glomers.options import Options, parse_test
 from glomers.report.reasons import Reason
 from glomers.run.drive import check
 from glomers.run.reasons import evidence_of, reasons
+from glomers.workloads import WORKLOADS
 from glomers.workloads.echo import EchoWorkload
 
 NODES = ("n0", "n1", "n2")
@@ -568,3 +571,67 @@ def test_a_partition_is_named_by_its_kind():
     assert evidence.cut(500_000_000, "n0", "n1") == "the partition (majority)"
     assert evidence.cut(500_000_000, "n0", "n2") == "a partition"
     assert evidence.cut(2_000_000_000, "n0", "n1") == "a partition"
+
+
+# What real Maelstrom recorded
+
+
+HISTORIES = Path(__file__).parents[1] / "histories"
+RECORDED = {
+    "bcast-lossy-part": ("lost", "value 4: n4 acknowledged it at 0.66 s; no read of n0 and n3"),
+    "echo-wrong": ("wrong-answer", 'sent "Please echo '),
+    "gc-local": (
+        "wrong-count",
+        "n1's final read at 15.01 s is 21, 64 too little, just what n0 and n2 acknowledged",
+    ),
+    "gc-race": ("wrong-count", "its reads are wrong from 0.43 s on"),
+    "gset-local": ("lost", "value 1: n2 acknowledged it at 0.12 s; no read of n0 and n1"),
+    "kafka-dup": ("duplicate", "n0 acknowledged it at 1 at 0.67 s"),
+    "kafka-local": ("inconsistent-offsets", "offset 0 of key 9 holds 1 (n0 acknowledged it there"),
+    "kafka-lose": ("lost-write", "message 3 of key 11: n1 acknowledged it at offset 2 at 0.81 s"),
+    "kafka-reorder": ("int-nonmonotonic-poll", "the poll of n0 at 0.27 s showed 10 (offset 9) and"),
+    "kafka-skip": ("poll-skip", "process 1's polls of key 43 left out 4: the poll of n1 at 6.65 s"),
+    "lin-lww": ("not-linearizable", "on n0 returned 3 at 2.17 s, though a cas on n1 had made it 1"),
+    "pn-local": ("wrong-count", "n1's final read at 15.02 s is -2, 29 too much, just what n0 and"),
+    "txn-g1a-rc": ("G1a", "had written, but that failed (txn-conflict)"),
+    "txn-g1b-rc": ("G1b", "T1 (n1 at 0.05 s) read 2 of key 9, which T2 (n1 at 0.05 s) wrote on"),
+    "uid-dup": ("duplicate-id", "was given by n2 at 0.03 s (process 2) and n2 at 0.49 s"),
+}
+
+
+def options_of(case: Path) -> Options:
+    command = (case / "command").read_text().partition("#")[0]
+    return parse_test(f"--bin node {command}", sorted(WORKLOADS))
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_of_a_recorded_run_the_culprit_is_named(name):
+    kind, says = RECORDED[name]
+    operations, options = read_history(HISTORIES / name), options_of(HISTORIES / name)
+    evidence = evidence_of(operations, options)
+    found = reasons(check(operations, options), options.workload, evidence)
+    told = next(reason for reason in found if reason.kind == kind and reason.time is not None)
+    assert says in told.text
+    assert told.operations
+    assert told.nodes
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_so_it_is_by_the_results_that_maelstrom_wrote(name):
+    kind, _ = RECORDED[name]
+    operations, options = read_history(HISTORIES / name), options_of(HISTORIES / name)
+    file = HISTORIES / name / "results.edn"
+    zipped = file.with_suffix(".edn.gz")
+    text = file.read_text() if file.exists() else gzip.decompress(zipped.read_bytes()).decode()
+    found = reasons(edn.loads(text), options.workload, evidence_of(operations, options))
+    told = [reason for reason in found if reason.kind == kind and reason.time is not None]
+    assert told
+    assert all(reason.operations and reason.nodes for reason in told)
+
+
+def test_every_recorded_run_that_is_invalid_is_among_them():
+    invalid = set()
+    for case in HISTORIES.iterdir():
+        if check(read_history(case), options_of(case))["valid?"] is not True:
+            invalid.add(case.name)
+    assert invalid == set(RECORDED)
