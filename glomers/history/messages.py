@@ -10,11 +10,13 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 MOST_EVENTS = 1_000_000  # that are read of a journal; half of them take about a second
 
+_DEST = re.compile(r'"dest" ?: ?"(\w+)"')
 _EVENT = re.compile(
     r'\{"time": (-?\d+), "event": "([a-z]+)", "id": (-?\d+)(?:, "message": (.*))?\}\n?'
 )
@@ -63,7 +65,9 @@ class Sent:
 
     @property
     def dest(self) -> str:
-        return str(self.message["dest"])
+        """It is looked up in the text, as long as that is clear: some messages are long."""
+        found = _DEST.findall(self.text) if self._message is None else ()
+        return str(found[0] if len(found) == 1 else self.message["dest"])
 
     @property
     def body(self) -> dict[str, Any]:
@@ -114,10 +118,15 @@ class Messages:
         text = json.dumps(word)
         return (sent for sent in self if text in sent.text)
 
+    @cached_property
+    def _to_servers(self) -> list[Sent]:
+        return [sent for sent in self if sent.dest[:1] != "c"]
+
     def holding(self, value: Any) -> Iterator[tuple[Sent, set[Place]]]:
-        """Those whose body holds this JSON value, in any list or field, and where they do."""
+        """Those to nodes and services whose body holds this JSON value, in any list or field, and
+        where they do."""
         may_hold = _search(value)
-        for sent in self:
+        for sent in self._to_servers:
             if may_hold(sent.text):
                 type = str(sent.body.get("type"))
                 body = {key: part for key, part in sent.body.items() if key not in _ENVELOPE}
@@ -128,7 +137,8 @@ class Messages:
 def _search(value: Any) -> Any:
     """A quick look at a text: may it hold that value? A value can be written in several ways."""
     if type(value) is int:
-        return re.compile(rf"(?<![\w.\-+]){value}(?![\w.])").search
+        digits, alone = str(value), re.compile(rf"(?<![\w.\-+]){value}(?![\w.])").search
+        return lambda text: digits in text and alone(text)
     if isinstance(value, str) and value.isascii() and value.isalnum():
         return re.compile(f'"{value}"').search
     return lambda text: True
@@ -165,11 +175,12 @@ class Spread:
     """How a value went from node to node.
 
     `had` has for each endpoint the time (ns) since when it had the value, `carriers` the messages
-    by which those that had it sent it on.
+    by which those that had it sent it on, `places` where in these it was.
     """
 
     had: dict[str, int]
     carriers: list[Sent]
+    places: set[Place]
 
 
 def spread(
@@ -184,10 +195,12 @@ def spread(
     it at the time: from a client, or by such a message; and if it has it at one of the places
     `carried`, as far as they are known.
     """
+    where: dict[int, set[Place]] = {}
     moments: list[tuple[int, Sent, Fate | None]] = []
     for sent, found in messages.holding(value):
         if carried is not None and found.isdisjoint(carried) and sent.src[:1] != "c":
             continue
+        where[sent.id] = found
         moments.append((sent.place, sent, None))
         if arrival := sent.arrival:
             moments.append((arrival.place, sent, arrival))
@@ -201,7 +214,7 @@ def spread(
                 carriers[sent.id] = sent
         elif sent.id in carriers:
             had.setdefault(sent.dest, arrival.time)
-    return Spread(had, list(carriers.values()))
+    return Spread(had, [*carriers.values()], set().union(*(where[id] for id in carriers)))
 
 
 def carrying_places(
@@ -214,8 +227,6 @@ def carrying_places(
     """
     found: set[Place] = set()
     for value in values:
-        carriers = {sent.id for sent in spread(messages, value, requests).carriers}
-        for sent, where in messages.holding(value):
-            if sent.id in carriers:
-                found |= where | set(map(_anywhere, where))
+        for place in spread(messages, value, requests).places:
+            found |= {place, _anywhere(place)}
     return found
