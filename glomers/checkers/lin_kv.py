@@ -148,9 +148,20 @@ def explain(result: Mapping[str, Any], evidence: Evidence) -> Iterator[Reason]:
     failed = set(map(identity, keys))
     wrong = (part for part in _by_key(evidence.history) if identity(part[0]) in failed)
     for key, pairs in first(wrong):
-        found = linearizability.check(pairs, BUDGET)
-        if found.call is not None:
-            yield misfits.reason(key, found.call, pairs, evidence)
+        if misfit := _misfit(result["results"].get(key) or {}, pairs):
+            yield misfits.reason(key, misfit, pairs, evidence)
+
+
+def _misfit(judged: Mapping[str, Any], pairs: list[Pair]) -> Call | None:
+    """The call at which a key's history can't be explained any more, as the result has it.
+
+    Knossos may name another one, or none; then it is looked for.
+    """
+    index = (judged.get("linearizable", {}).get("op") or {}).get("index")
+    for began, ended in pairs:
+        if ended is not None and ended.index == index and ended.type == "ok":
+            return linearizability.call_of(began, ended)
+    return linearizability.check(pairs, BUDGET).call
 
 
 CHECKER = Checker(check, figures, explain, warnings)

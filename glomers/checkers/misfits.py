@@ -26,7 +26,8 @@ Pair = tuple[Operation, Operation | None]
 
 def reason(key: Any, misfit: Call, pairs: Iterable[Pair], evidence: Evidence) -> Reason:
     """Why `misfit` fits nowhere among the operations of that key."""
-    calls = [call for pair in pairs if (call := call_of(*pair)) is not None]
+    found = [call for pair in pairs if (call := call_of(*pair)) is not None]
+    calls = [call for call in found if call.invocation.index != misfit.invocation.index]
     ended = misfit.completion or misfit.invocation
     where = f" on {node}" if (node := evidence.node(ended)) else ""
     what = (
@@ -76,9 +77,7 @@ def _why(
     if needed is not IMPOSSIBLE:
         ended = misfit.completion or misfit.invocation
         makers = [
-            call
-            for call in calls
-            if call is not misfit and call.makes() == needed and call.invocation.index < ended.index
+            call for call in calls if call.makes() == needed and call.invocation.index < ended.index
         ]
         if not makers:
             return "though nobody had written that", []
@@ -123,8 +122,8 @@ def _leaves(call: Call) -> Any:
 
 
 def longest_order(calls: Sequence[Call], misfit: Call) -> list[Call] | None:
-    """An order in which a register may have had all that ended before `misfit` did, and perhaps
-    some of what was open then. None if none is found in a bounded time.
+    """An order in which a register may have had all those `calls` that ended before `misfit` did,
+    and perhaps some that were open then. None if none is found in a bounded time.
 
     The search is that of Wing and Gong, with Lowe's memory of states: whatever may come next, that
     began before anything else ended, is tried; what ends first, first.
@@ -135,8 +134,7 @@ def longest_order(calls: Sequence[Call], misfit: Call) -> list[Call] | None:
     maybe = [
         c
         for c in calls
-        if c is not misfit
-        and c.invocation.index < limit
+        if c.invocation.index < limit
         and not (c.completion and c.completion.index < limit)
         and c.f != "read"
     ]
