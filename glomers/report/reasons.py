@@ -18,7 +18,7 @@ from glomers.history.operations import Operation
 from glomers.history.times import NANOS
 
 CASES = 3  # of one anomaly that are explained
-LINES = 4  # on the screen, below the one that says what is wrong
+LINES = 2  # on the screen, so that the likeliest cause stands among the first five as well
 LONGEST = 600  # characters of a line on the screen
 
 T = TypeVar("T")
