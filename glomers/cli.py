@@ -36,6 +36,7 @@ USAGE = f"""usage: {program()} COMMAND …
   again       repeat the last run, with its seed; further flags are added
   check       judge a history that was recorded, by us or by Maelstrom
   summary     show the summary of a test that was kept
+  report      make the page of a test that was kept: all of it, to look at in a browser
   copy        copy a challenge's script and the node library here, to run and to change
   new         begin a node: a script with one handler, and a test of it
   challenge   run a challenge by its number, or list them all
@@ -234,6 +235,13 @@ def summary(arguments: Sequence[str]) -> int:
     return main(arguments, of_kept)
 
 
+def report(arguments: Sequence[str]) -> int:
+    """`report`: the page of a test that was kept, by either engine."""
+    from glomers.run.kept import main
+
+    return main(arguments)
+
+
 def copy(arguments: Sequence[str]) -> int:
     """`copy`: a challenge's script, and the node library beside it."""
     from glomers import copies
@@ -284,6 +292,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "again": again,
     "challenge": challenge,
     "summary": summary,
+    "report": report,
     "copy": copy,
     "new": new,
 }

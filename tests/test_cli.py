@@ -274,7 +274,8 @@ def test_a_run_that_is_not_the_last_is_named(here, capsys):
     assert main(["summary", str(first)]) == 0
     name = f"store/echo/{first.name}"
     assert capsys.readouterr().out.endswith(
-        f"Kept in {name}\nSeed 3; to run it again: python -m glomers again {name}\n"
+        f"Kept in {name}\nTo be seen in {name}/report.html\n"
+        f"Seed 3; to run it again: python -m glomers again {name}\n"
     )
     assert main(["again", name, "--rate", "9"]) == 0
     assert "--seed 3 --rate 9\n" in capsys.readouterr().out
@@ -294,7 +295,7 @@ node.run()
     command = ["1", "--bin", "node.py", "--time-limit", "1"]
     assert main(["sweep", *command, "--seeds", "4..5", "--", "an argument"]) == 1
     out = capsys.readouterr().out
-    assert "on the workbench (sweep is its own)\n" in out
+    assert "on the workbench (only it can sweep)\n" in out
     again = [*command, "--simulate", "--seed", "5", "--", "an argument"]
     assert f"\n  python -m glomers {shlex.join(again)}\n" in out
     assert not (here / "store").exists()
@@ -340,13 +341,14 @@ class TestForSomebodyInAnotherFolder:
 
     def test_a_run_is_shown_where_it_is(self, run):
         _, out, _ = run(*SIMULATED)
-        kept, last = out.splitlines()[-2:]
+        kept, page, last = out.splitlines()[-3:]
         assert kept.startswith("Kept in ../a checkout/store/echo/2")
+        assert page == f"To be seen in {kept.removeprefix('Kept in ')}/report.html"
         assert last.endswith("; to run it again: '../a checkout/run.sh' again")
-        assert run("summary")[1].endswith(f"{kept}\n{last}\n")
+        assert run("summary")[1].endswith(f"{kept}\n{page}\n{last}\n")
         name = kept.removeprefix("Kept in ")
         assert run("check", name, "-w", "echo")[0] == 0
-        assert run("summary", name)[1].endswith(f"{kept}\n{last}\n")
+        assert run("summary", name)[1].endswith(f"{kept}\n{page}\n{last}\n")
 
     def test_files_to_begin_with_are_put_there(self, run, tmp_path):
         assert run("new", "mine")[1].startswith("wrote mine.py\n")

@@ -163,6 +163,8 @@ def test_a_challenge_runs_in_real_time(installed):
     printed = installed.run("glomers", "1", "--time-limit", "1", "--engine", "workbench")
     assert "Everything looks good!" in printed
     assert (installed.here / "store" / "latest" / "results.edn").exists()
+    page = installed.here / "store" / "latest" / "report.html"
+    assert page.stat().st_size > 50_000  # with its script and its style
 
 
 def test_a_node_is_begun_and_tested_run_swept_and_judged(installed):

@@ -119,6 +119,17 @@ def check(history: History, options: Options) -> dict[str, Any]:
     return result
 
 
+def stable_latencies(history: History) -> list[tuple[Any, int, int]]:
+    """For each stable element: its value, when it was known (ns), its stable latency (ms)."""
+    elements, reads = _gather(history)
+    _find_last_reads(elements, reads)
+    return [
+        (element.value, element.known.time, element.stable_latency)
+        for element in elements.values()
+        if element.known and element.outcome == STABLE
+    ]
+
+
 def _nothing_proved(elements: Mapping[Any, Element], reads: Sequence[Read]) -> str:
     if not elements:
         return "no value was added, so there was none to be read"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glomers.errors import quote
@@ -37,27 +37,32 @@ class Finding:
 
     `kind` is "exception" or "complaint", `text` goes on from the node's name: "raised KeyError:
     'vals' in gossip (mine.py:44)". Findings with the same `key` are cases of the same thing.
-    `line` is the example, "" where the text says it all.
+    `line` is the example, "" where the text says it all. `time` is when it was printed, on the
+    reader's clock.
     """
 
     kind: str
     key: str
     text: str
     line: str = ""
+    time: int | None = None
 
 
 class LogReader:
-    """Reads a log as it comes; `hear` is told of each finding.
+    """Reads a log as it comes; `hear` is told of each finding. `now` tells the time, if any does.
 
     `lines` counts the lines that are no finding's, `block` is the last of those, or the last that
     look like an exception.
     """
 
-    def __init__(self, hear: Callable[[Finding], object]) -> None:
+    def __init__(
+        self, hear: Callable[[Finding], object], now: Callable[[], int | None] = lambda: None
+    ) -> None:
         self.lines = 0
         self.block: list[str] = []
         self.alarm = False  # does `block` look like an exception?
         self._hear = hear
+        self._now = now
         self._rest = b""
         self._frames: list[re.Match[str]] | None = None  # of the traceback that is being read
         self._held: Finding | None = None  # until it is known that no other exception follows it
@@ -85,7 +90,7 @@ class LogReader:
         elif line.strip():
             self._tell()
             if line.startswith(COMPLAINT):
-                self._hear(_complaint(line.removeprefix(COMPLAINT)))
+                self._hear(replace(_complaint(line.removeprefix(COMPLAINT)), time=self._now()))
             else:
                 self._read_other(line)
 
@@ -95,7 +100,7 @@ class LogReader:
         elif line[:1] not in (" ", "|", ""):
             self._frames = None
             self._tell()
-            self._held = _exception(frames, line)
+            self._held = replace(_exception(frames, line), time=self._now())
 
     def _tell(self) -> None:
         if self._held:

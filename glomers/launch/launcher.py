@@ -70,7 +70,7 @@ failed, and the last line says what.
 """
 TESTS_TOO = """\
        ./run.sh test [PYTEST ARGUMENT ...]
-       ./run.sh check|summary|copy|new|test --bin FILE [--help]
+       ./run.sh check|summary|report|copy|new|test --bin FILE [--help]
 
 Runs a challenge of Gossip Glomers, this project's own checks and tests, or the workbench.
 """
@@ -172,7 +172,7 @@ def run_challenge(
     if sweeps:
         if wanted == "maelstrom":
             raise UsageError("Maelstrom has no sweep: leave --engine out")
-        words, engine = [SWEEP], Engine(None, "sweep is its own")
+        words, engine = [SWEEP], Engine(None, "only it can sweep")
     else:
         engine = choose_engine(wanted, flags, os.environ, start, environment.root)
         if engine.maelstrom is None:
@@ -322,7 +322,7 @@ def choose_engine(
     if wanted == "workbench":
         return Engine(None, "--engine")
     if special:
-        return Engine(None, f"{special} is its own")
+        return Engine(None, f"only it has {special}")
     if found := find_maelstrom(environ, start, root):
         return found
     if wanted == "maelstrom":

@@ -26,13 +26,17 @@ SHOWN = 5  # incidents, before it says how many more there are
 EXAMPLE = 160  # characters of an example
 
 
-def sentences(results: Results, folder: Path | None = None) -> list[str]:
-    """One for each incident, the likeliest cause first. `folder` is where the test is kept."""
+def in_order(results: Results) -> list[Results]:
+    """The incidents that matter, the likeliest cause first."""
     incidents = [*_mistakes(results), *(results.get("incidents") or ())]
     if results.get("valid?") is True:
         incidents = [incident for incident in incidents if _kind(incident) not in NO_HARM]
-    incidents.sort(key=lambda incident: (_rank(incident), -incident["count"]))
-    return [sentence(incident, folder) for incident in incidents]
+    return sorted(incidents, key=lambda incident: (_rank(incident), -incident["count"]))
+
+
+def sentences(results: Results, folder: Path | None = None) -> list[str]:
+    """One for each incident, the likeliest cause first. `folder` is where the test is kept."""
+    return [sentence(incident, folder) for incident in in_order(results)]
 
 
 def serious_sentences(results: Results) -> list[str]:

@@ -80,9 +80,10 @@ def render(
     store_path: Path | None,
     challenge: str | None = None,
     console: Console | None = None,
+    page: Path | None = None,
 ) -> None:
     """Print the summary: the verdict and its `reasons`, what befell the nodes, `figures` beside
-    the targets, and where the test is kept.
+    the targets, where the test is kept, and the `page` that shows it.
 
     What ended before its time has figures, but missed no target yet.
     Raises UsageError if there is no such challenge.
@@ -102,9 +103,13 @@ def render(
         console.print(Text(f"Not valid: {headline(reasons)}"), soft_wrap=True)
         for case in details(reasons):
             console.print(Text(f"  {case}"), soft_wrap=True)
+    # What led to the error stands between it and its evidence; what may be as usual comes later.
+    usual = not incidents.serious_sentences(results)
+    if evidence and usual:
+        console.print(Text(evidence), soft_wrap=True)
     for told in incidents.first_sentences(results, store_path):
         console.print(Text(f"  {told}", "yellow"), soft_wrap=True)
-    if evidence:
+    if evidence and not usual:
         console.print(Text(evidence), soft_wrap=True)
     aims = [row for row in table if row.reached is not None]
     if missed := [f"{r.figure} {r.value}, target {r.target}" for r in aims if not r.reached]:
@@ -121,6 +126,8 @@ def render(
     if store_path:
         console.print()
         console.print(Text(f"Kept in {shown(store_path)}"), soft_wrap=True)
+        if page:
+            console.print(Text(f"To be seen in {shown(page)}"), soft_wrap=True)
         if last := "; ".join(_how_to_repeat(results, store_path)):
             console.print(Text(last), soft_wrap=True)
 
@@ -159,6 +166,28 @@ def lines(table: Sequence[Row], width: int) -> Iterator[Text]:
 
 # The command
 
+RESULTS = "results.edn"
+PAGE = "report.html"
+
+
+def kept_results(folder: Path) -> Results:
+    """The results of a test that either engine kept, with what its logs tell if they don't.
+
+    Raises UsageError if there are none.
+    """
+    file = shown(folder / RESULTS)
+    try:
+        results = edn.loads((folder / RESULTS).read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"can't read {file}: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{file} holds no results: {error}") from None
+    if not isinstance(results, Mapping) or results.get("valid?") not in tuple(LAST_LINES):
+        raise UsageError(f"{file} holds no results: expected a map with a verdict as its :valid?")
+    if "incidents" not in results and "error" not in results:  # as in one of Maelstrom's
+        return {**results, "incidents": incidents.of_logs(folder)}
+    return results
+
 
 def main(arguments: Sequence[str], told: Callable[[Results, Path], Told]) -> int:
     """`summary`: show the summary of a test that was kept, by either engine, and its verdict.
@@ -179,20 +208,14 @@ def main(arguments: Sequence[str], told: Callable[[Results, Path], Told]) -> int
     )
     parser.add_argument("--challenge", metavar="NAME", help="show this challenge's targets")
     parsed: argparse.Namespace = parser.parse_intermixed_args(arguments)
-    file = shown(parsed.path / "results.edn")
-    try:
-        results = edn.loads((parsed.path / "results.edn").read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"can't read {file}: {error.strerror}") from None
-    except ValueError as error:
-        raise UsageError(f"{file} holds no results: {error}") from None
-    if not isinstance(results, Mapping) or results.get("valid?") not in tuple(LAST_LINES):
-        raise UsageError(f"{file} holds no results: expected a map with a verdict as its :valid?")
+    results = kept_results(parsed.path)
     try:
         figures, reasons = told(results, parsed.path)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise UsageError(f"{file} holds no results of a test: {error!r}") from None
-    if "incidents" not in results and "error" not in results:  # as in one of Maelstrom's
-        results = {**results, "incidents": incidents.of_logs(parsed.path)}
-    render(results, figures, reasons, parsed.path.resolve(), parsed.challenge)
+        raise UsageError(
+            f"{shown(parsed.path / RESULTS)} holds no results of a test: {error!r}"
+        ) from None
+    folder = parsed.path.resolve()
+    page = folder / PAGE if (folder / PAGE).is_file() else None
+    render(results, figures, reasons, folder, parsed.challenge, page=page)
     return of_verdict(results["valid?"])

@@ -101,7 +101,7 @@ class Test:
         finally:
             for warning in self.world.end():
                 self.log(f"warning: {warning}")
-            self.recorder.end()
+            self.recorder.end(self.world.cluster.log_times())
         results = self.judge()
         if isinstance(error, NodeError):
             results |= {"valid?": False, "error": str(error)}

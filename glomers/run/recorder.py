@@ -6,7 +6,8 @@ has negative times.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -134,12 +135,26 @@ class Recorder:
         self.origin = self._loop.now
         self.journal.begin(self.origin)
 
-    def end(self) -> None:
-        """The test is over, perhaps before the load started."""
+    def end(self, log_times: Mapping[str, Sequence[tuple[int, int]]] | None = None) -> None:
+        """The test is over, perhaps before the load started.
+
+        `log_times` has for each node when it printed what its log has from a byte on.
+        """
         if not self._begun:
             self.begin()
         if self._store:
+            self._keep_times(self._store, log_times or {})
             self._store.flush()
+
+    def _keep_times(self, store: Store, log_times: Mapping[str, Sequence[tuple[int, int]]]) -> None:
+        """Write the times of logs: an event a line, a node's in order."""
+        if not any(log_times.values()):
+            return
+        out = store.open("log-times.jsonl")
+        for node, times in log_times.items():
+            for time, byte in times:
+                event = {"time": time - self.origin, "node": node, "byte": byte}
+                out.write(json.dumps(event) + "\n")
 
     @property
     def folder(self) -> Path | None:

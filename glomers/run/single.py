@@ -12,10 +12,11 @@ from glomers.invocation import present
 from glomers.launch.program import check_program, check_script
 from glomers.options import Options
 from glomers.report.screen import Screen
-from glomers.report.summary import render
+from glomers.report.summary import PAGE, render
 from glomers.run.build import real_test, simulated_test
 from glomers.run.drive import Results
 from glomers.run.figures import figures
+from glomers.run.kept import write_page
 from glomers.run.progress import Progress, RunLog
 from glomers.run.reasons import reasons
 from glomers.world.cluster import MOST_LOG
@@ -46,7 +47,8 @@ def run(
             store.write_results(results)
         finally:
             told = figures(results, options.workload), reasons(results, options.workload)
-            render(results, *told, store.path, challenge)
+            render(results, *told, store.path, challenge, page=store.path / PAGE)
         if keep is not None:
             retention.prune(root, keep)
+    write_page(store.path, challenge)
     return results

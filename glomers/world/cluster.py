@@ -12,6 +12,7 @@ from glomers.history.node_logs import Finding, LogReader
 from glomers.world.incidents import Incidents
 
 MOST_LOG = 1 << 26  # bytes of standard error that are kept of a node
+MOST_TIMES = 100_000  # moments at which a node printed something, that are kept
 
 
 def stream(seed: int, name: str) -> Random:
@@ -33,7 +34,8 @@ class NodeLog:
         self._file = file
         self._incidents = incidents
         self._room = MOST_LOG
-        self.reader = LogReader(self._hear)
+        self.times: list[tuple[int, int]] = []  # when (ns), and from which byte on
+        self.reader = LogReader(self._hear, incidents.now)
 
     @property
     def path(self) -> str:
@@ -47,10 +49,17 @@ class NodeLog:
         if self.is_full:
             return
         self.reader.feed(text)
+        self._note_time()
         self._keep(text[: self._room])
         self._room -= len(text)
         if self.is_full:
             self._keep(f"\n[The log ends here: it has {_mebibytes(MOST_LOG)}.]\n".encode())
+
+    def _note_time(self) -> None:
+        now = self._incidents.now()
+        known = self.times and self.times[-1][0] == now
+        if self._file and not known and len(self.times) < MOST_TIMES:
+            self.times.append((now, MOST_LOG - self._room))
 
     def _keep(self, text: bytes) -> None:
         if self._file:
@@ -64,7 +73,9 @@ class NodeLog:
             self._file.close()
 
     def _hear(self, finding: Finding) -> None:
-        self._incidents.add(finding.kind, finding.key, finding.text, {self.node: 1}, finding.line)
+        self._incidents.add(
+            finding.kind, finding.key, finding.text, {self.node: 1}, finding.line, finding.time
+        )
 
 
 def tell_of_logs(logs: Mapping[str, NodeLog], incidents: Incidents) -> list[str]:
@@ -107,6 +118,8 @@ class Cluster(ABC):
     A node that misbehaves raises NodeError out of the event in which it shows.
     """
 
+    _logs: dict[str, NodeLog]
+
     @abstractmethod
     def start(self) -> None:
         """Start every node and join it to the network."""
@@ -138,6 +151,10 @@ class Cluster(ABC):
     def unfinished_lines(self) -> list[tuple[str, str]]:
         """Nodes whose standard output ends with a line that nothing has ended for a while."""
         return []
+
+    def log_times(self) -> dict[str, list[tuple[int, int]]]:
+        """For each node when (ns) it printed what its log has from a byte on, in order."""
+        return {id: log.times for id, log in self._logs.items()}
 
     @abstractmethod
     def stop(self) -> list[str]:

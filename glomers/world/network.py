@@ -33,7 +33,7 @@ from glomers.world.loop import Loop
 Body = dict[str, Any]
 
 UNSENT = -1
-LOSSES = ("lost", "cut", "drop")  # ways in which a message doesn't arrive; see Journal
+GONE = ("lost", "cut", "drop")  # what the journal says of a message that never arrives
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from glomers.history.times import NANOS
 from glomers.report.incidents import names
 from glomers.world.error_codes import error_code
 from glomers.world.incidents import Incidents
-from glomers.world.network import LOSSES, Journal, Message, involves_client
+from glomers.world.network import GONE, Journal, Message, involves_client
 
 IN_FLIGHT = NANOS  # ns before the end of a test; what was asked later may yet be answered
 
@@ -60,7 +60,7 @@ class Witness:
             msg_id = body.get("msg_id")
             if type(msg_id) is int:
                 self._see_request(event, time, message, (message.src, message.dest, msg_id))
-            elif event in LOSSES and not involves_client(message):
+            elif event in GONE and not involves_client(message):
                 self._see_loss(message)
         elif type(reply_to) is int:
             self._see_answer(event, message, (message.dest, message.src, reply_to))

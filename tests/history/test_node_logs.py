@@ -93,6 +93,16 @@ def test_a_syntax_error_has_a_place():
     assert told == "raised SyntaxError: invalid syntax (mine.py:1)"
 
 
+def test_an_exception_has_the_time_at_which_it_was_printed():
+    clock, found = [5], []
+    reader = LogReader(found.append, lambda: clock[0])
+    reader.feed(KEY_ERROR.encode())
+    assert found == []  # another exception may follow from it
+    clock[0] = 9
+    reader.feed(b"maelstrom_node: odd: x\n")
+    assert [finding.time for finding in found] == [5, 9]
+
+
 def test_what_the_library_complains_of_is_counted_by_what_does_not_vary():
     log = "maelstrom_node: no handler takes 'gosip': {'type': 'gosip', 'value': %d}\n"
     found, _ = read(log % 1 + log % 2)

@@ -490,6 +490,7 @@ def test_a_challenge_of_two_runs_is_swept_twice(checkout):
         ["check", "a folder", "-w", "echo"],
         ["check", "--help"],
         ["summary"],
+        ["report"],
         ["copy", "3", "--single-file"],
         ["new", "mine"],
         ["sweep", "-w", "echo", "--seeds", "0..9", "--", "--bin", "x"],

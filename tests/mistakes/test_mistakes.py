@@ -260,7 +260,7 @@ MISTAKES = [
         "cas_on_missing_key",
         COUNTER,
         (
-            "seq-kv answered 'cas' with error 20 (key-does-not-exist), N times",
+            "error 20: N times",
             "PLACE in add: node.seq_kv.cas(",
             "lets time stand still",
         ),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from glomers.history.times import MILLIS
 from glomers.world.loop import Loop
-from glomers.world.network import Flaky, Latency, Message, Network, UnknownEndpoint
+from glomers.world.network import UNSENT, Flaky, Latency, Message, Network, UnknownEndpoint
 
 
 class Journal:
@@ -183,6 +183,14 @@ def test_late_messages_to_somebody_who_left_vanish():
     net.at(60, net.network.leave, "c0")
     net.send("n0", "c0", 2, at=70)
     assert net.run() == []
+
+
+def test_an_answer_to_somebody_who_left_is_late_and_was_never_sent():
+    net = Net("n0", "c0")
+    net.at(50, net.network.leave, "c0")
+    net.send("n0", "c0", 2, at=70)
+    net.run()
+    assert net.journal.events == [("late", UNSENT)]
 
 
 def test_loss_spares_clients():

@@ -1,0 +1,98 @@
+"""The page of a test that was kept: what its folder holds is brought together for it.
+
+A folder of Maelstrom's has a history, results and logs; its messages are in a form that only
+Maelstrom reads, so that page shows operations alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from glomers import challenges
+from glomers.checkers import set_full
+from glomers.errors import UsageError
+from glomers.exits import VALID
+from glomers.history import edn
+from glomers.history.command import FILE, read_command
+from glomers.history.operations import History, read_history
+from glomers.invocation import named, shown
+from glomers.options import Parser, program
+from glomers.report import journal, page
+from glomers.report.summary import PAGE, kept_results, rows
+from glomers.run.figures import of_kept
+from glomers.workloads import WORKLOADS
+from glomers.world.faults import FAULTS
+
+
+def write_page(folder: Path, challenge: str | None = None) -> Path:
+    """Write the page of the test that was kept in `folder`, with the targets of a challenge.
+
+    Raises UsageError if the folder holds no test, and OSError if the page can't be written.
+    """
+    known = challenges.find(challenge) if challenge else None
+    folder = folder.resolve()
+    results = edn.to_json(kept_results(folder))
+    history = _history(folder)
+    name = folder.parent.name
+    workload = WORKLOADS.get(name)
+    is_set = workload is not None and workload.checker is set_full.CHECKER
+    try:
+        figures, reasons = of_kept(results, folder)
+        run = page.Run(
+            folder=folder.name,
+            workload=name,
+            verdict=results["valid?"],
+            reasons=[reason.text for reason in reasons if reason.summary],
+            rows=rows(figures, None if "error" in results else known),
+            problems=page.problems(results, reasons),
+            history=history,
+            messages=journal.read(folder / "messages.jsonl"),
+            faults=page.spans(history, {name: fault.f for name, fault in FAULTS.items()}),
+            stable=set_full.stable_latencies(history) if is_set else (),
+            logs=page.logs(folder),
+            command=_command(folder),
+        )
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UsageError(f"{folder} holds no results of a test: {error!r}") from None
+    file = folder / PAGE
+    page.write(run, file)
+    return file
+
+
+def _history(folder: Path) -> History:
+    """The history of a test; an empty one if it ended before the first operation."""
+    file = folder / "history.jsonl"
+    if file.is_file() and not file.stat().st_size:
+        return History([])
+    return read_history(folder)
+
+
+def _command(folder: Path) -> str:
+    """The command that brings a test back, as a shell takes it; "" if there is none."""
+    if not (folder / FILE).is_file():
+        return ""
+    command = read_command(folder)
+    return f"cd {shlex.quote(str(command.folder))} && {command.program} {shlex.join(command.words)}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`report`: make the page of a test that was kept, again."""
+    parser = Parser(
+        prog=f"{program()} report",
+        description="Make the page of a test that was kept, by the workbench or by Maelstrom.",
+    )
+    parser.add_argument(
+        "path",
+        type=named,
+        nargs="?",
+        default=Path("store/latest"),
+        metavar="FOLDER",
+        help="the test's folder (default: store/latest)",
+    )
+    parser.add_argument("--challenge", metavar="NAME", help="show this challenge's targets")
+    parsed: argparse.Namespace = parser.parse_intermixed_args(arguments)
+    print(shown(write_page(parsed.path, parsed.challenge)))
+    return VALID
