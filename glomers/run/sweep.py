@@ -86,7 +86,11 @@ def _told(results: Results, workload: str) -> tuple[str, ...]:
         error, *evidence = str(results.get("error", "")).split("\n")
         why = reasons(results, workload)
         first = [error] if error else [headline(why), *details(why, 1)]
-        told = [*first, *sentences(results), *told, *map(str.strip, evidence)]
+        proof = [*map(str.strip, evidence)]
+        if serious_sentences(results):  # as in the summary
+            told = [*first, *sentences(results), *told, *proof]
+        else:
+            told = [*first, *proof, *sentences(results), *told]
     return tuple(filter(None, told))[:LINES_SHOWN]
 
 
