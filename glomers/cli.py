@@ -181,8 +181,9 @@ def check(arguments: Sequence[str]) -> int:
     from rich.console import Console
 
     from glomers.report.summary import render
-    from glomers.run.figures import figures, reasons
+    from glomers.run.figures import figures
     from glomers.run.progress import analysis
+    from glomers.run.reasons import reasons
     from glomers.run.recorded import judge
     from glomers.workloads import WORKLOADS
 

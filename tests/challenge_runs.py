@@ -6,12 +6,15 @@ And for played clusters, the services that the nodes of challenges 4 and 5 need.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from glomers import challenges
+from glomers.history.store import Store
 from glomers.options import Options, parse_test
+from glomers.report.reasons import Reason
 from glomers.run.build import simulated_test
 from glomers.workloads import WORKLOADS
 
@@ -28,6 +31,26 @@ def options(challenge: str, **changes: Any) -> Options:
 def run(challenge: str, **changes: Any) -> dict[str, Any]:
     """The results of one simulated test."""
     return dict(simulated_test(options(challenge, **changes)).run())
+
+
+def kept_failure(options: Options, seeds: Iterable[int], root: Path) -> Any:
+    """The same, of tests that are kept in `root`."""
+    for seed in seeds:
+        with closing(Store.create(root, options.workload)) as store:
+            results = simulated_test(replace(options, seed=seed), store).run()
+        if results["valid?"] is False:
+            return results
+    return None
+
+
+def cases(results: Any) -> dict[str, Reason]:
+    """The first reason of each kind that explains a case, among the results of a test."""
+    found: dict[str, Reason] = {}
+    for result in results["reasons"]:
+        reason = Reason.of_result(result)
+        if not reason.summary:
+            found.setdefault(reason.kind, reason)
+    return found
 
 
 def first_failure(options: Options, seeds: Iterable[int]) -> Any:

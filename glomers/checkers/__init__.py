@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from glomers.history.evidence import Evidence
 from glomers.history.operations import History
 from glomers.options import Options
 from glomers.report.figures import Figure
+from glomers.report.reasons import Reason
 
 Result = dict[str, Any]
 
 
-def no_reasons(result: Mapping[str, Any]) -> Iterator[str]:
+def no_reasons(result: Mapping[str, Any], evidence: Evidence) -> Iterator[Reason]:
     yield from ()
 
 
@@ -33,13 +35,13 @@ class Checker:
       `error` says why.
     - `figures` makes figures of a result, unless that consists of a verdict and an error only. It
       raises LookupError for the result of another checker.
-    - `reasons` makes sentences that say why a result isn't valid, the most important one first;
-      none if it is valid.
+    - `explain` says why a result isn't valid: first what is wrong as a whole, for which the result
+      suffices, then the first cases, as far as there is evidence of them.
     - `warnings` finds mistakes that Maelstrom lets pass. Each warning has its `kind`, a `text`, a
       `count` and the `first` case.
     """
 
     check: Callable[[History, Options], Result]
     figures: Callable[[Mapping[str, Any]], Iterator[Figure]]
-    reasons: Callable[[Mapping[str, Any]], Iterator[str]] = no_reasons
+    explain: Callable[[Mapping[str, Any], Evidence], Iterator[Reason]] = no_reasons
     warnings: Callable[[History, Options], list[Result]] = no_warnings

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from glomers import challenges
-from glomers.checkers import Checker
+from glomers.checkers import Checker, failures
+from glomers.history.evidence import Evidence
 from glomers.history.operations import History
 from glomers.options import Options
 from glomers.report.figures import Figure, percent
+from glomers.report.reasons import Reason, summary
 
 
 def check(history: History, options: Options) -> dict[str, Any]:
@@ -44,9 +46,11 @@ def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
     yield Figure(challenges.AVAILABILITY, result["ok-fraction"], write=percent)
 
 
-def reasons(result: Mapping[str, Any]) -> Iterator[str]:
+def explain(result: Mapping[str, Any], evidence: Evidence) -> Iterator[Reason]:
     if result["valid?"] is False:
-        yield f"only {percent(result['ok-fraction'])} of the operations succeeded"
+        of_all = f"only {percent(result['ok-fraction'])} of the operations succeeded"
+        yield summary("availability", of_all)
+        yield from failures.explain("availability", evidence)
 
 
-CHECKER = Checker(check, figures, reasons)
+CHECKER = Checker(check, figures, explain)

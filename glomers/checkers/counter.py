@@ -9,10 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from glomers import challenges
-from glomers.checkers import Checker
+from glomers.checkers import Checker, wrong_counts
+from glomers.history.evidence import Evidence
 from glomers.history.operations import History, as_map
 from glomers.options import Options
 from glomers.report.figures import Figure, some
+from glomers.report.reasons import Reason, summary
 
 Range = tuple[int, int]  # both ends included
 
@@ -67,9 +69,13 @@ def _bounds(result: Mapping[str, Any]) -> str:
     return " or ".join(f"{low}" if low == high else f"{low} to {high}" for low, high in ranges)
 
 
-def reasons(result: Mapping[str, Any]) -> Iterator[str]:
+def explain(result: Mapping[str, Any], evidence: Evidence) -> Iterator[Reason]:
     if result["errors"]:
-        yield f"final reads {some(result['final-reads'])}, acceptable {_bounds(result)}"
+        reads = some(result["final-reads"])
+        yield summary("wrong-count", f"final reads {reads}, acceptable {_bounds(result)}")
+        wrong = [evidence.operation(error["index"]) for error in result["errors"]]
+        found = [read for read in wrong if read]
+        yield from wrong_counts.explain(found, result["acceptable"], evidence)
 
 
-CHECKER = Checker(check, figures, reasons)
+CHECKER = Checker(check, figures, explain)

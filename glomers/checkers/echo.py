@@ -9,10 +9,14 @@ from typing import Any
 from glomers.checkers import Checker
 from glomers.errors import quote
 from glomers.history import edn
+from glomers.history.evidence import Evidence
 from glomers.history.operations import History, Operation
 from glomers.history.values import identity
 from glomers.options import Options
 from glomers.report.figures import Figure
+from glomers.report.reasons import Reason, indices, summary
+
+KIND = "wrong-answer"
 
 
 def check(history: History, options: Options) -> dict[str, Any]:
@@ -23,12 +27,20 @@ def check(history: History, options: Options) -> dict[str, Any]:
     """
     errors = [
         ["Expected a message with :echo", invocation.value, "But received", completion.value]
-        for invocation, completion in history.pairs()
-        if completion is not None
-        and completion.type != "info"
-        and identity(_echoed(completion)) != identity(invocation.value)
+        for invocation, completion in _wrong(history)
     ]
     return {"valid?": not errors, "errors": errors}
+
+
+def _wrong(history: History) -> Iterator[tuple[Operation, Operation]]:
+    """The operations whose answer is not what was sent."""
+    for invocation, completion in history.pairs():
+        if (
+            completion is not None
+            and completion.type != "info"
+            and identity(_echoed(completion)) != identity(invocation.value)
+        ):
+            yield invocation, completion
 
 
 def _echoed(completion: Operation) -> Any:
@@ -42,9 +54,16 @@ def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
         yield Figure("wrong answers", len(errors), _difference(errors[0]))
 
 
-def reasons(result: Mapping[str, Any]) -> Iterator[str]:
+def explain(result: Mapping[str, Any], evidence: Evidence) -> Iterator[Reason]:
+    """The first wrong answer says it all."""
     if errors := result["errors"]:
-        yield f"an answer was not what had been sent: {_difference(errors[0])}"
+        text = f"an answer was not what had been sent: {_difference(errors[0])}"
+        same = (pair for pair in _wrong(evidence.history) if pair[0].value == errors[0][1])
+        for began, ended in same:
+            nodes = evidence.nodes_of(ended)
+            yield Reason(KIND, text, ended.time, indices((began, ended)), (), nodes, summary=True)
+            return
+        yield summary(KIND, text)
 
 
 def _difference(error: Sequence[Any]) -> str:
@@ -63,4 +82,4 @@ def _shown(value: Any) -> str:
     return quote(json.dumps(edn.to_json(value), ensure_ascii=False))
 
 
-CHECKER = Checker(check, figures, reasons)
+CHECKER = Checker(check, figures, explain)

@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from glomers.checkers import Checker, linearizability
+from glomers.checkers import Checker, linearizability, misfits
 from glomers.checkers.linearizability import IMPOSSIBLE, Call, Configuration, Result
 from glomers.checkers.verdict import UNKNOWN, merge_valid, warning
+from glomers.history.evidence import Evidence
 from glomers.history.operations import History, Operation, as_map
 from glomers.history.values import identity, order
 from glomers.options import Options
 from glomers.report.figures import Figure, some
+from glomers.report.reasons import Reason, first, summary
 
 BUDGET = 300_000  # configurations looked at for each key, which takes some seconds
 Pair = tuple[Operation, Operation | None]
@@ -138,9 +140,28 @@ def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
     yield Figure("keys that are not linearizable", len(keys), some(keys))
 
 
-def reasons(result: Mapping[str, Any]) -> Iterator[str]:
-    if keys := result["failures"]:
-        yield f"not linearizable: {'keys' if len(keys) > 1 else 'key'} {some(keys)}"
+def explain(result: Mapping[str, Any], evidence: Evidence) -> Iterator[Reason]:
+    if not (keys := result["failures"]):
+        return
+    what = f"not linearizable: {'keys' if len(keys) > 1 else 'key'} {some(keys)}"
+    yield summary(misfits.KIND, what)
+    failed = set(map(identity, keys))
+    wrong = (part for part in _by_key(evidence.history) if identity(part[0]) in failed)
+    for key, pairs in first(wrong):
+        if misfit := _misfit(result["results"].get(key) or {}, pairs):
+            yield misfits.reason(key, misfit, pairs, evidence)
 
 
-CHECKER = Checker(check, figures, reasons, warnings)
+def _misfit(judged: Mapping[str, Any], pairs: list[Pair]) -> Call | None:
+    """The call at which a key's history can't be explained any more, as the result has it.
+
+    Knossos may name another one, or none; then it is looked for.
+    """
+    index = (judged.get("linearizable", {}).get("op") or {}).get("index")
+    for began, ended in pairs:
+        if ended is not None and ended.index == index and ended.type == "ok":
+            return linearizability.call_of(began, ended)
+    return linearizability.check(pairs, BUDGET).call
+
+
+CHECKER = Checker(check, figures, explain, warnings)

@@ -22,13 +22,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from glomers import challenges
-from glomers.checkers import Checker
+from glomers.checkers import Checker, lost_values
 from glomers.checkers.verdict import UNKNOWN
 from glomers.history.edn import Keyword
+from glomers.history.evidence import Evidence
 from glomers.history.operations import History, Operation, as_map
 from glomers.history.values import identity, order, quantile
 from glomers.options import Options
 from glomers.report.figures import Figure, milliseconds, some, times
+from glomers.report.reasons import Reason, summary
 
 QUANTILES = (0, 0.5, 0.95, 0.99, 1)
 WORST_SHOWN = 8
@@ -233,18 +235,33 @@ def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
             yield Figure(name, quantiles[q], write=milliseconds)
 
 
-def reasons(result: Mapping[str, Any]) -> Iterator[str]:
+def explain(result: Mapping[str, Any], evidence: Evidence) -> Iterator[Reason]:
     if result["lost-count"]:
-        yield f"{_values(result['lost-count'])} lost: {some(result['lost'])}"
+        values = f"{_values(result['lost-count'])} lost: {some(result['lost'])}"
+        yield summary("lost", values)
+        yield from lost_values.explain(lost(evidence.history), evidence)
     if result["duplicated-count"]:
         shown = times(result["duplicated"])
-        yield f"{_values(result['duplicated-count'])} read more than once by one read: {shown}"
+        yield summary(
+            "duplicated",
+            f"{_values(result['duplicated-count'])} read more than once by one read: {shown}",
+        )
     if result["valid?"] is not True and result["never-read-count"]:
-        yield f"{_values(result['never-read-count'])} never read: {some(result['never-read'])}"
+        values = f"{_values(result['never-read-count'])} never read: {some(result['never-read'])}"
+        yield summary("never-read", values)
+
+
+def lost(history: History) -> Iterator[tuple[Any, Operation, Operation]]:
+    """Each value that was lost, in their order: what it is, its add, and when it was known."""
+    elements, reads = _gather(history)
+    _find_last_reads(elements, reads)
+    for element in sorted(elements.values(), key=lambda element: order(element.value)):
+        if element.outcome == LOST and element.known:
+            yield element.value, element.add, element.known
 
 
 def _values(count: int) -> str:
     return f"{count:,} value{'s were' if count != 1 else ' was'}"
 
 
-CHECKER = Checker(check, figures, reasons)
+CHECKER = Checker(check, figures, explain)

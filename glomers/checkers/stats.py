@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from glomers.checkers import Checker
+from glomers.checkers.failures import explain as reasons_of_failures
 from glomers.checkers.verdict import UNKNOWN, merge_valid, warning
 from glomers.history import edn
+from glomers.history.evidence import Evidence
 from glomers.history.operations import History, as_map
 from glomers.options import Options
 from glomers.report.figures import Figure, word
+from glomers.report.reasons import Reason, summary
 
 # Operations that need not succeed (jepsen.tests.kafka/stats-checker).
 EXEMPT = ("crash", "debug-topic-partitions")
@@ -66,9 +69,10 @@ def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
     yield Figure("operations", result["count"], ", ".join(counts))
 
 
-def reasons(result: Mapping[str, Any]) -> Iterator[str]:
-    if without := [word(f) for f, c in result["by-f"].items() if not c["ok-count"]]:
-        yield f"no {' and no '.join(without)} succeeded"
+def explain(result: Mapping[str, Any], evidence: Evidence) -> Iterator[Reason]:
+    if without := [f for f, counts in result["by-f"].items() if not counts["ok-count"]]:
+        yield summary("stats", f"no {' and no '.join(map(word, without))} succeeded")
+        yield from reasons_of_failures("stats", evidence, without)
 
 
-CHECKER = Checker(check, figures, reasons)
+CHECKER = Checker(check, figures, explain)

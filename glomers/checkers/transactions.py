@@ -15,13 +15,15 @@ from typing import Any, NamedTuple
 
 from glomers import challenges
 from glomers.checkers import consistency_models as models
-from glomers.checkers import cycles, dependencies
+from glomers.checkers import cycles, dependencies, txn_reasons
 from glomers.checkers.dependencies import PROCESS, REALTIME, DependencyGraph, Step
 from glomers.checkers.verdict import UNKNOWN
 from glomers.history.edn import Keyword
+from glomers.history.evidence import Evidence
 from glomers.history.operations import History, Operation, as_map
 from glomers.history.values import identity
 from glomers.report.figures import Figure, kinds, some, word
+from glomers.report.reasons import Reason, summary
 
 Case = dict[str, Any]
 Anomalies = dict[str, Any]  # type -> list of cases
@@ -265,9 +267,11 @@ def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
         yield Figure("models that do not hold", None, some(sorted(map(word, result["not"]))))
 
 
-def reasons(result: Mapping[str, Any]) -> Iterator[str]:
+def explain(result: Mapping[str, Any], evidence: Evidence) -> Iterator[Reason]:
     if bad := _proven(result):
-        yield kinds(bad, result.get("anomalies") or {})
+        anomalies = result.get("anomalies") or {}
+        yield summary("anomalies", kinds(bad, anomalies))
+        yield from txn_reasons.explain(anomalies, list(map(str, bad)), evidence)
 
 
 def _proven(result: Mapping[str, Any]) -> list[Any]:

@@ -26,10 +26,10 @@ from glomers.checkers.transactions import (
     add_orders,
     comparable,
     cycle_anomalies,
+    explain,
     figures,
     intermediate_writers,
     lost_updates,
-    reasons,
     verdict,
     writers,
 )
@@ -317,4 +317,4 @@ def _reason(relation: int, key: Any, before: Any, after: Any, names: tuple[str, 
     return f"{first} read key {key!r} up to {before!r}, before {second} appended {after!r}"
 
 
-CHECKER = Checker(check, figures, reasons, warnings)
+CHECKER = Checker(check, figures, explain, warnings)

@@ -30,10 +30,10 @@ from glomers.checkers.transactions import (
     Transactions,
     add_orders,
     cycle_anomalies,
+    explain,
     figures,
     intermediate_writers,
     lost_updates,
-    reasons,
     verdict,
     writers,
 )
@@ -258,4 +258,4 @@ def warnings(history: History, options: Options) -> list[Case]:
     return found
 
 
-CHECKER = Checker(check, figures, reasons, warnings)
+CHECKER = Checker(check, figures, explain, warnings)

@@ -31,6 +31,7 @@ from glomers.checkers.transactions import (
     writers,
 )
 from glomers.checkers.verdict import warning
+from glomers.history import evidence
 from glomers.history.operations import History, Operation, as_map
 from glomers.options import Options
 
@@ -73,9 +74,8 @@ def _text(kind: str, cases: list[Case]) -> str:
 
 
 def node_of(operation: Operation, options: Options) -> str:
-    """The node that a client talks to: worker i (of the workers, by process) to node i mod n."""
-    worker = int(operation.process) % options.concurrency
-    return options.nodes[worker % len(options.nodes)]
+    """The node that an operation was asked of."""
+    return evidence.node_of(int(operation.process), options.nodes, options.concurrency)
 
 
 # Proofs

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from glomers import challenges
 from glomers.checkers import Checker
 from glomers.history.edn import Record, hashable
-from glomers.history.operations import History
+from glomers.history.evidence import Evidence
+from glomers.history.operations import History, Operation
 from glomers.history.values import identity, order
 from glomers.options import Options
-from glomers.report.figures import Figure, times
+from glomers.report.figures import Figure, times, word
+from glomers.report.reasons import Reason, at, first, indices, listed, summary
 
 DUPLICATES_SHOWN = 48  # Jepsen's checker shows as many: those that occur most often
 
@@ -53,9 +55,28 @@ def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
     yield Figure(challenges.DUPLICATED_IDS, result["duplicated-count"], remark)
 
 
-def reasons(result: Mapping[str, Any]) -> Iterator[str]:
-    if result["duplicated"]:
-        yield f"ids given more than once: {times(result['duplicated'])}"
+def explain(result: Mapping[str, Any], evidence: Evidence) -> Iterator[Reason]:
+    if not result["duplicated"]:
+        return
+    yield summary("duplicate-id", f"ids given more than once: {times(result['duplicated'])}")
+    given: dict[Any, list[Operation]] = {}
+    for operation in evidence.history.client_operations():
+        if operation.f == "generate" and operation.type == "ok":
+            given.setdefault(identity(operation.value), []).append(operation)
+    yield from first(_reason(same, evidence) for same in given.values() if len(same) > 1)
 
 
-CHECKER = Checker(check, figures, reasons)
+def _reason(same: Sequence[Operation], evidence: Evidence) -> Reason:
+    """The requests that got the same id."""
+    gave = [f"{evidence.who(one)} {at(one.time)} (process {one.process})" for one in same]
+    return Reason(
+        "duplicate-id",
+        f"id {word(same[0].value)} was given by {listed(gave)}",
+        same[1].time,
+        indices(same),
+        (),
+        evidence.nodes_of(*same),
+    )
+
+
+CHECKER = Checker(check, figures, explain)

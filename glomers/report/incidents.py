@@ -10,6 +10,7 @@ from glomers.errors import quote
 from glomers.history.node_logs import Finding, read_logs
 from glomers.history.times import NANOS
 from glomers.invocation import shown
+from glomers.report.reasons import listed
 
 Results = Mapping[str, Any]
 
@@ -95,10 +96,7 @@ def sentence(incident: Results, folder: Path | None = None) -> str:
 
 def names(nodes: Iterable[str]) -> str:
     """The names of some nodes, as they are listed in a sentence."""
-    known = sorted(nodes, key=lambda node: (len(node), node))
-    if len(known) > 4:
-        return f"{', '.join(known[:3])} and {len(known) - 3} more"
-    return " and ".join([", ".join(known[:-1]), known[-1]]) if len(known) > 1 else "".join(known)
+    return listed(sorted(nodes, key=lambda node: (len(node), node)))
 
 
 def of_logs(folder: Path) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ from glomers.history.operations import NEMESIS, History, Operation
 from glomers.report import incidents, journal
 from glomers.report.columns import LARGEST, Texts, column, packed, steps
 from glomers.report.journal import NONE, Messages
+from glomers.report.reasons import Reason
 from glomers.report.summary import LAST_LINES, Row
 
 TEMPLATE = Path(__file__).parent / "template"
@@ -385,7 +386,7 @@ def _log(content: bytes, known: Sequence[tuple[int, int]]) -> Log:
     return Log(lines, times)
 
 
-def problems(results: Mapping[str, Any], reasons: Iterable[str]) -> list[Problem]:
+def problems(results: Mapping[str, Any], reasons: Iterable[Reason]) -> list[Problem]:
     """What went wrong, as the results have it, in the shapes of JSON: the gravest first.
 
     Of many cases of a kind only the first have a line of their own.
@@ -394,7 +395,7 @@ def problems(results: Mapping[str, Any], reasons: Iterable[str]) -> list[Problem
     if "error" in results:
         found.append(Problem(str(results["error"])))
     else:
-        found += [Problem(f"Not valid: {reason}") for reason in reasons]
+        found += [_reason(reason) for reason in reasons]
     for incident in incidents.in_order(results):
         text, time = incidents.sentence(incident), incident["first"].get("time")
         found.append(Problem(text, "warning", time))
@@ -411,6 +412,12 @@ def problems(results: Mapping[str, Any], reasons: Iterable[str]) -> list[Problem
             if len(cases) > SHOWN:
                 found.append(Problem(f"{kind}: {len(cases) - SHOWN:,} more"))
     return found
+
+
+def _reason(reason: Reason) -> Problem:
+    """Why the test isn't valid; a case has a place."""
+    text = f"Not valid: {reason.text}" if reason.summary else reason.text
+    return Problem(text, time=reason.time)
 
 
 def _warning(item: Mapping[str, Any]) -> Problem:

@@ -28,10 +28,11 @@ from glomers.invocation import named, shown
 from glomers.options import Parser, program
 from glomers.report import incidents
 from glomers.report.figures import Figure, word
+from glomers.report.reasons import Reason, details, headline
 from glomers.report.screen import Screen
 
 Results = Mapping[str, Any]
-Told = tuple[list[Figure], list[str]]
+Told = tuple[list[Figure], list[Reason]]
 
 # Maelstrom's last line for each verdict.
 LAST_LINES = {
@@ -75,7 +76,7 @@ def _row(figure: Figure, target: Target | None) -> Row:
 def render(
     results: Results,
     figures: Iterable[Figure],
-    reasons: Sequence[str],
+    reasons: Sequence[Reason],
     store_path: Path | None,
     challenge: str | None = None,
     console: Console | None = None,
@@ -99,7 +100,9 @@ def render(
     if error:
         console.print(Text(error), soft_wrap=True)
     elif reasons:
-        console.print(Text(f"Not valid: {'; '.join(reasons)}"), soft_wrap=True)
+        console.print(Text(f"Not valid: {headline(reasons)}"), soft_wrap=True)
+        for case in details(reasons):
+            console.print(Text(f"  {case}"), soft_wrap=True)
     # What led to the error stands between it and its evidence; what may be as usual comes later.
     usual = not incidents.serious_sentences(results)
     if evidence and usual:

@@ -27,6 +27,7 @@ from glomers.errors import NodeError, UsageError
 from glomers.history.operations import History
 from glomers.history.times import nanos
 from glomers.options import Options
+from glomers.run.reasons import evidence_of, with_reasons
 from glomers.run.recorder import HistoryFull, Recorder
 from glomers.workloads import WORKLOADS
 from glomers.workloads.base import OperationGenerator, Workload
@@ -115,14 +116,22 @@ class Test:
             results |= {"valid?": False, "error": str(error)}
         elif error is not None:
             results |= {"valid?": UNKNOWN, "error": str(error) or "interrupted"}
+        elif results["valid?"] is not True:
+            evidence = evidence_of(self.history, self.options, self.recorder.folder)
+            results = with_reasons(results, self.workload.name, evidence)
         return results
+
+    @property
+    def history(self) -> History:
+        """What has been recorded so far."""
+        return History(self.recorder.operations)
 
     def judge(self) -> Results:
         """The results of what has been recorded until now."""
         recorder = self.recorder
         incidents, origin = self.world.incidents, recorder.origin
         warnings = [*incidents.warnings(origin), *self.workload.warnings()]
-        results = check(History(recorder.operations), self.options, warnings)
+        results = check(self.history, self.options, warnings)
         if found := incidents.remarkable(origin):
             results["incidents"] = found
         net = recorder.journal.totals(recorder.invocations)

@@ -70,7 +70,7 @@ def _collected(
             folder=folder.name,
             workload=name,
             verdict=results["valid?"],
-            reasons=reasons,
+            reasons=[reason.text for reason in reasons if reason.summary],
             rows=rows(figures, None if "error" in results else known),
             problems=page.problems(results, reasons),
             history=history,

@@ -57,14 +57,15 @@ def overview(run: Path) -> KeptRun:
     try:
         results = kept_results(run)
         figures, reasons = of_kept(results, run)
+        why = [reason.text for reason in reasons if reason.summary]
         if "error" in results:
-            reasons = [str(results["error"]).partition("\n")[0], *reasons]
+            why = [str(results["error"]).partition("\n")[0], *why]
         targets = None if "error" in results else known
         return KeptRun(
             state=STATES[results["valid?"]],
             figures=figures,
             rows=rows(figures, targets),
-            reasons=reasons,
+            reasons=why,
             **shown,
         )
     except BROKEN as error:

@@ -15,6 +15,7 @@ from glomers.checkers.verdict import warning
 from glomers.history.operations import History, HistoryError, as_map, read_history, refusal
 from glomers.options import Options
 from glomers.run.drive import Results, check
+from glomers.run.reasons import evidence_beside, with_reasons
 from glomers.workloads import WORKLOADS
 from glomers.workloads.base import Workload
 from glomers.workloads.shapes import describe
@@ -24,7 +25,8 @@ def judge(path: Path, options: Options) -> Results:
     """Judge the history at `path`. Raises HistoryError if it can't be one of `options.workload`."""
     workload = WORKLOADS[options.workload]
     history = read(path, workload)
-    return check(history, options, cut_off(history, workload))
+    results = check(history, options, cut_off(history, workload))
+    return with_reasons(results, workload.name, evidence_beside(history, path))
 
 
 def read(path: Path, workload: type[Workload]) -> History:

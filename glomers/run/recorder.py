@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TextIO
 
 from glomers.history.operations import Operation, to_edn_line, to_json_line
@@ -161,6 +162,11 @@ class Recorder:
             for time, byte in times:
                 event = {"time": time - self.origin, "node": node, "byte": byte}
                 out.write(json.dumps(event) + "\n")
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the test is kept, if it is."""
+        return self._store.path if self._store else None
 
     @property
     def elapsed(self) -> int:

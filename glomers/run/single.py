@@ -16,9 +16,10 @@ from glomers.report.screen import Screen
 from glomers.report.summary import PAGE, render
 from glomers.run.build import real_test, simulated_test
 from glomers.run.drive import Results
-from glomers.run.figures import figures, reasons
+from glomers.run.figures import figures
 from glomers.run.kept import write_page
 from glomers.run.progress import Progress, RunLog
+from glomers.run.reasons import reasons
 from glomers.world.cluster import MOST_LOG
 
 LAG = 0.5  # seconds by which what is written may lag behind: `serve` shows it while the test runs

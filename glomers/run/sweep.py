@@ -39,12 +39,14 @@ from glomers.interrupts import handled
 from glomers.options import Options, program, with_flags
 from glomers.report.figures import Figure
 from glomers.report.incidents import is_incident, sentences, serious_sentences
+from glomers.report.reasons import details, headline
 from glomers.run.build import simulated_test
 from glomers.run.drive import Results
-from glomers.run.figures import figures, reasons
+from glomers.run.figures import figures
+from glomers.run.reasons import reasons
 
 FAILING_SHOWN = 10
-LINES_SHOWN = 4  # lines about one seed
+LINES_SHOWN = 5  # lines about one seed
 MOST_SEEDS = 10_000_000
 AT_A_TIME = 256  # seeds that are handed out
 DASK_TIMEOUT = "10s"
@@ -83,9 +85,10 @@ def _told(results: Results, workload: str) -> tuple[str, ...]:
         told = [*serious, *told]
     else:
         error, *evidence = str(results.get("error", "")).split("\n")
-        why = error or "; ".join(reasons(results, workload))
+        why = reasons(results, workload)
+        first = [error] if error else [headline(why), *details(why, 1)]
         usual = [sentence for sentence in sentences(results) if sentence not in serious]
-        told = [why, *serious, *map(str.strip, evidence), *usual, *told]
+        told = [*first, *serious, *map(str.strip, evidence), *usual, *told]
     return tuple(filter(None, told))[:LINES_SHOWN]
 
 

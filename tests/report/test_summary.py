@@ -16,7 +16,8 @@ from glomers.invocation import shown
 from glomers.report import summary
 from glomers.report.summary import Row, render
 from glomers.run.figures import figures as figures_of
-from glomers.run.figures import of_kept, reasons
+from glomers.run.figures import of_kept
+from glomers.run.reasons import reasons
 from glomers.workloads import WORKLOADS
 
 HISTORIES = Path(__file__).parents[1] / "histories"

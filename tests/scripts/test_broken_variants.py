@@ -5,14 +5,17 @@ A variant is the script itself with a few lines changed, so it stays broken in j
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from inspect import getsource
 from pathlib import Path
 
 import pytest
-from challenge_runs import first_failure
+from challenge_runs import cases, first_failure, kept_failure
 
+from glomers.history.operations import read_history
 from glomers.options import Options
+from glomers.report.reasons import Reason
 from glomers.run.build import simulated_test
 from maelstrom_node import Replication
 
@@ -31,11 +34,6 @@ UNIQUE_IDS = Options(
     latency=20,
 )
 SEEDS = 200  # within which a failure must show
-
-
-def is_found(options: Options, script: Path) -> bool:
-    """Does the script fail with some seed?"""
-    return first_failure(replace(options, bin=str(script)), range(SEEDS)) is not None
 
 
 IMPORT = "from maelstrom_node import Node, Replication\n"
@@ -87,10 +85,34 @@ BROKEN = {
 }
 
 
+# What is said of the first value that each of them loses.
+LOST_HOW = {
+    "no repair": "its messages to n0, n2 and n4 were cut by the partition (majority) at",
+    "a repair that only comes with news": "was cut by the partition (one) at",
+    "a retry that gives up": "was cut by the partition (one) at",
+    "a repair that forgets one link": "nobody sent it to n2; n2 never had it",
+    "what was sent is believed to have come": "were cut by the partition (majority) at",
+    "what came before its turn is acknowledged like all": "to n2 was lost on the way at",
+    "a hub that passes on its own values only": "nobody sent it to n3; n3 never had it",
+}
+
+
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_broadcast_is_found(name, script):
+def test_a_broken_broadcast_is_found_and_how_values_were_lost(name, script, tmp_path):
     options, changes = BROKEN[name]
-    assert is_found(options, script(broadcast_but(*changes)))
+    options = replace(options, bin=str(script(broadcast_but(*changes))))
+    failure = kept_failure(options, range(SEEDS), tmp_path)
+    reason = cases(failure)["lost"]
+    assert LOST_HOW[name] in reason.text
+    assert set(reason.picture["without"]) == missing(reason, tmp_path)
+
+
+def missing(reason: Reason, root: Path) -> set[str]:
+    """The nodes whose final reads miss the value of a reason."""
+    history = read_history(root / "latest")
+    value = history[reason.operations[0]].value
+    finals = [read for read in history if read.final and read.type == "ok"]
+    return {f"n{int(read.process) % 5}" for read in finals if value not in read.value}
 
 
 @pytest.mark.parametrize("options", [CHALLENGE_3C, WITH_HUB])
@@ -146,11 +168,14 @@ def test_a_lock_that_is_left_out_around_a_blocking_call_is_found(script):
     right = replace(UNIQUE_IDS, bin=str(script(SEQUENCE)))
     assert all(simulated_test(replace(right, seed=seed)).run()["valid?"] for seed in range(5))
     without = SEQUENCE.replace("    with lock:\n", "    if True:\n")
-    assert is_found(UNIQUE_IDS, script(without))
+    failure = first_failure(replace(UNIQUE_IDS, bin=str(script(without))), range(SEEDS))
+    [gave, _] = cases(failure)["duplicate-id"].text.split(" and ")
+    assert re.fullmatch(r"id (n\d)-0 was given by \1 at 0.04 s \(process \d\)", gave)
 
 
 def test_ids_from_a_clock_only_are_found(script):
-    assert is_found(UNIQUE_IDS, script(CLOCK))
+    failure = first_failure(replace(UNIQUE_IDS, bin=str(script(CLOCK))), range(SEEDS))
+    assert len(cases(failure)["duplicate-id"].nodes) == 2
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from challenge_runs import BROKEN, ROOT, first_failure, options, run
+from challenge_runs import BROKEN, ROOT, cases, kept_failure, options, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -179,7 +181,19 @@ def test_final_reads_are_exact_in_spite_of_loss_duplicates_and_latency(workload,
 # Simpler designs
 
 
-@pytest.mark.parametrize("script", ["counter_lost_update.py", "counter_stale_sum.py"])
-def test_a_simpler_design_is_found_wrong(script):
-    failure = first_failure(options("4", bin=str(BROKEN / script), time_limit=2), range(10))
+@pytest.mark.parametrize(
+    ("script", "kind", "says"),
+    [
+        ("counter_lost_update.py", "lost-update", r"n\d had written at .* that update was lost"),
+        (
+            "counter_stale_sum.py",
+            "stale-read",
+            r"seq-kv answered n\d at 12.00 s with the old value \d+ of key n\d, which n\d had",
+        ),
+    ],
+)
+def test_a_simpler_design_is_found_wrong(script, kind, says, tmp_path):
+    changes = {"bin": str(BROKEN / script), "time_limit": 2}
+    failure = kept_failure(options("4", **changes), range(10), tmp_path)
     assert failure["workload"]["errors"]
+    assert re.search(says, cases(failure)[kind].text)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from challenge_runs import BROKEN, ROOT, first_failure, options, run
+from challenge_runs import BROKEN, ROOT, cases, first_failure, options, run
 
 from glomers.testing import RequestError
 
@@ -270,13 +272,26 @@ def test_with_the_journal_nothing_is_lost_when_nodes_are_killed(seed):
 
 
 @pytest.mark.parametrize(
-    ("script", "error", "latency"),
+    ("script", "error", "latency", "says"),
     [
-        ("kafka_two_owners.py", "inconsistent-offsets", 5),
-        ("kafka_skipping_poll.py", "poll-skip", 0),
+        (
+            "kafka_two_owners.py",
+            "inconsistent-offsets",
+            5,
+            r"offset \d+ of key \d+ holds \d+ \(n[01] acknowledged it there at 0.\d\d s\)",
+        ),
+        (
+            "kafka_skipping_poll.py",
+            "poll-skip",
+            0,
+            r"process \d+'s polls of key \d+ left out \d+.*: the poll of n[01] at 0.\d\d s ended",
+        ),
     ],
 )
-def test_a_simpler_design_is_found_wrong(script, error, latency):
+def test_a_simpler_design_is_found_wrong(script, error, latency, says):
     changes = {"time_limit": 1, "latency": latency}
     failure = first_failure(options("5c", bin=str(BROKEN / script), **changes), range(10))
     assert error in failure["workload"]["bad-error-types"]
+    reason = cases(failure)[error]
+    assert re.search(says, reason.text)
+    assert reason.nodes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from challenge_runs import BROKEN, ROOT, first_failure, options, run
+from challenge_runs import BROKEN, ROOT, cases, first_failure, options, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -251,9 +251,16 @@ def test_no_anomaly_in_spite_of_partitions_loss_and_duplicates(nodes, seed):
 
 
 @pytest.mark.parametrize(
-    ("script", "anomaly"), [("txn_aborted_write.py", "G1a"), ("txn_half.py", "G1b")]
+    ("script", "anomaly", "says"),
+    [
+        ("txn_aborted_write.py", "G1a", "had written, but that failed (txn-conflict)"),
+        ("txn_half.py", "G1b", "wrote on the way only: it went on to write"),
+    ],
 )
-def test_a_simpler_design_is_found_wrong(script, anomaly):
+def test_a_simpler_design_is_found_wrong(script, anomaly, says):
     changes = {"nemesis": (), "availability": None, "latency": 5, "time_limit": 1}
     failure = first_failure(options("6c", bin=str(BROKEN / script), **changes), range(10))
     assert anomaly in failure["workload"]["anomaly-types"]
+    reason = cases(failure)[anomaly]
+    assert says in reason.text
+    assert len(reason.operations) == 2

@@ -28,23 +28,33 @@ from typing import Any
 
 from glomers import challenges
 from glomers.checkers import Checker
+from glomers.checkers.kafka import reasons
 from glomers.checkers.kafka.anomalies import Case, find, unseen
 from glomers.checkers.kafka.beyond import phantoms, warnings
 from glomers.checkers.kafka.facts import gather
 from glomers.checkers.kafka.lag import worst_realtime_lag
 from glomers.checkers.verdict import UNKNOWN
 from glomers.history.edn import Keyword
+from glomers.history.evidence import Evidence
 from glomers.history.operations import History
 from glomers.history.values import identity
 from glomers.options import Options
 from glomers.report.figures import Figure, kinds, milliseconds, word
+from glomers.report.reasons import Reason, summary
 
-__all__ = ["CHECKER", "anomalies", "check", "figures", "reasons", "warnings"]
+__all__ = ["CHECKER", "anomalies", "check", "explain", "figures", "warnings"]
 
 # Anomalies that don't make a history invalid. Jepsen's reason: the sends of processes interleave,
 # so it is normal that a process's sends skip offsets. (Jepsen allows more anomalies in tests that
 # subscribe, or that look for write cycles.)
 ALLOWED = frozenset({"int-send-skip"})
+
+# Which anomalies are explained first: the causes, then what may follow from them.
+RANKS = (
+    *("inconsistent-offsets", "duplicate", "G1a", "lost-write", "G1c-realtime", "unseen"),
+    *("poll-skip", "int-poll-skip", "nonmonotonic-poll", "int-nonmonotonic-poll"),
+    *("nonmonotonic-send", "int-nonmonotonic-send", "precommitted-read"),
+)
 
 by_delta = itemgetter("delta")
 
@@ -128,12 +138,15 @@ def figures(result: Mapping[str, Any]) -> Iterator[Figure]:
         yield Figure("worst lag of a poll", lag["lag"] * 1000, remark, milliseconds)
 
 
-def reasons(result: Mapping[str, Any]) -> Iterator[str]:
+def explain(result: Mapping[str, Any], evidence: Evidence) -> Iterator[Reason]:
     if bad := result["bad-error-types"]:
-        yield kinds(bad, result)
-    for case in (result.get("inconsistent-offsets") or {}).get("errs", ())[:1]:
-        messages = " and ".join(word(message) for message in case["values"])
-        yield f"offset {case['offset']} of key {word(case['key'])} holds {messages}"
+        yield summary("log-errors", kinds(bad, result))
+        yield from reasons.explain(result, sorted(map(str, bad), key=_rank), evidence)
 
 
-CHECKER = Checker(check, figures, reasons, warnings)
+def _rank(kind: str) -> int:
+    """From what a person sees at once to what takes some thought."""
+    return RANKS.index(kind) if kind in RANKS else len(RANKS)
+
+
+CHECKER = Checker(check, figures, explain, warnings)
