@@ -16,7 +16,7 @@ from glomers.history.operations import Operation, to_edn_line, to_json_line
 from glomers.history.store import Store
 from glomers.workloads.base import Invocation
 from glomers.world.loop import Loop
-from glomers.world.network import Message, involves_client
+from glomers.world.network import Message
 
 MOST_HISTORY = 1 << 30  # bytes of history.edn; history.jsonl has about as many
 
@@ -70,7 +70,7 @@ class MessageJournal:
         self._before.clear()
 
     def record(self, event: str, time: int, message: Message) -> None:
-        traffic = self.clients if involves_client(message) else self.servers
+        traffic = self.clients if message.of_client else self.servers
         if event == "send":
             traffic.sends += 1
             traffic.messages += 1

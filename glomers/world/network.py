@@ -33,18 +33,22 @@ from glomers.world.loop import Loop
 Body = dict[str, Any]
 
 UNSENT = -1
-GONE = ("lost", "cut", "drop")  # what the journal says of a message that never arrives
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message under way. `line` is its JSON text, without the newline."""
+    """A message under way. `line` is its JSON text, without the newline.
+
+    `of_client` tells whether a client sends or receives it. Such messages count as local: they
+    take no time, and are never lost.
+    """
 
     id: int
     src: str
     dest: str
     body: Body
     line: bytes
+    of_client: bool
 
 
 class UnknownEndpoint(Exception):
@@ -92,10 +96,6 @@ class Flaky:
 
     def between(self, message: Message) -> bool:
         return message.src in self.nodes and message.dest in self.nodes
-
-
-def involves_client(message: Message) -> bool:
-    return message.src[0] == "c" or message.dest[0] == "c"
 
 
 # Called with a message to an endpoint that has left: its sender, its body, and its line.
@@ -184,38 +184,37 @@ class Network:
         inbox = self._inboxes.get(dest)
         if inbox is None:
             if dest in self._former:
-                late = Message(UNSENT, src, dest, body, line)
+                late = Message(UNSENT, src, dest, body, line, True)
                 self._journal.record("late", self.loop.now, late)
                 self._former[dest](src, body, line)
                 return
             raise UnknownEndpoint(dest)
         now = self.loop.now
-        message = Message(self._sent, src, dest, body, line)
+        message = Message(self._sent, src, dest, body, line, src[0] == "c" or dest[0] == "c")
         self._sent += 1
         self.latest[src] = now, message
         self._journal.record("send", now, message)
         if inbox.deliver is None:
             self._journal.record("drop", now, message)
             return
-        flaky = self.flaky if self.flaky.between(message) else None
-        p_loss = max(self.p_loss, flaky.p_loss) if flaky else self.p_loss
-        if self.filter(message) or self._happens(p_loss, message):
+        p_loss, p_duplicate = self.p_loss, self.p_duplicate
+        if self.flaky.nodes and self.flaky.between(message):
+            p_loss = max(p_loss, self.flaky.p_loss)
+            p_duplicate = max(p_duplicate, self.flaky.p_duplicate)
+        if self.filter(message) or (p_loss and self._happens(p_loss, message)):
             self._journal.record("lost", now, message)
             return
         self._enqueue(inbox, message)
-        p_duplicate = max(self.p_duplicate, flaky.p_duplicate) if flaky else self.p_duplicate
-        if self._happens(p_duplicate, message):
+        if p_duplicate and self._happens(p_duplicate, message):
             self._enqueue(inbox, message)
 
     def _happens(self, probability: float, message: Message) -> bool:
         """Whether a random fault hits this message; it never hits those from or to clients."""
-        if not probability or involves_client(message):
-            return False
-        return self.random.random() < probability
+        return not message.of_client and self.random.random() < probability
 
     def _enqueue(self, inbox: Inbox, message: Message) -> None:
         due = self.loop.now
-        if not involves_client(message):
+        if not message.of_client:
             latency = self.latency.draw(self.random)
             if self.slowness:
                 latency *= max(

@@ -10,7 +10,7 @@ from glomers.history.times import NANOS
 from glomers.report.incidents import names
 from glomers.world.error_codes import error_code
 from glomers.world.incidents import Incidents
-from glomers.world.network import GONE, Journal, Message, involves_client
+from glomers.world.network import Journal, Message
 
 IN_FLIGHT = NANOS  # ns before the end of a test; later requests may still be answered
 
@@ -64,23 +64,18 @@ class Witness:
     def record(self, event: str, time: int, message: Message) -> None:
         self._journal.record(event, time, message)
         body = message.body
-        if not involves_client(message):
-            self._talked = True
-        elif event == "recv" and body.get("type") == "init":
-            self._nodes[message.dest] = 1
-        reply_to = body.get("in_reply_to")
-        if reply_to is None:
-            msg_id = body.get("msg_id")
-            if type(msg_id) is int:
-                self._see_request(event, time, message, (message.src, message.dest, msg_id))
-            elif involves_client(message):
-                pass
-            elif event in GONE:
-                self._see_loss(message)
-            elif event == "recv":
-                self._see_arrival(time, message)
-        elif type(reply_to) is int:
-            self._see_answer(event, message, (message.dest, message.src, reply_to))
+        reply_to, msg_id = body.get("in_reply_to"), body.get("msg_id")
+        if reply_to is not None:
+            if type(reply_to) is int:
+                self._see_answer(event, message, (message.dest, message.src, reply_to))
+        elif type(msg_id) is int:
+            self._see_request(event, time, message, (message.src, message.dest, msg_id))
+        elif message.of_client:
+            pass
+        elif event == "recv":
+            self._see_arrival(time, message)
+        elif event != "send":
+            self._see_loss(message)
 
     def _see_request(
         self, event: str, time: int, message: Message, key: tuple[str, str, int]
@@ -88,12 +83,17 @@ class Witness:
         if event == "send":
             request = Request(str(message.body.get("type")), time, message.line)
             self._open.setdefault(key, request)
-        elif event != "recv" and key in self._open:
+            self._talked |= not message.of_client
+        elif event == "recv":
+            if message.of_client and message.body.get("type") == "init":
+                self._nodes[message.dest] = 1
+        elif key in self._open:
             self._open[key].lost = True
 
     def _see_loss(self, message: Message) -> None:
         """Note that a message was lost whose sender waits for no answer, and so can't know."""
         type = quote(str(message.body.get("type")), 40)
+        self._talked = True
         text = f"sent {type!r}, which was lost on the way, and waits for no answer"
         self._incidents.add("lost", type, text, {message.src: 1}, message.line)
 
@@ -101,6 +101,7 @@ class Witness:
         type = str(message.body.get("type"))
         arrivals = self._arrived.get(type)
         if arrivals is None:
+            self._talked = True
             arrivals = self._arrived[type] = Arrivals(time, message.line)
         arrivals.nodes[message.src] += 1
 
