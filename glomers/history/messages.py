@@ -21,9 +21,11 @@ _EVENT = re.compile(
     r'\{"time": (-?\d+), "event": "([a-z]+)", "id": (-?\d+)(?:, "message": (.*))?\}\n?'
 )
 # Where something is in a body: the type of the body, then the keys of objects, "*" for a list. Keys
-# with numbers, such as nodes', count as the same. What is the first of a list may be its number.
+# with numbers, such as nodes', count as the same. What is the first of a list may be its number,
+# unless some of these lists have no more than one element.
 Place = tuple[str, ...]
 FIRST = "first"
+LOOKED_AT = 1_000  # messages in which lists of one element are looked for
 _NUMBERED = re.compile(r".*\d.*", re.DOTALL)
 # Parts of a body by which messages are told apart: that they hold a value says nothing.
 _ENVELOPE = ("type", "msg_id", "in_reply_to")
@@ -122,6 +124,15 @@ class Messages:
     def _to_servers(self) -> list[Sent]:
         return [sent for sent in self if sent.dest[:1] != "c"]
 
+    @cached_property
+    def short_lists(self) -> set[Place]:
+        """Where messages to nodes and services have lists of one element, as far as looked for."""
+        return {
+            (str(sent.body.get("type")), *place)
+            for sent in self._to_servers[:LOOKED_AT]
+            for place in _short_lists(sent.body)
+        }
+
     def holding(self, value: Any) -> Iterator[tuple[Sent, set[Place]]]:
         """Those to nodes and services whose body holds this JSON value, in any list or field, and
         where they do."""
@@ -160,6 +171,19 @@ def places(whole: Any, value: Any) -> Iterator[Place]:
                 waiting += [
                     (inner, (*outer, FIRST if i == 0 else "*")) for i, inner in enumerate(part)
                 ]
+
+
+def _short_lists(whole: Any) -> Iterator[Place]:
+    """The places of what stands alone in a list."""
+    waiting: list[tuple[Any, Place]] = [(whole, ())]
+    while waiting:
+        part, place = waiting.pop()
+        if type(part) is dict:
+            waiting += [(inner, (*place, _NUMBERED.sub("*", key))) for key, inner in part.items()]
+        elif type(part) is list:
+            if len(part) == 1:
+                yield (*place, "*")
+            waiting += [(inner, (*place, "*")) for inner in part if type(inner) in (list, dict)]
 
 
 def _anywhere(place: Place) -> Place:
@@ -229,4 +253,4 @@ def carrying_places(
     for value in values:
         for place in spread(messages, value, requests).places:
             found |= {place, _anywhere(place)}
-    return found
+    return found | {(*place[:-1], FIRST) for place in found & messages.short_lists}

@@ -102,3 +102,15 @@ def test_high_values_tell_where_low_ones_are_to_be_looked_for(journal):
     assert carried == {("broadcast", "message"), ("news", "log", "*")}
     assert list(spread(messages, 2, ("broadcast",), carried).had) == ["n0"]
     assert list(spread(messages, 2, ("broadcast",)).had) == ["n0", "n2"]
+
+
+def test_the_first_of_a_list_is_a_value_where_some_lists_hold_nothing_else(journal):
+    journal.send("c1", "n0", "recv", type="broadcast", message=2)
+    journal.send("n0", "n1", "recv", type="gossip", values=[2])
+    for value in (90, 91):
+        journal.send("c1", "n0", "recv", type="broadcast", message=value)
+        journal.send("n0", "n2", "recv", type="gossip", values=[2, value])
+    messages = journal.read()
+    carried = carrying_places(messages, [90, 91], ("broadcast",))
+    assert ("gossip", "values", "first") in carried
+    assert list(spread(messages, 2, ("broadcast",), carried).had) == ["n0", "n1", "n2"]
