@@ -150,7 +150,7 @@ def _on_the_way(
         )
     reached = {sent.dest for sent in failures}
     if unsent := [node for node in without if node not in reached]:
-        yield f"nobody sent it to {names(unsent)}"
+        yield f"no message to {names(unsent)} held it"
 
 
 def _phrase(fate: Fate | None, sent: Sent, evidence: Evidence) -> str:

@@ -72,14 +72,14 @@ def gossip(at: int, src: str, dest: str, fate: str) -> tuple:
         (
             [gossip(4300, "n0", "n1", "lost"), gossip(4400, "n0", "n1", "lost")],
             "its message to n1 (the last of 2) was lost on the way at 4.40 s and never sent again;"
-            " nobody sent it to n2; n1 and n2 never had it",
+            " no message to n2 held it; n1 and n2 never had it",
         ),
         (
             [gossip(4300, "n0", "n1", "recv"), gossip(4400, "n1", "n2", "drop")],
             "n1's message to n2 was dropped, as its receiver had crashed, at 4.40 s and never sent"
             " again; n2 never had it",
         ),
-        ([], "nobody sent it to n1 and n2; n1 and n2 never had it"),
+        ([], "no message to n1 and n2 held it; n1 and n2 never had it"),
         (
             [gossip(4300, "n0", "n1", "recv"), gossip(4300, "n0", "n2", "recv")],
             "it came to n1 and n2 at 4.30 s, but no read there ever showed it",

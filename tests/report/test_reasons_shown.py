@@ -125,7 +125,7 @@ def test_a_run_and_its_summary_show_the_same(silent, tmp_path, capsys):
     words += ["--time-limit", "3", "--simulate", "--seed", "0", "--store", str(tmp_path)]
     assert main(words) == 1
     run = lines(capsys.readouterr().out)
-    assert re.search(r"nobody sent it to (n\d and n\d); \1 never had it", run[0])
+    assert re.search(r"no message to (n\d and n\d) held it; \1 never had it", run[0])
     assert 1 < len(run) <= LINES
     assert main(["summary", str(tmp_path / "latest")]) == 1
     assert lines(capsys.readouterr().out) == run

@@ -90,10 +90,10 @@ LOST_HOW = {
     "no repair": "its messages to n0, n2 and n4 were cut by the partition (majority) at",
     "a repair that only comes with news": "was cut by the partition (one) at",
     "a retry that gives up": "was cut by the partition (one) at",
-    "a repair that forgets one link": "nobody sent it to n2; n2 never had it",
+    "a repair that forgets one link": "no message to n2 held it; n2 never had it",
     "what was sent is believed to have come": "were cut by the partition (majority) at",
     "what came before its turn is acknowledged like all": "to n2 was lost on the way at",
-    "a hub that passes on its own values only": "nobody sent it to n3; n3 never had it",
+    "a hub that passes on its own values only": "no message to n3 held it; n3 never had it",
 }
 
 
