@@ -22,6 +22,7 @@ RANKS = (
 SERIOUS = RANKS[: RANKS.index("stderr")]  # a mistake even if the test is valid
 NO_HARM = ("lost", "arrived", "alone")  # no mistake if the test is valid
 LAST_RESORT = {"arrived", "alone"}  # told if nothing else is known
+NO_EVENT = ("alone", "unreplicated")  # so there is no count and no time
 IN_THE_LOG = ("exception", "complaint", "stderr")
 SHOWN = 5  # incidents that are written out; the rest is only counted
 EXAMPLE = 160  # characters of an example
@@ -79,7 +80,7 @@ def sentence(incident: Results, folder: Path | None = None) -> str:
     """An incident in words: nodes, what happened, how often, when first, an example, the log."""
     kind, nodes, first = str(incident["kind"]), incident["nodes"], incident["first"]
     words = f"{names(nodes)}{':' if kind == 'complaint' else ''} {incident['text']}"
-    if kind == "alone":  # no event, so there is no count and no time
+    if kind in NO_EVENT:
         return words
     if incident["count"] > 1:
         words += f", {incident['count']:,} times"

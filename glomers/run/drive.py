@@ -24,6 +24,8 @@ from typing import Any
 from glomers.checkers import availability, stats
 from glomers.checkers.verdict import UNKNOWN, merge_valid, warning
 from glomers.errors import NodeError, UsageError
+from glomers.history.edn import Keyword
+from glomers.history.evidence import node_of
 from glomers.history.operations import History
 from glomers.history.times import nanos
 from glomers.options import Options
@@ -31,12 +33,14 @@ from glomers.run.reasons import evidence_of, with_reasons
 from glomers.run.recorder import HistoryFull, Recorder
 from glomers.workloads import WORKLOADS
 from glomers.workloads.base import OperationGenerator, Workload
+from glomers.world.incidents import TEXTS
 from glomers.world.load import Load
 from glomers.world.nemesis import Nemesis
 from glomers.world.setup import Setup
 from glomers.world.world import World
 
 RECOVERY = 10.0  # seconds between the healing and the final operations
+SOON = 1.0  # seconds after which a node has sent what a client wrote
 
 Log = Callable[[str], object]
 Results = dict[str, Any]
@@ -131,8 +135,14 @@ class Test:
         recorder = self.recorder
         incidents, origin = self.world.incidents, recorder.origin
         warnings = [*incidents.warnings(origin), *self.workload.warnings()]
+        found = incidents.remarkable(origin)
+        alone = [incident for incident in found if str(incident["kind"]) == "alone"]
+        if alone and _must_talk(self.workload, self.history, self.options):
+            found = [incident for incident in found if incident not in alone]
+            kind = "unreplicated"
+            warnings += [{**each, "kind": Keyword(kind), "text": TEXTS[kind]} for each in alone]
         results = check(self.history, self.options, warnings)
-        if found := incidents.remarkable(origin):
+        if found:
             results["incidents"] = found
         net = recorder.journal.totals(recorder.invocations)
         return {**results, "net": net}
@@ -184,6 +194,19 @@ class Test:
         limit, run = self.workload.final_time_limit, self.load.run
         wait = nanos(RECOVERY)
         self.world.loop.call_later(wait, run, self._final, None, limit, self._next_phase)
+
+
+def _must_talk(workload: Workload, history: History, options: Options) -> bool:
+    """Whether two nodes have acknowledged what others must come to know, so that one node at least
+    should have sent something until the end of the history."""
+    operations = list(history.client_operations())
+    until = operations[-1].time - nanos(SOON) if operations else 0
+    acknowledged = {
+        node_of(int(operation.process), options.nodes, options.concurrency)
+        for operation in operations
+        if operation.type == "ok" and operation.time <= until and workload.is_shared(operation)
+    }
+    return len(acknowledged) > 1
 
 
 def check(history: History, options: Options, warnings: Sequence[Results] = ()) -> Results:

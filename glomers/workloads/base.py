@@ -163,6 +163,12 @@ class Workload(ABC):
         problem = mismatch(operation.value, shape, "the :value")
         return f"{problem} (of an :{operation.type} of :{operation.f})" if problem else ""
 
+    @classmethod
+    def is_shared(cls, operation: Operation) -> bool:
+        """Whether an operation writes what other nodes must come to know, though the checker may
+        not notice that they don't."""
+        return False
+
     @staticmethod
     def has_final_phase(history: History) -> bool:
         """Whether a history includes the workload's final phase; True if the workload has none."""

@@ -90,6 +90,10 @@ class LinKVWorkload(PlainWorkload):
     def generator(self) -> OperationGenerator:
         return RegisterGenerator(self.options, self.random)
 
+    @classmethod
+    def is_shared(cls, operation: Operation) -> bool:
+        return operation.f in ("write", "cas")
+
     def invoke(self, invocation: Invocation) -> Conversation:
         key, argument = invocation.value
         if invocation.f == "read":

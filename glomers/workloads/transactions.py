@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from glomers.checkers import consistency_models
 from glomers.history.edn import Keyword
+from glomers.history.operations import Operation
 from glomers.options import Options
 from glomers.workloads.base import (
     Conversation,
@@ -81,6 +82,10 @@ class TransactionWorkload(PlainWorkload):
 
     def generator(self) -> OperationGenerator:
         return TransactionGenerator(self.options, self.random, self.write)
+
+    @classmethod
+    def is_shared(cls, operation: Operation) -> bool:
+        return operation.f == "txn" and any(f != READ for f, _, _ in operation.value)
 
     def invoke(self, invocation: Invocation) -> Conversation:
         request = [[str(f), key, value] for f, key, value in invocation.value]

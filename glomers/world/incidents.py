@@ -39,6 +39,10 @@ MISTAKES = {
     ),
     "service-refused": "sent a service a request that it refused, with an error",
     "field-left-out": "sent a service a request that lacks a field, which counts as null",
+    "unreplicated": (
+        "sent no message to another node, nor to a service, so nothing of what clients wrote was"
+        " replicated"
+    ),
     "no-newline": "ended its standard output with a line that has no newline, so nobody read it",
 }
 # Kinds that may be normal, for example if messages are lost or a key has no value yet.

@@ -71,3 +71,36 @@ def test_a_history_that_grows_without_end_ends_the_test_and_is_kept_whole(tmp_pa
     kept = read_history(tmp_path)
     assert len(kept) == len(test.recorder.operations)
     assert 10_000 < (tmp_path / "history.edn").stat().st_size < 10_500
+
+
+LOCAL = """
+from maelstrom_node import *
+node, values = Node(), {}
+@node.on("txn")
+def txn(message):
+    answer = []
+    for f, key, value in message.body["txn"]:
+        if f == "w":
+            values[key] = value
+        answer.append([f, key, values.get(key)])
+    return {"type": "txn_ok", "txn": answer}
+node.run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ({}, True),
+        ({"nodes": ("n0",)}, False),
+        ({"concurrency": 1}, False),
+        ({"rate": 0.5}, False),
+    ],
+    ids=["two nodes", "one node", "a single client", "hardly any operations"],
+)
+def test_nodes_that_keep_what_clients_write_to_themselves_are_told_of(flags, told, script):
+    usual = {"bin": str(script(LOCAL)), "rate": 50, "time_limit": 2, **flags}
+    results = simulated_test(options("6c", **usual)).run()
+    kinds = [str(warning["kind"]) for warning in results.get("warnings", ())]
+    assert ("unreplicated" in kinds) is told
+    assert simulated_test(options("6c", strict=True, **usual)).run()["valid?"] is not told

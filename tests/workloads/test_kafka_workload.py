@@ -75,15 +75,22 @@ def test_a_poll_commits_what_it_saw_and_moves_on():
 @pytest.mark.parametrize(("listed", "dropped"), [({}, True), ({"1": 0}, False)])
 def test_commits_that_no_listing_ever_shows_are_told_of(listed, dropped):
     commits = Commits()
-    session = Session(commits)
+    poll(Session(commits), {"1": [[0, 1]]}, committed={"1": 0})
     for _ in range(ENOUGH_LISTINGS):
         assert commits.warnings() == []
-        request = {"type": "list_committed_offsets", "keys": ["1"]}
-        answer = {"type": "list_committed_offsets_ok", "offsets": listed}
-        assert_talk(session, "assign", ["1"], (request, answer), result=["1"])
-        poll(session, {"1": [[0, 1]]}, committed={"1": 0})
-    assert_talk(session, "assign", ["1"], (request, answer), result=["1"])
+        assign(Session(commits), "1", committed=listed)
     assert [str(w["kind"]) for w in commits.warnings()] == ["commits-dropped"] * dropped
+
+
+def test_one_listing_is_enough_for_the_client_that_made_the_commit():
+    commits = Commits()
+    session = Session(commits)
+    assign(session, "1")
+    poll(session, {"1": [[0, 1]]}, committed={"1": 0})
+    assign(session, "2")
+    assert commits.warnings() == []
+    assign(session, "1")
+    assert [str(w["kind"]) for w in commits.warnings()] == ["commits-dropped"]
 
 
 def test_null_is_an_empty_list_of_messages():
