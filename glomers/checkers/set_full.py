@@ -138,7 +138,7 @@ def _nothing_proved(elements: Mapping[Any, Element], reads: Sequence[Read]) -> s
     if not elements:
         return "no value was added, so there was none to be read"
     if not reads:
-        return "no read succeeded, so nobody knows what became of the values"
+        return "without a read nobody knows what became of the values"
     return "no read shows any of the values that were added"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from glomers.checkers import Checker
 from glomers.checkers.failures import explain as reasons_of_failures
 from glomers.checkers.verdict import UNKNOWN, merge_valid, warning
-from glomers.history import edn
+from glomers.errors import quote
 from glomers.history.evidence import Evidence
 from glomers.history.operations import History, as_map
 from glomers.options import Options
@@ -59,9 +59,15 @@ def failures(history: History, results: Mapping[str, Any]) -> list[dict[str, Any
             continue
         failed = [op for op in history.client_operations() if op.f == f and op.error is not None]
         if failed:
-            text = f"no {f} succeeded; the first to fail ended with {edn.dumps(failed[0].error)}"
+            text = f"no {f} succeeded; the first to fail ended with {_words(failed[0].error)}"
             found.append(warning("nothing-succeeded", text, [as_map(op) for op in failed]))
     return found
+
+
+def _words(error: Any) -> str:
+    """An operation's error, for example "crash: KeyError('vals')"."""
+    parts = error if isinstance(error, (list, tuple)) else [error]
+    return quote(": ".join(str(part) for part in parts if part is not None))
 
 
 def figures(result: Mapping[str, Any]) -> Iterator[Figure]:

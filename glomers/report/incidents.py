@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from glomers.errors import quote
+from glomers.history import edn
 from glomers.history.node_logs import Finding, read_logs
 from glomers.history.times import NANOS
 from glomers.invocation import shown
@@ -26,16 +28,79 @@ NO_EVENT = ("alone", "unreplicated")  # so there is no count and no time
 IN_THE_LOG = ("exception", "complaint", "stderr")
 SHOWN = 5  # incidents that are written out; the rest is only counted
 EXAMPLE = 160  # characters of an example
+COMPARED = 200  # characters of a complaint that make it the same as another
+
+# Errors that are business as usual, by the type of the request and the code; and when they are.
+USUAL = {
+    ("cas", 22): "usual where several write at once",
+    ("cas", 20): "usual before the first write",
+    ("read", 20): "usual before the first write",
+    ("txn", 30): "usual where several write at once",
+}
 
 
 def in_order(results: Results) -> list[Results]:
     """The incidents that matter, the likeliest cause first."""
     incidents = [*_mistakes(results), *(results.get("incidents") or ())]
+    logged = [incident for incident in incidents if _kind(incident) in ("exception", "complaint")]
+    incidents = [each for each in incidents if not _is_echo(each, logged)]
     left_out = set(NO_HARM) if results.get("valid?") is True else set()
     if "error" in results or {_kind(incident) for incident in incidents} - LAST_RESORT:
         left_out |= LAST_RESORT
     incidents = [incident for incident in incidents if _kind(incident) not in left_out]
-    return sorted(incidents, key=lambda incident: (_rank(incident), -incident["count"]))
+    return sorted(
+        incidents,
+        key=lambda incident: (_rank(incident), bool(_usual(incident)), -incident["count"]),
+    )
+
+
+def _usual(incident: Results) -> str:
+    """When such an incident is business as usual, in a few words; "" if it never is."""
+    if _kind(incident) == "error":
+        for (type, code), when in USUAL.items():
+            if incident["text"].startswith(f"answered {type!r} with error {code} "):
+                return when
+    return ""
+
+
+def _is_echo(incident: Results, logged: Iterable[Results]) -> bool:
+    """Whether it is an answer that says what its node has `logged`, and so is told once."""
+    if _kind(incident) != "error":
+        return False
+    causes = [cause for cause in logged if incident["nodes"].keys() <= cause["nodes"].keys()]
+    answer = incident["first"]["line"]
+    known = sum(cause["count"] for cause in causes)
+    return incident["count"] <= known and any(_is_answer(answer, cause) for cause in causes)
+
+
+def _is_answer(text: str, cause: Results) -> bool:
+    """Whether the text of an error is what the node library answers after a complaint or an
+    exception, of which it shows the `repr`."""
+    if _kind(cause) == "complaint":
+        return text.startswith(cause["text"][:COMPARED])
+    type, bracket, _ = text.partition("(")
+    return bool(bracket) and re.match(rf"raised {re.escape(type)}\b", cause["text"]) is not None
+
+
+def warnings_beside(results: Results) -> list[Results]:
+    """The warnings that are not about nodes, but for those that an incident tells as well."""
+    told = in_order(results)
+    warnings = [each for each in results.get("warnings") or () if not is_incident(each)]
+    return [warning for warning in warnings if not any(_tells(each, warning) for each in told)]
+
+
+def _tells(incident: Results, warning: Results) -> bool:
+    """Whether an incident tells why nothing succeeded, so that a warning of it says no more."""
+    if str(warning["kind"]) != "nothing-succeeded":
+        return False
+    error = edn.to_json(warning["first"]).get("error")
+    kind = _kind(incident)
+    if not isinstance(error, list):
+        return kind == "no-answer" and error == "net-timeout"
+    text = quote(str(error[-1]))
+    if kind in ("exception", "complaint"):
+        return _is_answer(text, incident)
+    return kind == "error" and bool(text) and text == incident["first"]["line"]
 
 
 def sentences(results: Results, folder: Path | None = None) -> list[str]:
@@ -49,9 +114,17 @@ def serious_sentences(results: Results) -> list[str]:
     return sentences({**results, "incidents": known})
 
 
+def usual_sentences(results: Results) -> list[str]:
+    """The sentences of what is business as usual, as the test is valid."""
+    if results.get("valid?") is not True:
+        return []
+    return [sentence(incident) for incident in in_order(results) if _usual(incident)]
+
+
 def first_sentences(results: Results, folder: Path | None = None) -> list[str]:
-    """The first SHOWN sentences, and how many more there are."""
-    every = sentences(results, folder)
+    """The first SHOWN sentences, but for the usual ones, and how many more there are."""
+    usual = usual_sentences(results)
+    every = [told for told in sentences(results, folder) if told not in usual]
     if (more := len(every) - SHOWN) > 1:
         return [*every[:SHOWN], f"and {more} more kinds of incident: see results.edn"]
     return every
@@ -84,6 +157,8 @@ def sentence(incident: Results, folder: Path | None = None) -> str:
         return words
     if incident["count"] > 1:
         words += f", {incident['count']:,} times"
+    if when := _usual(incident):
+        words += f" ({when})"
     if first.get("time") is not None:
         at = f"at {first['time'] / NANOS:.2f} s" if first["time"] >= 0 else "during set-up"
         words += f", {'first ' if incident['count'] > 1 else ''}{at}"

@@ -12,6 +12,7 @@ import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,33 +97,36 @@ def render(
     valid = results["valid?"]
     console.print()
     console.print(Text(LAST_LINES[valid], VERDICT_STYLES[valid]))
+    say = partial(_say, console)
     error, _, evidence = str(results.get("error", "")).partition("\n")
     if error:
-        console.print(Text(error), soft_wrap=True)
+        say(error)
     elif reasons:
-        console.print(Text(f"Not valid: {headline(reasons)}"), soft_wrap=True)
+        say(f"Not valid: {headline(reasons)}")
         for case in details(reasons):
-            console.print(Text(f"  {case}"), soft_wrap=True)
+            say(case, indent=2)
     # What led to the error stands between it and its evidence; what may be as usual comes later.
     usual = not incidents.serious_sentences(results)
     if evidence and usual:
         console.print(Text(evidence), soft_wrap=True)
     for told in incidents.first_sentences(results, store_path):
-        console.print(Text(f"  {told}", "yellow"), soft_wrap=True)
+        say(told, "yellow", 2)
     if evidence and not usual:
         console.print(Text(evidence), soft_wrap=True)
     aims = [row for row in table if row.reached is not None]
     if missed := [f"{r.figure} {r.value}, target {r.target}" for r in aims if not r.reached]:
-        console.print(Text(f"Targets missed: {'; '.join(missed)}", "yellow"), soft_wrap=True)
-    for warning in results.get("warnings", ()):
-        if incidents.is_incident(warning):
-            continue
+        say(f"Targets missed: {'; '.join(missed)}", "yellow")
+    for warning in incidents.warnings_beside(results):
         text = f"Warning ({word(warning['kind'])}, {warning['count']:,}×): {warning['text']}"
-        console.print(Text(text, "yellow"), soft_wrap=True)
+        say(text, "yellow")
     if table:
         console.print()
     for line in lines(table, console.width):
         console.print(line)
+    if usual_told := incidents.usual_sentences(results):
+        console.print()
+        for told in usual_told:
+            say(told, "dim", 2)
     if store_path:
         console.print()
         console.print(Text(f"Kept in {shown(store_path)}"), soft_wrap=True)
@@ -130,6 +134,22 @@ def render(
             console.print(Text(f"To be seen in {shown(page)}"), soft_wrap=True)
         if last := "; ".join(_how_to_repeat(results, store_path)):
             console.print(Text(last), soft_wrap=True)
+
+
+def _say(console: Console, text: str, style: str = "", indent: int = 0) -> None:
+    """Print a sentence: in a terminal broken between words, with a hanging indent; elsewhere on a
+    line of its own, so that it can be searched for."""
+    lines = [" " * indent + text]
+    if console.is_terminal:
+        lines = textwrap.wrap(
+            text,
+            max(20, console.width),
+            initial_indent=" " * indent,
+            subsequent_indent=" " * (indent + 2),
+            break_on_hyphens=False,
+        )
+    for line in lines:
+        console.print(Text(line, style), soft_wrap=True)
 
 
 def _how_to_repeat(results: Results, store_path: Path) -> Iterator[str]:

@@ -38,7 +38,7 @@ from glomers.history.values import quantile
 from glomers.interrupts import handled
 from glomers.options import Options, program, with_flags
 from glomers.report.figures import Figure
-from glomers.report.incidents import is_incident, sentences, serious_sentences
+from glomers.report.incidents import sentences, serious_sentences, warnings_beside
 from glomers.report.reasons import details, headline
 from glomers.run.build import simulated_test
 from glomers.run.drive import Results
@@ -79,7 +79,7 @@ def run_seed(options: Options) -> SeedResult:
 
 def _told(results: Results, workload: str) -> tuple[str, ...]:
     """Reasons and likeliest causes of an invalid test; mistakes of the nodes of a valid one."""
-    told = [warning["text"] for warning in results.get("warnings", ()) if not is_incident(warning)]
+    told = [warning["text"] for warning in warnings_beside(results)]
     serious = serious_sentences(results)
     if results["valid?"] is True:
         told = [*serious, *told]

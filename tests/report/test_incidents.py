@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from glomers.history import edn
 from glomers.history.times import NANOS
-from glomers.report.incidents import SHOWN, first_sentences, names, of_logs, sentences
+from glomers.report.incidents import (
+    SHOWN,
+    first_sentences,
+    names,
+    of_logs,
+    sentences,
+    usual_sentences,
+    warnings_beside,
+)
 
 
 def incident(kind, text, count=1, nodes=("n1",), line="", time=NANOS // 4):
@@ -62,6 +71,62 @@ def test_warnings_about_nodes_are_incidents_and_others_are_not():
     history = {"kind": "silent", "text": "nothing was shown", "count": 1, "first": {}}
     results = {"warnings": [incident("no-newline", "ended"), history]}
     assert sentences(results) == ["n1 ended, at 0.25 s"]
+
+
+NO_ANSWER = "the handler for 'echo' (echo, m.py:12) returned a set, which is no answer"
+CAUSES = {
+    "complaint": (incident("complaint", NO_ANSWER, 7), f"{NO_ANSWER}: {{1, 2}}"),
+    "exception": (
+        incident("exception", "raised KeyError: 'x' in echo (m.py:9)", 7),
+        "KeyError('x')",
+    ),
+}
+
+
+@pytest.mark.parametrize(("cause", "text"), CAUSES.values(), ids=CAUSES)
+def test_an_error_that_says_what_the_log_says_is_not_told_again(cause, text):
+    answered = "answered 'echo' with error 13 (crash)"
+    assert len(told(incident("error", answered, 7, line=text), cause)) == 1
+    elsewhere = incident("error", answered, 7, nodes=["n2"], line=text)
+    more, other = incident("error", answered, 8, line=text), incident("error", answered, line="no")
+    assert [len(told(each, cause)) for each in (elsewhere, more, other)] == [2, 2, 2]
+
+
+def nothing_succeeded(error):
+    keyword = edn.Keyword("nothing-succeeded")
+    return {"kind": keyword, "text": "no echo succeeded", "count": 7, "first": {"error": error}}
+
+
+@pytest.mark.parametrize(
+    ("error", "known"),
+    [
+        *(([edn.Keyword("crash"), text], cause) for cause, text in CAUSES.values()),
+        ([edn.Keyword("abort"), "not today"], incident("error", "answered", line="not today")),
+        (edn.Keyword("net-timeout"), incident("no-answer", "never answered 'echo'")),
+    ],
+    ids=[*CAUSES, "error", "no answer"],
+)
+def test_why_nothing_succeeded_is_told_once(error, known):
+    warning = nothing_succeeded(error)
+    assert warnings_beside({"warnings": [warning], "incidents": [known]}) == []
+    other = incident("unanswered", "got no answer to 'gossip'")
+    assert warnings_beside({"warnings": [warning], "incidents": [other]}) == [warning]
+
+
+def test_errors_that_are_business_as_usual_say_so_and_come_after_others():
+    late = incident("error", "answered 'cas' with error 22 (precondition-failed)", 321, ["seq-kv"])
+    other = incident("error", "answered 'cas' with error 11 (temporarily-unavailable)")
+    usual = (
+        "seq-kv answered 'cas' with error 22 (precondition-failed), 321 times"
+        " (usual where several write at once), first at 0.25 s"
+    )
+    assert told(late, other)[1] == usual
+    valid = {"incidents": [late, other], "valid?": True}
+    assert usual_sentences(valid) == [usual]
+    assert usual not in first_sentences(valid)
+    invalid = {**valid, "valid?": False}
+    assert usual_sentences(invalid) == []
+    assert usual in first_sentences(invalid)
 
 
 def test_only_so_many_are_shown_and_then_how_many_there_are():

@@ -305,6 +305,27 @@ def test_a_narrow_terminal_wraps_within_the_column():
     assert max(map(len, rows)) <= 64
 
 
+def test_a_terminal_gets_long_sentences_broken_between_words_and_a_file_gets_them_whole():
+    text = "raised ValueError: " + "longer and longer " * 10 + "in echo (mine.py:9)"
+    incident = {"kind": "exception", "text": text, "count": 1, "nodes": {"n1": 1}, "first": {}}
+    results = {"valid?": False, "incidents": [incident]}
+    terminal = {"width": 40, "force_terminal": True, "color_system": None}
+    first, *rest = printed(results, **terminal).splitlines()[2:]
+    assert first.startswith("  n1 raised")
+    assert all(line.startswith("    ") and len(line) <= 40 for line in rest)
+    assert " ".join([first.strip(), *map(str.strip, rest)]) == f"n1 {text}"
+    assert f"\n  n1 {text}\n" in printed(results, width=40)
+
+
+def test_what_is_business_as_usual_stands_below_the_figures_of_a_valid_test():
+    text = "answered 'read' with error 20 (key-does-not-exist)"
+    first = {"time": 0, "line": "key does not exist"}
+    incident = {"kind": "error", "text": text, "count": 1, "nodes": {"seq-kv": 1}, "first": first}
+    results = {**recorded("gc-good"), "incidents": [incident]}
+    shown = printed(results, workload="g-counter")
+    assert shown.index("availability") < shown.index("(usual before the first write)")
+
+
 def test_a_terminal_gets_colours_and_a_file_does_not():
     results = {"valid?": False}
     assert "\x1b[1;31mAnalysis" in printed(results, force_terminal=True, color_system="standard")

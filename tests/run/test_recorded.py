@@ -289,7 +289,7 @@ UNKNOWN = {
     "nothing was read": (
         "g-set",
         [invoke(0, "add", 1), ok(0)],
-        "workload (no read succeeded, so nobody knows what became of the values)",
+        "workload (without a read nobody knows what became of the values)",
     ),
     "no value was read": (
         "g-set",
@@ -333,7 +333,7 @@ def test_if_nothing_succeeded_the_first_error_is_shown(written, capsys):
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "nothing-succ" in line]
     assert line == (
         "Warning (nothing-succeeded, 2×): no echo succeeded; "
-        'the first to fail ended with [:abort "not today"]'
+        "the first to fail ended with abort: not today"
     )
 
 

@@ -88,9 +88,9 @@ def test_errors_are_counted_by_code_and_by_who_gave_them_services_included():
     world.send("c1", "n1", "read", msg_id=9)
     world.send("n1", "c1", "error", in_reply_to=9, code=1001, text="mine")
     assert world.told() == [
-        "seq-kv answered 'cas' with error 22 (precondition-failed), 2 times, first at 0.00 s:"
-        " current value 1",
         "n1 answered 'read' with error 1001 (unknown), at 0.00 s: mine",
+        "seq-kv answered 'cas' with error 22 (precondition-failed), 2 times"
+        " (usual where several write at once), first at 0.00 s: current value 1",
     ]
 
 
