@@ -768,9 +768,10 @@ class Dispatcher:
         asked = type(body["in_reply_to"]) is int and 0 < body["in_reply_to"] < next(self._msg_ids)
         type_ = _quote(body["type"])
         if asked:
-            problem = f"dropped an answer that came late or twice, a {type_}"
+            problem = f"dropped an answer that came late or twice, of type {type_}"
         else:
-            problem = f"dropped an answer to a request that it never made, a {type_} from {src}"
+            problem = "dropped an answer to a request that it never made"
+            problem += f", of type {type_} from {src}"
         text = line if isinstance(line, str) else line.decode(errors="replace")
         self.complain(problem, _quote(text))
 

@@ -83,10 +83,13 @@ class Progress:
         journal = test.recorder.journal
         messages = journal.servers.messages + journal.clients.messages
         elapsed = test.recorder.elapsed / NANOS
+        limit = test.options.time_limit
+        late = test.phase is Phase.RUNNING and elapsed > limit
+        doing = "waiting for the last answers" if late else test.phase.value
         parts = [
-            f"{elapsed:4.1f} s of {test.options.time_limit:g} s"
-            if test.phase is Phase.RUNNING
-            else f"{elapsed:4.1f} s, {test.phase.value}",
+            f"{elapsed:4.1f} s of {limit:g} s"
+            if test.phase is Phase.RUNNING and not late
+            else f"{elapsed:4.1f} s, {doing}",
             f"{test.recorder.invocations:,} operations",
             f"{messages:,} messages",
         ]

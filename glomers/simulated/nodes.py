@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from random import Random
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any, NoReturn, TextIO, cast
 
 import maelstrom_node
@@ -46,6 +46,8 @@ from glomers.world.cluster import Cluster, NodeLog, describe_status, stream, tel
 from glomers.world.incidents import Incidents
 from glomers.world.network import Message, Network
 from glomers.world.protocol import MESSAGE, Sender
+
+HERE = Path(__file__).parent
 
 LAST_LINES = 15
 
@@ -215,13 +217,22 @@ class Host:
             self.log("".join(traceback.format_exception(*self._told(error))))
 
     def _told(self, error: BaseException) -> tuple[type[BaseException], BaseException, Any]:
-        """An exception as a real process would print it: its traceback begins in the script."""
-        trace = error.__traceback__
-        while trace is not None and not self.owns(trace.tb_frame.f_code.co_filename):
+        """An exception as a real process would print it: its traceback begins in the script, and
+        has no frame of the workbench, nor of what the workbench calls."""
+        kept: list[TracebackType] = []
+        trace, hidden = error.__traceback__, True
+        while trace is not None:
+            file = trace.tb_frame.f_code.co_filename
+            hidden = not self.owns(file) and (hidden or Path(file).parent == HERE)
+            if not hidden:
+                kept.append(trace)
             trace = trace.tb_next
-        if trace is None and not isinstance(error, SyntaxError):  # that has no line yet
-            trace = error.__traceback__
-        return type(error), error, trace
+        told: TracebackType | None = None
+        for each in reversed(kept):
+            told = TracebackType(told, each.tb_frame, each.tb_lasti, each.tb_lineno)
+        if told is None and not isinstance(error, SyntaxError):  # that has no line yet
+            told = error.__traceback__
+        return type(error), error, told
 
     def _spawn_thread(self, name: str, function: Callable[[], object]) -> None:
         self.call_at(self._loop.now, name, function)

@@ -34,7 +34,10 @@ EPOCH = 1_735_689_600
 BACKGROUND = "use node.spawn for background work"
 MESSAGES = "a node talks by its messages only"
 NO_PROCESS = "a simulated node has no process"
-NO_INPUT = "a node's input is its messages, which node.run() reads"
+NO_INPUT = (
+    "a node's input is its messages, which node.run() reads;"
+    " in a test without --simulate a node may read them itself"
+)
 NO_TERMINAL = "a node has no terminal"
 USE_QUEUE = "use queue"
 

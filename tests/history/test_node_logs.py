@@ -144,7 +144,7 @@ def test_what_the_library_complains_of_is_counted_by_what_does_not_vary():
 
 
 def test_an_answer_that_came_late_or_twice_is_a_kind_of_its_own():
-    text = "dropped an answer that came late or twice, a 'gossip_ok'"
+    text = "dropped an answer that came late or twice, of type 'gossip_ok'"
     [finding], _ = read(f'maelstrom_node: {text}: {{"src":"n3"}}\n')
     assert (finding.kind, finding.text, finding.line) == ("late", text, '{"src":"n3"}')
 

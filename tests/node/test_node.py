@@ -1017,7 +1017,7 @@ def test_a_late_answer_is_logged_and_blocks_nothing(stage, complaint):
     for value in range(3):
         stage.receive(message("n2", "n1", "read_ok", in_reply_to=msg_id, value=value))
         problem, example = complaint()
-        assert problem == "dropped an answer that came late or twice, a 'read_ok'"
+        assert problem == "dropped an answer that came late or twice, of type 'read_ok'"
         assert f'"value": {value}' in example
     assert works(stage)
     del raised  # only now, since the exception might keep the request alive
@@ -1028,7 +1028,7 @@ def test_an_answer_to_a_request_that_was_never_made_is_logged_as_such(stage, com
     stage.node.request("n2", {"type": "read"})
     stage.receive(message("n2", "n1", "read_ok", in_reply_to=never))
     problem, example = complaint()
-    assert problem == "dropped an answer to a request that it never made, a 'read_ok' from n2"
+    assert problem == "dropped an answer to a request that it never made, of type 'read_ok' from n2"
     assert f'"in_reply_to": {json.dumps(never)}' in example
 
 

@@ -16,7 +16,7 @@ from glomers.run.progress import Progress
 from glomers.simulated.turns import TurnLoop
 from glomers.world.loop import Loop
 
-PHASES = [(0, Phase.INITIALISING), (1, Phase.RUNNING), (21, Phase.RECOVERING), (31, Phase.DONE)]
+PHASES = [(0, Phase.INITIALISING), (1, Phase.RUNNING), (27, Phase.RECOVERING), (37, Phase.DONE)]
 
 
 def shown(*, terminal: bool) -> str:
@@ -54,6 +54,8 @@ def test_in_a_log_there_is_a_line_every_five_seconds_while_the_load_runs():
         "echo:  9.0 s of 20 s · 5,000 operations · 2,000 messages · partition: one",
         "echo: 14.0 s of 20 s · 5,000 operations · 2,000 messages · partition: one",
         "echo: 19.0 s of 20 s · 5,000 operations · 2,000 messages · partition: one",
+        "echo: 24.0 s, waiting for the last answers · 5,000 operations · 2,000 messages"
+        " · partition: one",
     ]
 
 
@@ -64,7 +66,8 @@ def test_in_a_log_there_is_a_line_every_five_seconds_while_the_load_runs():
         "echo: initialising",
         "echo:  4.0 s of 20 s · 5,000 operations · 2,000 messages",
         "echo:  9.0 s of 20 s · 5,000 operations · 2,000 messages · partition: one",
-        "echo: 22.0 s, waiting for recovery · 5,000 operations",
+        "echo: 24.0 s, waiting for the last answers · 5,000 operations",
+        "echo: 28.0 s, waiting for recovery · 5,000 operations",
     ],
 )
 def test_in_a_terminal_one_line_keeps_up(line):

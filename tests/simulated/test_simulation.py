@@ -470,6 +470,27 @@ def test_a_script_that_fails_is_reported_with_its_traceback(simulate, script):
     assert "glomers" not in str(error.value)  # which is no part of the script
 
 
+@pytest.mark.parametrize(
+    ("failing", "last"),
+    [
+        ("import nowhere_at_all", "script"),
+        ("from maelstrom_node import Nodes", "script"),
+        ("import asyncio", "script"),
+        ("import broken", "broken"),
+        ("open(0)", "script"),
+        ("__import__('time').sleep(-1)", "script"),
+    ],
+)
+def test_a_traceback_has_no_frame_of_the_workbench(simulate, script, failing, last):
+    path = script(failing)
+    path.with_name("broken.py").write_text("1/0")
+    with pytest.raises(NodeError) as error:
+        simulate(path)
+    files = [line.split('"')[1] for line in str(error.value).splitlines() if 'File "' in line]
+    expected = [str(path), *([str(path.with_name("broken.py"))] if last == "broken" else [])]
+    assert files == expected
+
+
 def test_printing_before_the_node_runs_breaks_the_protocol(simulate, script):
     with pytest.raises(NodeError, match="not JSON") as error:
         simulate(script("print('starting up')"))

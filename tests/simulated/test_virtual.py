@@ -454,6 +454,11 @@ def test_nobody_but_the_node_library_reads_and_nobody_reads_the_terminal(ask, re
     assert "can't be simulated" in said or "is the workbench's" in said
 
 
+def test_who_reads_standard_input_is_told_where_that_is_possible(ask):
+    said = ask("answer = lambda: fails(lambda: next(iter(sys.stdin)))")
+    assert "in a test without --simulate a node may read them itself" in said
+
+
 def log_of(simulate, script, source: str) -> str:
     """What a node that runs this has printed to standard error."""
     nodes = simulate(script(HEAD + source + "\nanswer = lambda: None\nnode.run()\n"))
