@@ -255,6 +255,19 @@ def _place(function: Any) -> str:
     return f"{code.co_filename.rpartition(os.sep)[2]}:{code.co_firstlineno}" if code else ""
 
 
+def _asked_in(error: RPCError) -> str:
+    """Where a script made the request that failed, as in `, in add (mine.py:17)`; empty if the
+    script raised the error itself."""
+    where, by_library = "", False
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        code = frame.f_code
+        by_library = code.co_filename == _place.__code__.co_filename
+        if not by_library:
+            name = f", in {code.co_name}" if code.co_name.isidentifier() else ""  # as no lambda has
+            where = f"{name} ({code.co_filename.rpartition(os.sep)[2]}:{line})"
+    return where if by_library else ""
+
+
 def _describe(function: Any) -> str:
     """A function's name and place, as in `gossip (mine.py:44)`."""
     place = _place(function)
@@ -657,7 +670,7 @@ class Dispatcher:
         try:
             function(*args)
         except RPCError as error:
-            self.complain(f"{_describe(function)} raised {error}")
+            self.complain(f"{_describe(function)} raised {error}{_asked_in(error)}")
         except (Stopped, SystemExit):
             raise
         except BaseException:
@@ -757,10 +770,11 @@ class Dispatcher:
 
     def _fail(self, message: Message, error: RPCError) -> str | None:
         """The line that answers with an error; if nobody waits for an answer, log it instead."""
+        where = _asked_in(error)
         if message.body.get("msg_id") is None:
-            text = f"{error}; {message.src} sent {_quote(message.body)}"
+            text = f"{error}{where}; {message.src} sent {_quote(message.body)}"
             self.complain(f"{self._handler_of(message)} raised {text}")
-        return self._error_line(message, error)
+        return self._error_line(message, RPCError(error.code, error.text + where))
 
     def _drop_answer(self, src: str, body: Body, line: bytes | str) -> None:
         """Log that an answer came for which nobody waits."""

@@ -994,12 +994,29 @@ def test_an_error_without_a_proper_code_is_a_crash(stage, code):
     assert raised.value.code == 13
 
 
-def test_a_handler_may_pass_an_error_on(stage):
-    stage.node.on("read")(lambda message: stage.node.rpc("n2", {"type": "read"}))
+def test_a_handler_may_pass_an_error_on_and_the_answer_says_where_it_asked(stage):
+    def ask():
+        return stage.node.rpc("n2", {"type": "read"})
+
+    stage.node.on("read")(lambda message: ask())
     stage.play("n2", lambda body: {"type": "error", "code": 30, "text": "conflict"})
-    body = stage.runtime.sent
     stage.receive(message("c1", "n1", "read", msg_id=1))
-    assert body[-1]["body"] == {"type": "error", "code": 30, "text": "conflict", "in_reply_to": 1}
+    where = f"in ask ({line_after(ask)})"
+    assert stage.runtime.sent[-1]["body"] == {
+        "type": "error", "code": 30, "text": f"conflict, {where}", "in_reply_to": 1,
+    }  # fmt: skip
+
+
+def test_an_answer_to_a_lambda_that_asked_has_the_place_without_a_name(stage):
+    asking = lambda message: stage.node.seq_kv.read("sum")  # noqa: E731
+    stage.node.on("read")(asking)
+    place = f"test_node.py:{asking.__code__.co_firstlineno}"
+    assert stage.ask("read")["text"] == f"no answer to 'read' from seq-kv within 1 s ({place})"
+
+
+def line_after(function):
+    """The file, and the line after the one in which a function begins."""
+    return f"test_node.py:{function.__code__.co_firstlineno + 1}"
 
 
 DEFINITE = {1, 10, 11, 12, 14, 20, 21, 22, 30}
@@ -1308,7 +1325,8 @@ def test_an_rpc_error_in_the_background_is_a_complaint(stage, complaint, start):
         stage.node.every(1)(ask)
         stage.runtime.periodic.pop()[1]()
     assert complaint() == (
-        f"{place(ask)} raised timeout (0)", "no answer to 'read' from n2 within 1 s"
+        f"{place(ask)} raised timeout (0)",
+        f"no answer to 'read' from n2 within 1 s, in ask ({line_after(ask)})",
     )  # fmt: skip
 
 
