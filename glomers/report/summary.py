@@ -30,7 +30,7 @@ from glomers.options import Parser, program
 from glomers.report import incidents
 from glomers.report.figures import Figure, word
 from glomers.report.reasons import Reason, details, headline
-from glomers.report.screen import Screen
+from glomers.report.screen import Screen, say
 
 Results = Mapping[str, Any]
 Told = tuple[list[Figure], list[Reason]]
@@ -97,28 +97,28 @@ def render(
     valid = results["valid?"]
     console.print()
     console.print(Text(LAST_LINES[valid], VERDICT_STYLES[valid]))
-    say = partial(_say, console)
+    tell = partial(say, console)
     error, _, evidence = str(results.get("error", "")).partition("\n")
     if error:
-        say(error)
+        tell(error)
     elif reasons:
-        say(f"Not valid: {headline(reasons)}")
+        tell(f"Not valid: {headline(reasons)}")
         for case in details(reasons):
-            say(case, indent=2)
+            tell(case, indent=2)
     # What led to the error stands between it and its evidence; what may be as usual comes later.
     usual = not incidents.serious_sentences(results)
     if evidence and usual:
         console.print(Text(evidence), soft_wrap=True)
     for told in incidents.first_sentences(results, store_path):
-        say(told, "yellow", 2)
+        tell(told, "yellow", 2)
     if evidence and not usual:
         console.print(Text(evidence), soft_wrap=True)
     aims = [row for row in table if row.reached is not None]
     if missed := [f"{r.figure} {r.value}, target {r.target}" for r in aims if not r.reached]:
-        say(f"Targets missed: {'; '.join(missed)}", "yellow")
+        tell(f"Targets missed: {'; '.join(missed)}", "yellow")
     for warning in incidents.warnings_beside(results):
         text = f"Warning ({word(warning['kind'])}, {warning['count']:,}×): {warning['text']}"
-        say(text, "yellow")
+        tell(text, "yellow")
     if table:
         console.print()
     for line in lines(table, console.width):
@@ -126,7 +126,7 @@ def render(
     if usual_told := incidents.usual_sentences(results):
         console.print()
         for told in usual_told:
-            say(told, "dim", 2)
+            tell(told, "dim", 2)
     if store_path:
         console.print()
         console.print(Text(f"Kept in {shown(store_path)}"), soft_wrap=True)
@@ -134,22 +134,6 @@ def render(
             console.print(Text(f"To be seen in {shown(page)}"), soft_wrap=True)
         if last := "; ".join(_how_to_repeat(results, store_path)):
             console.print(Text(last), soft_wrap=True)
-
-
-def _say(console: Console, text: str, style: str = "", indent: int = 0) -> None:
-    """Print a sentence: in a terminal broken between words, with a hanging indent; elsewhere on a
-    line of its own, so that it can be searched for."""
-    lines = [" " * indent + text]
-    if console.is_terminal:
-        lines = textwrap.wrap(
-            text,
-            max(20, console.width),
-            initial_indent=" " * indent,
-            subsequent_indent=" " * (indent + 2),
-            break_on_hyphens=False,
-        )
-    for line in lines:
-        console.print(Text(line, style), soft_wrap=True)
 
 
 def _how_to_repeat(results: Results, store_path: Path) -> Iterator[str]:

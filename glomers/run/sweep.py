@@ -40,6 +40,7 @@ from glomers.options import Options, program, with_flags
 from glomers.report.figures import Figure
 from glomers.report.incidents import sentences, serious_sentences, warnings_beside
 from glomers.report.reasons import details, headline
+from glomers.report.screen import say
 from glomers.run.build import simulated_test
 from glomers.run.drive import Results
 from glomers.run.figures import figures
@@ -270,4 +271,4 @@ def _show(outcome: SeedResult, command: Sequence[str], console: Console) -> None
     line = shlex.join(with_flags(command, "--simulate", "--seed", str(outcome.seed)))
     console.print(f"  {program()} {line}", soft_wrap=True, markup=False)
     for text in outcome.told or ("nothing is known",):
-        console.print(f"    {text}", soft_wrap=True, markup=False)
+        say(console, text, indent=4)

@@ -312,6 +312,7 @@ def test_a_terminal_gets_long_sentences_broken_between_words_and_a_file_gets_the
     terminal = {"width": 40, "force_terminal": True, "color_system": None}
     first, *rest = printed(results, **terminal).splitlines()[2:]
     assert first.startswith("  n1 raised")
+    assert len(rest) > 3
     assert all(line.startswith("    ") and len(line) <= 40 for line in rest)
     assert " ".join([first.strip(), *map(str.strip, rest)]) == f"n1 {text}"
     assert f"\n  n1 {text}\n" in printed(results, width=40)
