@@ -342,6 +342,31 @@ def test_a_pair_of_key_and_value_can_be_followed(chromium, folders):
     assert 1 < carried < page.js("report.run.messages.count") / 10
 
 
+def test_a_kafka_message_is_followed_by_its_key_and_offset(chromium, folders):
+    folder = folders("5b", seed=1, time_limit=3)
+    journal = (folder / "messages.jsonl").read_text().splitlines()
+    sends = [event for event in map(json.loads, journal) if event["event"] == "send"]
+    bodies = [event["message"]["body"] for event in sends]
+    asked = {(e["message"]["src"], b.get("msg_id")): b for e, b in zip(sends, bodies, strict=True)}
+    answered = next(
+        e["message"] for e in sends if e["message"]["body"].get("offset", 0) > 1
+        and e["message"]["body"]["type"] == "send_ok" and e["message"]["dest"][0] == "c"
+    )  # fmt: skip
+    send = asked[answered["dest"], answered["body"]["in_reply_to"]]
+    page = Page(chromium, folder)
+    page.type("#follow", f"{send['key']}@{answered['body']['offset']}")
+    page.wait("report.follow.active")
+    assert page.js("report.follow.value") == [send["key"], send["msg"]]
+    # Neither polls at that offset, nor commits of that number, nor other keys' records carry it.
+    first = next(e for e in sends if e["message"]["body"] == send)
+    assert page.js("report.follow.start") == first["time"] // 1000
+    requests = (
+        "[...report.run.messages.at.keys()].filter(row => report.follow.carries[row]"
+        " && report.run.isClient[report.run.messages.src[row]]).map(row => report.run.type(row))"
+    )
+    assert page.js(requests) == ["send"]
+
+
 # What went wrong
 
 

@@ -2,9 +2,11 @@
 //
 // A pair of key and value (a kafka message, a transaction's write) is carried by a message in which
 // both stand together: next to each other in a list, in the same object, or the one under the
-// other. A single value is carried in any field where values travel. Which fields these are is
-// found out from the messages, because 7 may be a value or a sequence number: a field carries
-// values if at least half of all values occur in it, and none before a client asked for it.
+// other. In kafka a number may be an offset, too, so that a key is a string there, and what stands
+// under it is a list of records: messages, or offsets with messages. A single value is carried in
+// any field where values travel. Which fields these are is found out from the messages, because 7
+// may be a value or a sequence number: a field carries values if at least half of all values occur
+// in it, and none before a client asked for it.
 
 const ENVELOPE = new Set(["msg_id", "in_reply_to", "type", "code"]);
 
@@ -17,6 +19,7 @@ class Follow {
     this.firsts = []; // [lane, row] in the order of receipt
     this.start = 0;
     this.index = null;
+    this.isKafka = app.run.about.workload === "kafka";
   }
 
   clear() {
@@ -56,13 +59,35 @@ class Follow {
   async rowsOfPair([key, value]) {
     const text = JSON.stringify(value);
     const rows = [];
+    const { isKafka } = this;
     await this.app.run.texts.each((line, row) => {
-      if (line.includes(text) && holdsPair(bodyOf(line), String(key), value)) rows.push(row);
+      if (!line.includes(text)) return;
+      if (holdsPair(bodyOf(line), String(key), value, isKafka)) rows.push(row);
     });
     // The same two numbers may stand together by chance, but nobody has a pair before it is asked for.
     const { isClient, messages } = this.app.run;
     const first = rows.findIndex((row) => isClient[messages.src[row]]);
     return rows.slice(Math.max(first, 0));
+  }
+
+  // The message that a kafka log has at an offset of a key, as the first who said so had it.
+  async messageAt(key, offset) {
+    const { messages, texts } = this.app.run;
+    const found = [];
+    const sent = [];
+    await texts.each((line, row) => {
+      const body = bodyOf(line);
+      const record = recordsUnder(body, key).find((each) => each.length === 2 && each[0] === offset);
+      if (record) found.push(record[1]);
+      if (body.type === "send_ok" && body.offset === offset && messages.request[row] !== NONE) {
+        sent.push(messages.request[row]);
+      }
+    });
+    for (const row of sent) {
+      const body = bodyOf(await texts.get(row));
+      if (String(body.key) === key) return body.msg;
+    }
+    return found[0];
   }
 
   findFirsts(rows) {
@@ -180,21 +205,37 @@ function holds(body, wanted) {
 }
 
 // Do a key and a value stand together somewhere?
-function holdsPair(node, key, value) {
+function holdsPair(node, key, value, isKafka) {
   if (node === null || typeof node !== "object") return false;
   const same = (item) => item === value || JSON.stringify(item) === JSON.stringify(value);
-  const isKey = (item) => typeof item !== "object" && String(item) === key;
+  const isKey = (item) => item === key || (!isKafka && typeof item === "number" && String(item) === key);
   if (Array.isArray(node)) {
     if (node.some((item, i) => isKey(item) && i + 1 < node.length && same(node[i + 1]))) return true;
   } else {
     const fields = Object.entries(node).filter(([name]) => !ENVELOPE.has(name));
     const key_at = fields.findIndex(([, item]) => isKey(item));
     if (key_at >= 0 && fields.some(([, item], i) => i !== key_at && same(item))) return true;
-    if (fields.some(([name, item]) => name === key && within(item, same))) return true;
+    const under = fields.filter(([name]) => name === key).map(([, item]) => item);
+    if (under.some((item) => (isKafka ? records(item).some((each) => same(each.at(-1))) : within(item, same)))) {
+      return true;
+    }
   }
-  return Object.values(node).some((item) => holdsPair(item, key, value));
+  return Object.values(node).some((item) => holdsPair(item, key, value, isKafka));
 }
 
 function within(item, same) {
   return same(item) || (Array.isArray(item) && item.some((each) => within(each, same)));
+}
+
+// The records of a list: [message] or [offset, message].
+function records(item) {
+  return Array.isArray(item) ? item.map((each) => (Array.isArray(each) ? each : [each])) : [];
+}
+
+// All records that stand anywhere under a key.
+function recordsUnder(node, key) {
+  if (node === null || typeof node !== "object") return [];
+  return Object.entries(node).flatMap(([name, item]) =>
+    name === key && !Array.isArray(node) ? records(item) : recordsUnder(item, key),
+  );
 }

@@ -140,7 +140,12 @@ class App {
 
   // Following
 
-  followText(text) {
+  async followText(text) {
+    const [, key, offset] = (this.follow.isKafka && /^(.+)@(\d+)$/.exec(text)) || [];
+    if (key !== undefined) {
+      const message = await this.follow.messageAt(key, Number(offset));
+      return this.followValue(message === undefined ? text : [key, message]);
+    }
     let value = text;
     try {
       value = JSON.parse(text);
@@ -218,6 +223,7 @@ class App {
     get("node-filter").addEventListener("change", ({ target }) => filter.setNode(target.value));
     get("fate-filter").addEventListener("change", ({ target }) => filter.setFate(target.value));
     get("text-filter").addEventListener("input", ({ target }) => filter.setText(target.value));
+    if (this.follow.isKafka) get("follow").placeholder = "key@offset";
     get("follow").addEventListener("change", ({ target }) => {
       if (target.value.trim()) this.followText(target.value.trim());
       else this.letGo();
