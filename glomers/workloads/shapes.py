@@ -19,6 +19,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from glomers.errors import quote
+
+LONG = 80  # characters of what a node sent
+
 NAMES = {
     int: "an integer",
     float: "a number",
@@ -79,7 +83,8 @@ def _object_mismatch(
     value: dict[str, Any], shape: dict[Any, Any], where: str, optional: Mapping[str, Any]
 ) -> str:
     def path(field: str) -> str:
-        return f"{where}.{field}" if where else f"`{field}`"
+        name = quote(field, LONG)  # a node may name a field as it likes
+        return f"{where}.{name}" if where else f"`{name}`"
 
     for field, expected in shape.items():
         if field is str:
@@ -125,4 +130,4 @@ def describe(shape: Any) -> str:
 
 def _show(value: Any) -> str:
     text = json.dumps(value, default=repr)
-    return text if len(text) <= 80 else text[:80] + "…"
+    return text if len(text) <= LONG else text[:LONG] + "…"

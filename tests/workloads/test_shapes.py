@@ -73,3 +73,9 @@ def test_fields_that_may_be_left_out():
 def test_null_in_an_answer_is_judged_as_by_maelstroms_schema(workload, request_, answer, problem):
     _, fields = WORKLOADS[workload].answers[request_]
     assert mismatch(answer, fields).endswith(problem) if problem else not mismatch(answer, fields)
+
+
+def test_the_name_of_a_field_is_printable():
+    problem = mismatch({"\x1b[31m\u202e": 1}, {})
+    assert problem == "`\\x1b[31m\\u202e` is not expected"
+    assert mismatch({"a": {"\n": 1}}, {"a": {}}) == "`a`.\\n is not expected"
