@@ -37,7 +37,7 @@ from glomers.options import Parser, checked, program
 from glomers.report import page, runs_page
 from glomers.report.runs_page import ENDED, RUNNING, KeptRun
 from glomers.report.summary import PAGE
-from glomers.run.kept import collected_so_far, write_page
+from glomers.run.kept import collected, collected_so_far
 from glomers.run.overview import BROKEN, Growth, challenge_of, overview, state_of
 
 LOOPBACK = "127.0.0.1"
@@ -120,8 +120,11 @@ class Runs:
                     file.seek(0)
                     return file
                 file.close()
-            write_page(run, challenge_of(run))
-            return kept_runs.open_within(run, PAGE)
+            made = collected(run, challenge_of(run))
+            with suppress(OSError):  # it may be that it can only be read
+                page.write(made, run / PAGE)
+                return kept_runs.open_within(run, PAGE)
+            return io.BytesIO(page.render(made).encode("utf-8"))
 
 
 class Server(ThreadingHTTPServer):

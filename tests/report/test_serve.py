@@ -168,6 +168,19 @@ def test_a_page_that_is_missing_is_made(server, store):
     assert answer.text == (store / "echo" / TIME / "report.html").read_text()
 
 
+def test_a_page_that_can_not_be_kept_is_shown_all_the_same(server, store, monkeypatch):
+    def refused(run, file):
+        raise PermissionError(30, "Read-only file system", str(file))
+
+    monkeypatch.setattr(page, "write", refused)
+    file = store / "echo" / TIME / "report.html"
+    file.unlink(missing_ok=True)
+    answer = ask(server, f"/run/echo/{TIME}/report.html")
+    assert answer.status == 200
+    assert "<title>echo · " in answer.text
+    assert not file.exists()
+
+
 def test_a_page_that_is_not_as_we_make_them_is_made_again(server, store):
     (store / "echo" / TIME / "report.html").write_text(HOSTILE)
     answer = ask(server, f"/run/echo/{TIME}/report.html")
