@@ -15,6 +15,7 @@ import base64
 import hashlib
 import html
 import json
+import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -127,8 +128,11 @@ def write(run: Run, file: Path) -> None:
 
 @contextmanager
 def written_whole(file: Path) -> Iterator[TextIO]:
-    """A file to write, which takes its place when all of it is there."""
-    temporary = file.with_name(f".{file.name}")
+    """A file to write, which takes its place when all of it is there.
+
+    Another process may write the same one: each has a file of its own until then.
+    """
+    temporary = file.with_name(f".{file.name}-{os.getpid()}")
     try:
         with temporary.open("w", encoding="utf-8") as out:
             yield out
@@ -259,14 +263,16 @@ def _operations(history: History, messages: Messages, texts: Texts) -> dict[str,
 
 
 def _text(began: Operation, ended: Operation | None) -> dict[str, Any]:
-    """What an operation asked and what came of it; what is null is left out."""
+    """What an operation asked and what came of it; what is null is left out.
+
+    Each is JSON by itself, which the page shows as it stands: it would round large numbers.
+    """
     fields = {"asked": began.value, "extra": dict(began.extra) or None}
-    if began.final:
-        fields["final"] = True
     if ended is not None:
         fields["answered"] = ended.value if ended.type == "ok" else None
         fields["error"] = ended.error
-    return {name: value for name, value in fields.items() if value is not None}
+    texts = {name: json.dumps(value) for name, value in fields.items() if value is not None}
+    return {**texts, "final": True} if began.final else texts
 
 
 def _requests(invocations: Sequence[Operation], messages: Messages) -> Iterator[int]:

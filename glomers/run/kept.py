@@ -15,16 +15,18 @@ from typing import Any
 
 from glomers import challenges
 from glomers.checkers import set_full
-from glomers.errors import UsageError
+from glomers.errors import UsageError, quote
 from glomers.exits import VALID
 from glomers.history import edn
 from glomers.history.command import FILE, read_command
+from glomers.history.kept_runs import RESULTS
 from glomers.history.operations import History, read_history
 from glomers.invocation import named, shown
 from glomers.options import Parser, program
 from glomers.report import journal, page, plots, trace
 from glomers.report.summary import PAGE, kept_results, rows
 from glomers.run.figures import of_kept
+from glomers.run.overview import challenge_of
 from glomers.workloads import WORKLOADS
 from glomers.world.faults import FAULTS
 
@@ -45,8 +47,11 @@ def write_page(folder: Path, challenge: str | None = None) -> Path:
 def collected(folder: Path, challenge: str | None = None) -> page.Run:
     """What the folder of a test holds, with the targets of a challenge.
 
+    A test of ours that has no results was killed, or still goes on: what it did until now.
     Raises UsageError if the folder holds no test.
     """
+    if (folder / FILE).is_file() and not (folder / RESULTS).exists():
+        return collected_so_far(folder)
     return _collected(folder.resolve(), edn.to_json(kept_results(folder)), challenge)
 
 
@@ -67,8 +72,8 @@ def _collected(
     try:
         figures, reasons = of_kept(results, folder)
         return page.Run(
-            folder=folder.name,
-            workload=name,
+            folder=quote(folder.name),
+            workload=quote(name),
             verdict=results["valid?"],
             reasons=[reason.text for reason in reasons if reason.summary],
             rows=rows(figures, None if "error" in results else known),
@@ -114,7 +119,11 @@ def main(arguments: Sequence[str]) -> int:
         metavar="FOLDER",
         help="the test's folder (default: store/latest)",
     )
-    parser.add_argument("--challenge", metavar="NAME", help="show this challenge's targets")
+    parser.add_argument(
+        "--challenge",
+        metavar="NAME",
+        help="show this challenge's targets (default: those of the one that was run)",
+    )
     parser.add_argument(
         "--trace", action="store_true", help=f"instead, write {TRACE}, which Perfetto opens"
     )
@@ -127,12 +136,13 @@ def main(arguments: Sequence[str]) -> int:
         "--out", type=named, metavar="DIR", help="where to put these (default: the test's folder)"
     )
     parsed: argparse.Namespace = parser.parse_intermixed_args(arguments)
+    challenge = parsed.challenge or challenge_of(parsed.path)
     if not (parsed.trace or parsed.png):
         if parsed.out:
             raise UsageError("--out is for --trace and --png: the page belongs beside the results")
-        print(shown(write_page(parsed.path, parsed.challenge)))
+        print(shown(write_page(parsed.path, challenge)))
         return VALID
-    run = collected(parsed.path, parsed.challenge)
+    run = collected(parsed.path, challenge)
     folder = parsed.out or parsed.path.resolve()
     if not folder.is_dir():
         raise UsageError(f"there is no folder {shown(folder)}")

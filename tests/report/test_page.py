@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
+import os
 import re
 import shutil
 import textwrap
@@ -17,7 +18,7 @@ from glomers import cli
 from glomers.errors import UsageError
 from glomers.history.command import Command
 from glomers.history.operations import History, read_history
-from glomers.invocation import shown
+from glomers.invocation import Invocation, shown
 from glomers.report import page
 from glomers.report.page import Problem, Span
 from glomers.run.kept import write_page
@@ -346,3 +347,51 @@ def test_targets_of_a_challenge_are_shown_if_it_is_named(tmp_path):
 def test_a_folder_without_a_test_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"can't read .*results.edn"):
         write_page(tmp_path)
+
+
+def test_a_page_that_is_made_again_has_the_targets_of_the_challenge_that_was_run(tmp_path, capsys):
+    folder = kept(tmp_path, "3d", time_limit=2)
+    called = Invocation("./run.sh", Path("/home/me"), ("3d",))
+    command = Command.of(called, 0, "workbench, simulated", folder)
+    (folder / "command.json").write_text(command.as_json())
+    assert cli.main(["report", str(folder)]) == 0
+    rows = about((folder / "report.html").read_text("utf-8"))["rows"]
+    assert any(row["reached"] is not None for row in rows)
+
+
+def test_a_test_that_was_killed_has_a_page_of_what_it_did(tmp_path, capsys):
+    history = operation(0, 0, "invoke", 0, "echo", 1) + operation(1, 5, "ok", 0, "echo", 1)
+    folder = written(tmp_path / "echo" / "1", [], history + '{"index": 2, "ti')
+    (folder / "results.edn").unlink()
+    called = Invocation("./run.sh", Path("/home/me"), ("1",))
+    (folder / "command.json").write_text(Command.of(called, 0, "workbench", folder).as_json())
+    assert cli.main(["report", str(folder)]) == 0
+    text = (folder / "report.html").read_text("utf-8")
+    assert about(text)["lastLine"].startswith("There are no results")
+    assert column(text, "operation-took") == [0]
+
+
+def test_the_name_of_a_folder_may_be_no_text(tmp_path):
+    folder = written(tmp_path / "echo" / os.fsdecode(b"\xff\xfe"), [])
+    assert about(text_of(folder))["folder"] == r"\udcff\udcfe"
+
+
+def test_each_process_writes_a_page_of_its_own_before_it_is_put_in_place(tmp_path, monkeypatch):
+    file = tmp_path / "report.html"
+    with page.written_whole(file) as mine:
+        mine.write("mine")
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        with page.written_whole(file) as others:
+            others.write("theirs")
+        assert file.read_text() == "theirs"
+    assert file.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_an_operation_said_stands_as_it_was(tmp_path):
+    large = 12345678901234567890
+    history = operation(0, 0, "invoke", 0, "echo", large)
+    history += operation(1, 5, "ok", 0, "echo", [large, float("nan")])
+    page_text = text_of(written(tmp_path / "echo" / "1", [], history))
+    [text] = block(page_text, "operation-text-0").decode().split("\n")
+    assert json.loads(text) == {"asked": str(large), "answered": f"[{large}, NaN]"}

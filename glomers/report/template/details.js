@@ -96,7 +96,7 @@ class Details {
         .filter(([, value]) => value !== undefined)
         .flatMap(([name, value]) => [
           element("h3", { textContent: name }),
-          this.json(JSON.stringify(value)),
+          this.json(value),
         ]),
     );
   }
