@@ -192,6 +192,31 @@ def test_dragging_moves_the_time(partitioned):
     assert partitioned.js("report.view.from") > before
 
 
+def test_keys_alone_lead_from_the_whole_run_to_a_single_message(crowded):
+    assert crowded.js("report.messages.canvas.dataset.mode") == "bins"
+    crowded.press(".")
+    row = crowded.js("report.view.message")
+    assert row >= 0
+    crowded.press(*"+++++++++++")
+    assert crowded.js("report.messages.canvas.dataset.mode") == "arrows"
+    assert crowded.js("report.messages.rows.includes(arguments[0])", row)
+
+
+def test_faults_at_the_same_time_have_names_that_can_be_read(chromium, folders):
+    faults = ("partition", "kill", "pause", "one-way", "flaky", "slow")
+    several = {"time_limit": 20, "nemesis": faults, "nemesis_interval": 2}
+    page = Page(chromium, folders("3c", seed=858310, **several))
+    overlaps = (
+        "report.messages.tags.filter((a, i) => report.messages.tags.slice(i + 1).some(b =>"
+        " Math.abs(a.y - b.y) < 11 && a.x < b.x + b.wide && b.x < a.x + a.wide)).length"
+    )
+    assert page.js("report.messages.tags.length") > 4
+    assert page.js(overlaps) == 0
+    [first, *_] = [f for f in page.js("report.run.about.faults") if not f["nodes"]]
+    place = "report.messages.faultText(report.messages.x(arguments[0]), 20)"
+    assert f"{first['name']}: {first['kind']}" in page.js(place, first["start"] + 1)
+
+
 def test_many_messages_are_counted_and_none_is_left_out(crowded):
     assert crowded.js("report.messages.canvas.dataset.mode") == "bins"
     arrived = crowded.js("report.messages.bins.counts.reduce((a, b) => a + b, 0)")
@@ -340,6 +365,13 @@ def test_a_pair_of_key_and_value_can_be_followed(chromium, folders):
     page.wait("report.follow.active")
     carried = page.js("report.follow.carries.reduce((a, b) => a + b, 0)")
     assert 1 < carried < page.js("report.run.messages.count") / 10
+
+
+def test_what_is_no_longer_followed_when_it_is_found_stays_away(partitioned):
+    partitioned.js("void (window.found = report.followValue(5), report.letGo())")
+    partitioned.browser.execute_async_script("window.found.then(arguments[0])")
+    assert not partitioned.js("report.follow.active")
+    assert not partitioned.element("#following").is_displayed()
 
 
 def test_a_kafka_message_is_followed_by_its_key_and_offset(chromium, folders):

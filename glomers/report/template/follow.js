@@ -19,19 +19,24 @@ class Follow {
     this.firsts = []; // [lane, row] in the order of receipt
     this.start = 0;
     this.index = null;
+    this.turn = 0;
     this.isKafka = app.run.about.workload === "kafka";
   }
 
   clear() {
+    this.turn++;
     this.active = false;
     this.value = undefined;
     this.firsts = [];
   }
 
-  // Follow a value; resolves to the number of messages that carry it.
+  // Follow a value; resolves to the number of messages that carry it, or to null if a later call
+  // has overtaken this one.
   async set(value) {
+    const turn = ++this.turn;
     const carries = new Uint8Array(this.app.run.messages.count);
     const rows = await this.rowsOf(value);
+    if (turn !== this.turn) return null;
     for (const row of rows) carries[row] = 1;
     this.carries = carries;
     this.active = true;

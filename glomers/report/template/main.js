@@ -162,9 +162,11 @@ class App {
     box.hidden = false;
     box.textContent = "looking for it …";
     let count = await follow.set(value);
+    if (count === null) return; // something else is followed by now, or nothing
     if (!count && typeof value === "string" && value !== "" && !Number.isNaN(Number(value))) {
       value = Number(value); // keys of objects are strings, though the values were numbers
       count = await follow.set(value);
+      if (count === null) return;
     }
     this.showFollowing(count);
     if (count) {
@@ -283,9 +285,9 @@ class App {
     return {
       ArrowLeft: () => view.pan(-0.25),
       ArrowRight: () => view.pan(0.25),
-      "+": () => view.zoom(0.5),
-      "=": () => view.zoom(0.5),
-      "-": () => view.zoom(2),
+      "+": () => view.zoom(0.5, this.middle()),
+      "=": () => view.zoom(0.5, this.middle()),
+      "-": () => view.zoom(2, this.middle()),
       Home: () => view.whole(),
       j: () => this.jumpToNext(),
       ",": () => go(this.neighbour(-1)),
@@ -299,11 +301,25 @@ class App {
     };
   }
 
+  // Where keys zoom: at what is picked, if it is in sight.
+  middle() {
+    const { view, run } = this;
+    const { message, operation } = view;
+    let time;
+    if (message !== NONE) time = run.messages.at[message];
+    else if (operation !== NONE) time = run.operations.at[operation];
+    return view.from <= time && time <= view.to ? time : undefined;
+  }
+
   // The message before or after the picked one, of those that are shown.
   neighbour(step) {
     const { filter, follow, view, run } = this;
     let row = view.message;
-    if (row === NONE) return this.messages?.rows[0];
+    if (row === NONE) {
+      // None is picked: the first that is sent in sight.
+      row = run.messages.at.findIndex((at) => at >= view.from) - 1;
+      step = 1;
+    }
     do row += step;
     while (
       row >= 0 &&

@@ -83,6 +83,7 @@ class MessageTrack extends Track {
   drawShades(context) {
     const { run, theme } = this.app;
     const { faults } = run.about;
+    this.tags = [];
     const cuts = faults.filter((fault) => Object.keys(fault.cut).length);
     drawFaults(context, this, cuts, 0, this.height);
     for (const fault of cuts) this.drawSides(context, fault);
@@ -116,9 +117,17 @@ class MessageTrack extends Track {
     this.drawTag(context, fault.name, left, right, slant ? top + 7 : top + tall - 7);
   }
 
+  // What a band is, where there is room for it: beside the tags of others at the same height.
   drawTag(context, text, left, right, y) {
-    const x = Math.max(left, this.gutter) + 4;
-    if (context.measureText(text).width > right - x || x > this.width) return;
+    const wide = context.measureText(text).width;
+    let x = Math.max(left, this.gutter) + 4;
+    for (const tag of this.tags) {
+      if (Math.abs(tag.y - y) < 11 && x < tag.x + tag.wide + 8 && tag.x < x + wide + 8) {
+        x = tag.x + tag.wide + 8;
+      }
+    }
+    if (wide > right - x || x > this.width) return;
+    this.tags.push({ text, x, y, wide });
     context.textAlign = "left";
     context.fillStyle = this.app.theme.colours.soft;
     context.fillText(text, x, y);
@@ -424,7 +433,20 @@ class MessageTrack extends Track {
     const { run, view } = this.app;
     view.hovered.message = this.at(x, y);
     if (view.hovered.message !== NONE) return run.titleOf(view.hovered.message);
-    return this.binned && this.bins ? this.binText(x, y) : "";
+    const texts = [this.binned && this.bins ? this.binText(x, y) : "", this.faultText(x, y)];
+    return texts.filter((text) => text).join("; ");
+  }
+
+  // The faults that hit a lane at a time.
+  faultText(x, y) {
+    const { run } = this.app;
+    const time = this.time(x);
+    const lane = run.lanes[this.laneAt(y)];
+    const there = run.about.faults.filter(
+      ({ start, end, nodes }) =>
+        start <= time && time <= (end ?? run.end) && (!nodes.length || nodes.includes(lane)),
+    );
+    return there.map(({ name, kind }) => `${name}: ${kind}`).join(", ");
   }
 
   binText(x, y) {
