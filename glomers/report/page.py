@@ -130,13 +130,16 @@ def write(run: Run, file: Path) -> None:
 def written_whole(file: Path) -> Iterator[TextIO]:
     """A file to write, which takes its place when all of it is there.
 
-    Another process may write the same one: each has a file of its own until then.
+    Another process may write the same one: each has a file of its own until then. Raises OSError,
+    with the file's name, if it can't be written.
     """
     temporary = file.with_name(f".{file.name}-{os.getpid()}")
     try:
         with temporary.open("w", encoding="utf-8") as out:
             yield out
         temporary.replace(file)
+    except OSError as error:  # which may have no name, as where the disk is full
+        raise OSError(error.errno, error.strerror, str(file)) from None
     finally:
         temporary.unlink(missing_ok=True)
 

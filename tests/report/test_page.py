@@ -395,3 +395,19 @@ def test_what_an_operation_said_stands_as_it_was(tmp_path):
     page_text = text_of(written(tmp_path / "echo" / "1", [], history))
     [text] = block(page_text, "operation-text-0").decode().split("\n")
     assert json.loads(text) == {"asked": str(large), "answered": f"[{large}, NaN]"}
+
+
+def test_a_page_that_can_not_be_written_is_named_and_the_old_one_stays(tmp_path):
+    file = tmp_path / "report.html"
+    file.write_text("old")
+
+    def write():
+        with page.written_whole(file) as out:
+            out.write("new")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space") as caught:
+        write()
+    assert caught.value.filename == str(file)
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]

@@ -183,6 +183,13 @@ def test_the_wheel_zooms_where_the_pointer_is(partitioned):
     assert where == pytest.approx(pointed, abs=whole / 100)
 
 
+def test_a_key_that_moves_the_time_hides_what_was_told_of_a_place(partitioned):
+    partitioned.js("report.pointAt(report.messages, 300, 60)")
+    partitioned.js("document.getElementById('tip').hidden = false")
+    partitioned.press("+")
+    assert not partitioned.element("#tip").is_displayed()
+
+
 def test_dragging_moves_the_time(partitioned):
     partitioned.press("+")
     before = partitioned.js("report.view.from")

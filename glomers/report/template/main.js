@@ -273,6 +273,7 @@ class App {
     }
     const act = this.actions[event.key];
     if (typing || !act) return;
+    document.getElementById("tip").hidden = true; // what it tells of may have moved
     act();
     event.preventDefault();
   }

@@ -65,6 +65,7 @@ function showProblems(app) {
 
 function showFigures(rows) {
   const table = document.getElementById("figures");
+  table.parentElement.hidden = rows.length === 0;
   for (const { figure, value, remark, target, reached } of rows) {
     const row = table.insertRow();
     row.append(element("th", { textContent: figure, scope: "row" }));

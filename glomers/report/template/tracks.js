@@ -184,7 +184,7 @@ class Axis extends Track {
       const half = context.measureText(text).width / 2;
       if (x - half >= this.gutter && x + half <= this.width) context.fillText(text, x, 11);
     }
-    if (view.cursor !== null) {
+    if (view.cursor >= view.from && view.cursor <= view.to && view.cursor !== null) {
       const text = moment(view.cursor, view.span);
       const half = context.measureText(text).width / 2 + 4;
       const x = Math.min(Math.max(this.x(view.cursor), this.gutter + half), this.width - half);
