@@ -27,7 +27,7 @@ from typing import Any, TextIO
 from glomers.errors import quote
 from glomers.history.operations import NEMESIS, History, Operation
 from glomers.report import incidents, journal
-from glomers.report.columns import LARGEST, Texts, column, packed, steps
+from glomers.report.columns import Texts, column, moments, packed, steps
 from glomers.report.journal import NONE, Messages
 from glomers.report.reasons import Reason
 from glomers.report.summary import LAST_LINES, Row
@@ -53,7 +53,6 @@ SHOWN = 20  # cases of a kind
 LONG = 400  # characters of a case
 MOST_LOG = 1 << 18  # bytes of a node's log that the page has: its beginning and its end
 MOST_LINE = 2000  # characters of a line of it
-UNKNOWN = -LARGEST  # instead of a time (microseconds), in a column
 LARGEST_TIME = 2**63
 SAME_MOMENT = 1000  # microseconds within which an invocation and its request are together
 
@@ -197,8 +196,7 @@ def _blocks(run: Run) -> Iterator[str]:
             yield _block(f"{name}-text-{number}", chunk)
     for number, log in enumerate(run.logs.values()):
         yield _block(f"log-{number}", packed("\n".join(log.lines).encode("utf-8", "replace")))
-        times = (UNKNOWN if time is None else time // 1000 for time in log.times)
-        yield _block(f"log-time-{number}", packed(column(times)))
+        yield _block(f"log-time-{number}", packed(moments(map(_micros, log.times))))
 
 
 def _block(name: str, content: str) -> str:
@@ -304,7 +302,7 @@ def _requests(invocations: Sequence[Operation], messages: Messages) -> Iterator[
 
 def _stable(run: Run) -> dict[str, bytes]:
     return {
-        "known": column(known // 1000 for _, known, _ in run.stable),
+        "known": moments(known // 1000 for _, known, _ in run.stable),
         "latency": column(latency for _, _, latency in run.stable),
     }
 

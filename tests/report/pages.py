@@ -60,5 +60,5 @@ def about(page: str) -> dict[str, Any]:
     return found
 
 
-def column(page: str, name: str) -> list[int]:
-    return array("i", block(page, name)).tolist()
+def column(page: str, name: str, type: str = "i") -> list[int]:
+    return array(type, block(page, name)).tolist()

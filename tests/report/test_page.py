@@ -98,7 +98,7 @@ def test_values_of_a_set_have_the_latencies_that_the_checker_found(tmp_path):
     )
     found = text_of(folder)
     assert about(found)["stable"] == [5]
-    assert (column(found, "stable-known"), column(found, "stable-latency")) == ([1000], [40])
+    assert (column(found, "stable-known", "d"), column(found, "stable-latency")) == ([1000], [40])
 
 
 def test_a_test_that_ended_before_its_first_operation_has_a_page(tmp_path):
@@ -411,3 +411,17 @@ def test_a_page_that_can_not_be_written_is_named_and_the_old_one_stays(tmp_path)
     assert caught.value.filename == str(file)
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_test_may_go_on_for_hours(tmp_path):
+    hour = 3600 * 10**9
+    history = operation(0, hour, "invoke", 0, "broadcast", 7)
+    history += operation(1, hour, "ok", 0, "broadcast", 7)
+    history += operation(2, hour, "invoke", 0, "read") + operation(3, hour, "ok", 0, "read", [7])
+    folder = written(tmp_path / "broadcast" / "1", [sent(hour, 0, "n0", "n1", type="x")], history)
+    (folder / "node-logs").mkdir()
+    (folder / "node-logs" / "n0.log").write_text("late\n")
+    (folder / "log-times.jsonl").write_text(json.dumps({"time": hour, "node": "n0", "byte": 0}))
+    found = text_of(folder)
+    assert column(found, "stable-known", "d") == [hour / 1000]
+    assert column(found, "log-time-0", "d") == [hour / 1000]

@@ -1,7 +1,5 @@
 // What nodes printed to standard error: their lines below, and a mark for each on the time axis.
 
-const UNKNOWN = -(2 ** 31 - 1); // the time of a line of which nobody noted it
-
 class Logs {
   constructor(names) {
     this.names = names;
@@ -9,8 +7,8 @@ class Logs {
   }
 
   async load() {
-    this.times = await Promise.all(this.names.map((_, i) => unpackColumn(`log-time-${i}`)));
-    this.timed = this.times.some((times) => times.some((time) => time !== UNKNOWN));
+    this.times = await Promise.all(this.names.map((_, i) => unpackMoments(`log-time-${i}`)));
+    this.timed = this.times.some((times) => times.some((time) => !Number.isNaN(time)));
     return this;
   }
 
@@ -25,7 +23,7 @@ class Logs {
     const times = this.times[number];
     const lines = await this.of(number);
     if (!this.timed) return lines.join("\n");
-    const stamp = (time) => (time === UNKNOWN ? "" : moment(time)).padStart(12);
+    const stamp = (time) => (Number.isNaN(time) ? "" : moment(time)).padStart(12);
     return lines.map((line, i) => `${stamp(times[i])}  ${line}`).join("\n");
   }
 }
@@ -53,7 +51,7 @@ class LogTrack extends Track {
       let last = -1;
       for (const time of times) {
         const x = Math.round(this.x(time));
-        if (time === UNKNOWN || x === last || x < this.gutter - 2 || x > this.width) continue;
+        if (Number.isNaN(time) || x === last || x < this.gutter - 2 || x > this.width) continue;
         context.fillRect(x - 1, 4 + lane * this.laneHeight, 2, this.laneHeight - 2);
         last = x;
       }
@@ -66,7 +64,7 @@ class LogTrack extends Track {
     let [best, found] = [6, NONE];
     this.logs.times[lane]?.forEach((time, line) => {
       const distance = Math.abs(this.x(time) - x);
-      if (time !== UNKNOWN && distance < best) [best, found] = [distance, line];
+      if (distance < best) [best, found] = [distance, line];
     });
     return [lane, found];
   }

@@ -19,7 +19,8 @@ class Run {
     run.messages = await columns("message", ["at", "took", "src", "dest", "type", "fate", "request"]);
     run.copies = await columns("message", ["copy-row", "copy-took", "copy-fate"]);
     run.operations = await columns("operation", ["at", "took", "process", "f", "outcome", "message"]);
-    run.stable = await columns("stable", ["known", "latency"]);
+    run.stable = await columns("stable", ["latency"]);
+    run.stable.known = await unpackMoments("stable-known");
     run.texts = new Texts("message", about.firsts.message);
     run.operationTexts = new Texts("operation", about.firsts.operation);
     run.logs = await new Logs(about.logs).load();

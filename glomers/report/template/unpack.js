@@ -19,6 +19,12 @@ async function unpackColumn(name) {
   return new Int32Array(bytes.buffer, 0, bytes.length >> 2);
 }
 
+// Times in no order; NaN is one that isn't known.
+async function unpackMoments(name) {
+  const bytes = await unpack(name);
+  return new Float64Array(bytes.buffer, 0, bytes.length >> 3);
+}
+
 // A column of steps as the numbers themselves.
 function summed(steps) {
   const numbers = new Float64Array(steps.length);
