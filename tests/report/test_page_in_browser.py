@@ -503,6 +503,15 @@ def test_hostile_content_stays_text(chromium, tmp_path):
     assert HOSTILE in page.js("document.querySelector('#again code').textContent")
 
 
+def test_a_type_that_would_turn_the_text_around_is_shown_by_its_codes(chromium, tmp_path):
+    from tests.report.pages import written
+
+    folder = written(tmp_path / "echo" / "1", [sent(0, 0, "c0", "n0", type="a\u202e\x1b\u2028b")])
+    write_page(folder)
+    page = Page(chromium, folder)
+    assert page.js("report.run.titleOf(0)").startswith(r"a\u{202e}\u{1b}\u{2028}b: c0 → n0, ")
+
+
 def test_a_script_that_is_put_into_the_page_is_refused(partitioned):
     partitioned.browser.execute_script(
         "const s = document.createElement('script'); s.textContent = 'window.hacked = 1';"

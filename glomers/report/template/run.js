@@ -8,10 +8,18 @@ function byNumber(a, b) {
   return a.localeCompare(b, "en", { numeric: true });
 }
 
+// A name that a node has made up, without what is invisible or turns the text after it around.
+function printable(name) {
+  const code = (sign) => `\\u{${sign.codePointAt(0).toString(16)}}`;
+  return name.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, code);
+}
+
 class Run {
   static async load() {
     const run = new Run();
     const about = (run.about = JSON.parse(await unpackText("about")));
+    about.types = about.types.map(printable);
+    about.endpoints = about.endpoints.map(printable);
     const columns = async (kind, names) => {
       const all = await Promise.all(names.map((name) => unpackColumn(`${kind}-${name}`)));
       return Object.fromEntries(names.map((name, i) => [name, all[i]]));
