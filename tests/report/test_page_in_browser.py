@@ -503,6 +503,34 @@ def test_hostile_content_stays_text(chromium, tmp_path):
     assert HOSTILE in page.js("document.querySelector('#again code').textContent")
 
 
+def test_an_outcome_is_told_by_a_mark_and_not_by_its_colour_alone(chromium, tmp_path):
+    from tests.report.pages import written
+    from tests.report.test_page import operation
+
+    ends = ("ok", "fail", "info")
+    history = "".join(
+        operation(2 * k, k * 10**9, "invoke", 0, "echo")
+        + operation(2 * k + 1, (k + 1) * 10**9 - 1, end, 0, "echo")
+        for k, end in enumerate(ends)
+    )
+    folder = written(tmp_path / "echo" / "1", [], history)
+    write_page(folder)
+    page = Page(chromium, folder)
+    assert page.element("#legend .outcomes").text.split() == [
+        "operations:", "ok", "fail", "×", "info", "△"
+    ]  # fmt: skip
+    colours = (
+        "(track => [0, 1, 2].map(k => new Set(new Uint32Array(track.context.getImageData("
+        "(track.x(k * 1e6 + 3e5)) * devicePixelRatio, (track.y(0) + 1) * devicePixelRatio,"
+        " (track.x(4e5) - track.x(0)) * devicePixelRatio, (track.laneHeight - 4) *"
+        " devicePixelRatio).data.buffer)).size))(report.tracks.find(t => t.title === 'processes'))"
+    )
+    ok, fail, info = page.js(colours)
+    assert ok == 1
+    assert fail > 1
+    assert info > 1
+
+
 def test_a_type_that_would_turn_the_text_around_is_shown_by_its_codes(chromium, tmp_path):
     from tests.report.pages import written
 

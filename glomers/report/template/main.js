@@ -256,7 +256,11 @@ class App {
       return button;
     });
     const outcomes = run.about.outcomes.filter((_, i) => run.operations.outcome.includes(i));
-    const key = outcomes.flatMap((name) => [element("i", { className: `swatch ${name}` }), name]);
+    const marks = { fail: " ×", info: " △", open: " ○" };
+    const key = outcomes.flatMap((name) => [
+      element("i", { className: `swatch ${name}` }),
+      name + (marks[name] ?? ""),
+    ]);
     const legend = element("span", { className: "outcomes" }, "operations:", ...key);
     document.getElementById("legend").append(...buttons, legend);
   }

@@ -1,6 +1,7 @@
 // The operations: a lane for each process, latencies as dots, rates, and how long values took to
 // be stable. What falls onto the same pixel is drawn once, so that any number of them is fast.
 
+const MARKED = 10; // pixels: a bar as wide as that has the mark of its outcome
 const OUTCOME_MARKS = { fail: "cross", info: "triangle", open: "ring" };
 
 class ProcessTrack extends Track {
@@ -23,6 +24,7 @@ class ProcessTrack extends Track {
     // By outcome and lane: the last pixel that is drawn already.
     const drawn = outcomes.map(() => new Float64Array(run.operationLanes).fill(-1));
     const tall = this.laneHeight - 1.5;
+    const marks = new Path2D();
     // An operation that is still open may have begun long before what is in sight.
     for (let i = 0; i < count && at[i] <= view.to; i++) {
       if (end[i] < view.from) continue;
@@ -33,7 +35,12 @@ class ProcessTrack extends Track {
       last[lane[i]] = Math.max(right, left + 1.5);
       context.fillStyle = colours[outcome[i]];
       context.fillRect(left, this.y(lane[i]), Math.max(right - left, 1.5), tall);
+      const mark = OUTCOME_MARKS[outcomes[outcome[i]]];
+      if (!mark || right - left < MARKED) continue;
+      MARKS[mark](marks, (left + right) / 2, this.y(lane[i]) + tall / 2, Math.min(3, tall / 3));
     }
+    context.strokeStyle = theme.colours.ink;
+    context.stroke(marks);
     for (const index of [view.hovered.operation, view.operation]) {
       if (index === NONE) continue;
       context.strokeStyle = theme.colours.ink;
