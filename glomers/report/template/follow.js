@@ -75,24 +75,20 @@ class Follow {
     return rows.slice(Math.max(first, 0));
   }
 
-  // The message that a kafka log has at an offset of a key, as the first who said so had it.
-  async messageAt(key, offset) {
-    const { messages, texts } = this.app.run;
-    const found = [];
-    const sent = [];
-    await texts.each((line, row) => {
-      const body = bodyOf(line);
-      const record = recordsUnder(body, key).find((each) => each.length === 2 && each[0] === offset);
-      if (record) found.push(record[1]);
-      if (body.type === "send_ok" && body.offset === offset && messages.request[row] !== NONE) {
-        sent.push(messages.request[row]);
-      }
+  // The kafka message at an offset of a key, by the first poll or answer to a send that tells.
+  async at(key, offset) {
+    const { run } = this.app;
+    const sent = new Map(); // by the row of the request
+    let found;
+    await run.texts.each((line, row) => {
+      if (found !== undefined || !/"(send|poll)/.test(line)) return;
+      const { type, key: to, msg, msgs, offset: given } = bodyOf(line);
+      if (type === "send" && String(to) === key) sent.set(row, msg);
+      if (type === "send_ok" && given === offset) found = sent.get(run.messages.request[row]);
+      if (type !== "poll_ok" || !Array.isArray(msgs?.[key])) return;
+      found = msgs[key].find((pair) => Array.isArray(pair) && pair[0] === offset)?.[1];
     });
-    for (const row of sent) {
-      const body = bodyOf(await texts.get(row));
-      if (String(body.key) === key) return body.msg;
-    }
-    return found[0];
+    return found;
   }
 
   findFirsts(rows) {
@@ -235,12 +231,4 @@ function within(item, same) {
 // The records of a list: [message] or [offset, message].
 function records(item) {
   return Array.isArray(item) ? item.map((each) => (Array.isArray(each) ? each : [each])) : [];
-}
-
-// All records that stand anywhere under a key.
-function recordsUnder(node, key) {
-  if (node === null || typeof node !== "object") return [];
-  return Object.entries(node).flatMap(([name, item]) =>
-    name === key && !Array.isArray(node) ? records(item) : recordsUnder(item, key),
-  );
 }

@@ -141,11 +141,9 @@ class App {
   // Following
 
   async followText(text) {
-    const [, key, offset] = (this.follow.isKafka && /^(.+)@(\d+)$/.exec(text)) || [];
-    if (key !== undefined) {
-      const message = await this.follow.messageAt(key, Number(offset));
-      return this.followValue(message === undefined ? text : [key, message]);
-    }
+    const place = /^(.+)@(\d+)$/.exec(text);
+    const message = place && (await this.follow.at(place[1], Number(place[2])));
+    if (message !== undefined && message !== null) return this.followValue([place[1], message]);
     let value = text;
     try {
       value = JSON.parse(text);
