@@ -14,7 +14,7 @@ from typing import Any
 
 from glomers.errors import UsageError
 from glomers.history.times import NANOS
-from glomers.report.page import Run
+from glomers.report.page import Run, written_whole
 
 LATENCY, RATE = "latency-plot.png", "rate-plot.png"
 # Okabe and Ito's colours, as on the page; what has no answer is neither.
@@ -71,7 +71,7 @@ def _picture(run: Run, path: Path, what: str, end: float) -> Iterator[Any]:
 
     figure = matplotlib.figure.Figure(figsize=SIZE, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(f"{run.workload} · {run.folder}", loc="left", fontsize=12)
+    axes.set_title(f"{run.workload} · {run.folder}", loc="left", fontsize=12, parse_math=False)
     axes.set_xlabel("time (s)")
     axes.set_ylabel(what)
     axes.set_xlim(0, 1.01 * end or 1)
@@ -85,7 +85,8 @@ def _picture(run: Run, path: Path, what: str, end: float) -> Iterator[Any]:
         axes.axvspan(span.start / NANOS, until, color=colour, alpha=0.22, lw=0, label=label)
     yield axes
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    figure.savefig(path, dpi=DOTS, format="png")
+    with written_whole(path) as out:
+        figure.savefig(out.buffer, dpi=DOTS, format="png")
 
 
 def _kinds(operations: Sequence[Drawn]) -> list[tuple[str, str, int]]:

@@ -64,6 +64,34 @@ def test_faults_are_shaded(axes):
         assert [patch.get_label() for patch in drawn.patches] == ["pause"]
 
 
+HISTORY = "".join(
+    json.dumps({"index": n, "time": n, "type": type, "process": 0, "f": "echo", "value": 1}) + "\n"
+    for n, type in enumerate(("invoke", "ok"))
+)
+
+
+def test_the_name_of_a_folder_is_no_formula(tmp_path):
+    pytest.importorskip("matplotlib")
+    folder = written(tmp_path / "echo" / r"$\frac$", [], HISTORY)
+    assert main(["report", str(folder), "--png"]) == 0
+
+
+def test_a_picture_takes_its_place_when_all_of_it_is_there(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    def half(figure, out, **_):
+        out.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", half)
+    folder = written(tmp_path / "echo" / "run", [], HISTORY)
+    before = set(folder.iterdir())
+    assert main(["report", str(folder), "--png"]) == 255
+    assert "latency-plot.png: No space left on device" in capsys.readouterr().err
+    assert set(folder.iterdir()) == before
+
+
 def test_without_matplotlib_the_error_says_what_to_install(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     folder = written(tmp_path / "echo" / "run", [])
