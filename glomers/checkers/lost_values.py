@@ -89,15 +89,7 @@ def _reason(
         indices((add, acknowledged, *last)),
         tuple(sent.id for sent in failures or way.carriers[:1]),
         (*evidence.nodes_of(add), *without),
-        {
-            "form": "spread",
-            "had": [[node, time] for node, time in way.had.items()],
-            "without": without,
-            "messages": [
-                [sent.id, sent.src, sent.dest, sent.time, _fate(sent)]
-                for sent in way.carriers[:DRAWN]
-            ],
-        },
+        _picture(value, way, without, acknowledged, evidence),
     )
 
 
@@ -162,6 +154,35 @@ def _phrase(fate: Fate | None, sent: Sent, evidence: Evidence) -> str:
     return {"lost": "lost on the way", "drop": "dropped, as its receiver had crashed,"}.get(
         fate.event, fate.event
     )
+
+
+def _picture(
+    value: Any,
+    way: Spread,
+    without: list[str],
+    acknowledged: Operation | None,
+    evidence: Evidence,
+) -> dict[str, Any]:
+    """Who had a value when, and the messages that carried it, if any are known."""
+    if not way.carriers:
+        return {"follow": value}
+    return {
+        "form": "spread",
+        "follow": value,
+        "acknowledged": _acknowledgement(acknowledged, evidence),
+        "had": [[node, time] for node, time in way.had.items()],
+        "without": without,
+        "messages": [
+            [sent.id, sent.src, sent.dest, sent.time, _fate(sent)] for sent in way.carriers[:DRAWN]
+        ],
+    }
+
+
+def _acknowledgement(completion: Operation | None, evidence: Evidence) -> list[Any] | None:
+    """Which node acknowledged it, and when; None if nobody did, or nobody knows who."""
+    if completion is None or completion.type != "ok" or not evidence.node(completion):
+        return None
+    return [evidence.node(completion), completion.time]
 
 
 def _fate(sent: Sent) -> str:

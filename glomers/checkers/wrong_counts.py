@@ -149,7 +149,9 @@ def _of_services(wrong: Sequence[Operation], evidence: Evidence) -> Iterator[Rea
             f" written {at(between.time)}: that update was lost"
         )
         ids = (write.id, between.id, read.id)
-        yield Reason("lost-update", text, write.time, (), ids, (write.src, between.src, write.dest))
+        nodes = (write.src, between.src, write.dest)
+        picture = _exchange(read, between, write)
+        yield Reason("lost-update", text, write.time, (), ids, nodes, picture)
     if stale:
         answer, newest = stale
         text = (
@@ -158,7 +160,24 @@ def _of_services(wrong: Sequence[Operation], evidence: Evidence) -> Iterator[Rea
             f" {newest.src} had overwritten {at(newest.time)}"
         )
         nodes = (answer.dest, answer.src, newest.src)
-        yield Reason("stale-read", text, answer.time, (), (answer.id, newest.id), nodes)
+        picture = _exchange(newest, answer)
+        concerned = (answer.id, newest.id)
+        yield Reason("stale-read", text, answer.time, (), concerned, nodes, picture)
+
+
+def _exchange(*messages: Sent) -> dict[str, Any]:
+    """A picture of messages in the order of sending: id, from, to, when (ns), what they say."""
+    in_order = sorted(messages, key=lambda sent: sent.place)
+    return {
+        "form": "exchange",
+        "messages": [[sent.id, sent.src, sent.dest, sent.time, _words(sent)] for sent in in_order],
+    }
+
+
+def _words(sent: Sent) -> str:
+    """What a message says: "write 7"."""
+    value = sent.body.get("value", sent.body.get("to"))
+    return f"{word(sent.body.get('type'))} {word(value)}"
 
 
 Update = tuple[Sent, Sent, Sent]

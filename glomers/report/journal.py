@@ -37,7 +37,7 @@ class Messages:
         self.copies: list[tuple[int, int, int]] = []  # row, duration and fate of duplicates
         self.texts = Texts()
         self.end = 0
-        self._rows: dict[int, int] = {}  # by id
+        self.rows: dict[int, int] = {}  # by id
         self._requests: dict[tuple[str, Any], int] = {}  # who asked, with which msg_id
         self._latest: dict[int, int] = {}  # by endpoint: its last request
         self._clients: list[bool] = []  # by endpoint: is it a client?
@@ -48,7 +48,7 @@ class Messages:
     def send(self, time: int, id: int, message: Any, text: str) -> None:
         """A message is sent."""
         src, dest, body = str(message["src"]), str(message["dest"]), message["body"]
-        row = self._rows[id] = len(self)
+        row = self.rows[id] = len(self)
         self.at.append(time)
         self.took.append(NONE)
         self.src.append(self._endpoint(src))
@@ -65,7 +65,7 @@ class Messages:
 
     def end_of(self, time: int, id: int, fate: int) -> None:
         """Something becomes of a message; if that isn't the first time, of a copy of it."""
-        row = self._rows.get(id)
+        row = self.rows.get(id)
         if row is None:
             return
         if fate == ARRIVED and self._comes_late(row):

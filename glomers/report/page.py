@@ -45,12 +45,17 @@ SCRIPTS = (
     "filter.js",
     "details.js",
     "logs.js",
+    "pictures.js",
+    "problems.js",
     "top.js",
     "main.js",
 )
 OUTCOMES = ("ok", "fail", "info", "open")
 SHOWN = 20  # cases of a kind
 LONG = 400  # characters of a case
+NOT_LINEARIZABLE = "not-linearizable"
+# What a kind of cases in a checker's result is called among reasons, if otherwise.
+ALSO = {"duplicated": ("duplicate-id",), "wrong": ("wrong-count", "wrong-answer")}
 MOST_LOG = 1 << 18  # bytes of a node's log that the page has: its beginning and its end
 MOST_LINE = 2000  # characters of a line of it
 LARGEST_TIME = 2**63
@@ -63,13 +68,18 @@ class Problem:
 
     `time` is in nanoseconds since the load began. `values` are what can be followed: values that
     were written, or pairs of key and value. `level` is "error" for what the verdict rests on,
-    otherwise "warning".
+    otherwise "warning". `operations` are indices in the history and `messages` ids in the journal
+    that it is about, `picture` is data for a drawing, as in a `Reason`.
     """
 
     text: str
     level: str = "error"
     time: int | None = None
     values: Sequence[Any] = ()
+    operations: Sequence[int] = ()
+    messages: Sequence[int] = ()
+    nodes: Sequence[str] = ()
+    picture: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +223,7 @@ def _about(run: Run, sources: Mapping[str, Texts]) -> dict[str, Any]:
         "reasons": list(run.reasons),
         "command": run.command,
         "rows": [asdict(row) for row in run.rows],
-        "problems": [
-            {**asdict(problem), "time": _micros(problem.time)} for problem in run.problems
-        ],
+        "problems": list(_problems(run)),
         "faults": [
             {**asdict(span), "start": _micros(span.start), "end": _micros(span.end)}
             for span in run.faults
@@ -230,6 +238,45 @@ def _about(run: Run, sources: Mapping[str, Texts]) -> dict[str, Any]:
         "firsts": {name: source.firsts for name, source in sources.items()},
         "end": max(run.messages.end, run.history[-1].time // 1000 if len(run.history) else 0),
     }
+
+
+def _problems(run: Run) -> Iterator[dict[str, Any]]:
+    """What went wrong; the operations and messages that it is about by their rows in the page."""
+    rows: dict[int, int] = {}  # by index in the history
+    for row, (began, ended) in enumerate(run.history.pairs() if run.problems else ()):
+        rows[began.index] = row
+        if ended is not None:
+            rows[ended.index] = row
+    for problem in run.problems:
+        yield {
+            **asdict(problem),
+            "time": _micros(problem.time),
+            "operations": _located(problem.operations, rows),
+            "messages": _located(problem.messages, run.messages.rows),
+            "picture": _drawable(problem.picture, rows, run.messages.rows),
+        }
+
+
+def _located(ids: Iterable[int], rows: Mapping[int, int]) -> list[int]:
+    """The rows of what is in the page, each once."""
+    return list(dict.fromkeys(rows[id] for id in ids if id in rows))
+
+
+def _drawable(
+    picture: Mapping[str, Any], operations: Mapping[int, int], messages: Mapping[int, int]
+) -> dict[str, Any]:
+    """A picture, with a row or NONE as the first of everything that has its index or id there."""
+    drawable = dict(picture)
+    for name, rows in {
+        **dict.fromkeys(("transactions", "sides", "order"), operations),
+        "messages": messages,
+    }.items():
+        if name in picture:
+            drawable[name] = [[rows.get(id, NONE), *rest] for id, *rest in picture[name]]
+    if "misfit" in picture:
+        id, *rest = picture["misfit"]
+        drawable["misfit"] = [operations.get(id, NONE), *rest]
+    return drawable
 
 
 def _micros(time: int | None) -> int | None:
@@ -396,9 +443,12 @@ def _log(content: bytes, known: Sequence[tuple[int, int]]) -> Log:
 def problems(results: Mapping[str, Any], reasons: Iterable[Reason]) -> list[Problem]:
     """What went wrong, as the results have it, in the shapes of JSON: the gravest first.
 
-    Of many cases of a kind only the first have a line of their own.
+    A kind of which reasons explain cases has no others. Of many cases of another kind only the
+    first have a line of their own.
     """
     found = []
+    reasons = list(reasons)
+    explained = {reason.kind for reason in reasons if reason.operations or not reason.summary}
     if "error" in results:
         found.append(Problem(str(results["error"])))
     else:
@@ -412,9 +462,12 @@ def problems(results: Mapping[str, Any], reasons: Iterable[Reason]) -> list[Prob
     judged = results.get("workload") or {}
     if judged.get("valid?") is False:
         for kind in ("lost", "duplicated"):
-            if values := list(judged.get(kind) or ()):
+            values = list(judged.get(kind) or ())
+            if values and explained.isdisjoint({kind, *ALSO.get(kind, ())}):
                 found.append(_values(kind, values))
         for kind, cases in _kinds(judged):
+            if not explained.isdisjoint({kind, *ALSO.get(kind, ())}):
+                continue
             found += [_case(kind, case) for case in cases[:SHOWN]]
             if len(cases) > SHOWN:
                 found.append(Problem(f"{kind}: {len(cases) - SHOWN:,} more"))
@@ -423,8 +476,15 @@ def problems(results: Mapping[str, Any], reasons: Iterable[Reason]) -> list[Prob
 
 def _reason(reason: Reason) -> Problem:
     """Why the test isn't valid; a case has a place."""
-    text = f"Not valid: {reason.text}" if reason.summary else reason.text
-    return Problem(text, time=reason.time)
+    return Problem(
+        f"Not valid: {reason.text}" if reason.summary else reason.text,
+        time=reason.time,
+        values=[reason.picture["follow"]] if "follow" in reason.picture else (),
+        operations=reason.operations,
+        messages=reason.messages,
+        nodes=reason.nodes,
+        picture=reason.picture,
+    )
 
 
 def _warning(item: Mapping[str, Any]) -> Problem:
@@ -450,7 +510,8 @@ def _kinds(judged: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Any]]]:
     for key, result in (judged.get("results") or {}).items():
         linear = result.get("linearizable") if isinstance(result, Mapping) else None
         if isinstance(linear, Mapping) and linear.get("valid?") is False:
-            yield f"key {key} is not linearizable", linear.get("configs") or [{}]
+            configs = linear.get("configs") or [{}]
+            yield NOT_LINEARIZABLE, [{"key": key, "config": config} for config in configs]
 
 
 def _case(kind: str, case: Any) -> Problem:

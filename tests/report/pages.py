@@ -7,14 +7,19 @@ import json
 import re
 import zlib
 from array import array
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from glomers.history import edn
+from glomers.history.operations import History, to_json_line
 from glomers.history.store import Store
+from glomers.options import Options
 from glomers.run.build import simulated_test
+from glomers.run.drive import check
 from glomers.run.kept import write_page
+from glomers.run.reasons import evidence_of, with_reasons
 from tests import challenge_runs
 
 
@@ -36,6 +41,25 @@ def written(
     (folder / "history.jsonl").write_text(history)
     found = edn.keywordized({"valid?": True, **results})
     (folder / "results.edn").write_text(edn.pretty(found))
+    return folder
+
+
+def judged(
+    root: Path,
+    workload: str,
+    history: History,
+    messages: Sequence[dict[str, Any]] = (),
+    **asked: Any,
+) -> Path:
+    """The folder of a test of three nodes with this history, judged, and with its page."""
+    options = Options(workload=workload, nodes=("n0", "n1", "n2"), concurrency=3, **asked)
+    lines = "".join(f"{to_json_line(operation)}\n" for operation in history)
+    folder = written(root / workload / "1", list(messages), lines)
+    evidence = evidence_of(history, options, folder)
+    results = with_reasons(check(history, options), workload, evidence)
+    assert results["valid?"] is False
+    (folder / "results.edn").write_text(edn.pretty(results))
+    write_page(folder)
     return folder
 
 

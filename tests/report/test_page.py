@@ -21,6 +21,7 @@ from glomers.history.operations import History, read_history
 from glomers.invocation import Invocation, shown
 from glomers.report import page
 from glomers.report.page import Problem, Span
+from glomers.report.reasons import Reason
 from glomers.run.kept import write_page
 from glomers.world.faults import FAULTS
 from tests.report.pages import about, became, block, column, kept, sent, written
@@ -116,7 +117,7 @@ def test_a_test_that_maelstrom_kept_has_a_page_without_messages(tmp_path):
     recorded("bcast-lossy-part", folder)
     found = about(text_of(folder))
     assert found["endpoints"] == []
-    assert any(problem["text"] == "24 lost" for problem in found["problems"])
+    assert any("24 values were lost" in problem["text"] for problem in found["problems"])
 
 
 def test_a_node_has_its_log_and_a_long_one_its_beginning_and_its_end(tmp_path):
@@ -216,7 +217,9 @@ def test_a_history_without_faults_has_none():
 
 def test_an_error_stands_before_everything_else():
     results = {"valid?": False, "error": "Node n0 ended.", "workload": {"valid?": True}}
-    assert page.problems(results, ["workload"]) == [Problem("Node n0 ended.")]
+    assert page.problems(results, [Reason("stats", "no echo succeeded", 5)]) == [
+        Problem("Node n0 ended.")
+    ]
 
 
 def test_values_that_were_lost_can_be_followed():
@@ -238,21 +241,92 @@ def test_what_happened_to_nodes_is_told_with_its_time():
 
 
 @pytest.mark.parametrize(
-    ("case", "start", "followed"),
+    ("case", "workload", "start", "form", "followed"),
     [
-        ("kafka-dup", 'duplicate: {"key": "6", "value": 2', ["6", 2]),
-        ("txn-g1a-rc", 'G1a: {"op": "process 2 txn', None),
-        ("gc-local", 'wrong: "process 1 read 21"', None),
-        ("lin-lww", "key 0 is not linearizable: ", None),
+        ("kafka-dup", "kafka", "message 4 of key 28 is at offsets 3 4", "log", ["28", 4]),
+        (
+            "txn-g1a-rc",
+            "txn-rw-register",
+            "T1 (the node of process 2 at 0.29 s) read 3 of key 10",
+            None,
+            None,
+        ),
+        (
+            "gc-local",
+            "g-counter",
+            "the node of process 1's final read at 15.01 s is 21",
+            None,
+            None,
+        ),
+        ("lin-lww", "lin-kv", "read of key 0 by process 0 returned 3", "order", None),
+        (
+            "bcast-lossy-part",
+            "broadcast",
+            "value 4: the node of process 4 acknowledged it",
+            None,
+            4,
+        ),
     ],
 )
-def test_each_case_of_an_anomaly_is_named_and_has_its_place(tmp_path, case, start, followed):
-    folder = tmp_path / "store" / case
+def test_each_reason_stands_once_and_has_its_place(tmp_path, case, workload, start, form, followed):
+    folder = tmp_path / workload / case
     recorded(case, folder)
     problems = about(text_of(folder))["problems"]
     found = next(problem for problem in problems if problem["text"].startswith(start))
-    assert found["values"] == ([followed] if followed else [])
-    assert followed or found["time"] > 0
+    assert found["values"] == ([] if followed is None else [followed])
+    assert found["picture"].get("form") == form
+    assert found["time"] > 0
+    assert found["operations"]
+    # A summary, reasons, and what else happened; no case of the results by itself.
+    assert not [problem for problem in problems if '{"' in problem["text"]]
+
+
+def test_a_problem_refers_to_the_rows_of_its_operations_and_messages(tmp_path):
+    picture = {
+        "form": "spread",
+        "messages": [[8, "n0", "n1", 5, "cut"], [99, "n0", "n2", 5, "cut"]],
+    }
+    order = {
+        "form": "order",
+        "order": [[3, 1, "read", 2, 0, 1]],
+        "misfit": [77, 1, "read", 2, 0, 1],
+    }
+    reasons = [
+        Reason("lost", "value 1", 5, (3, 1, 0, 77), (8, 99, 7), ("n0",), picture),
+        Reason("not-linearizable", "read", 5, (), (), (), order),
+    ]
+    folder = written(
+        tmp_path / "broadcast" / "1",
+        [sent(0, 7, "c0", "n0", type="read"), sent(1, 8, "n0", "n1", type="gossip")],
+        operation(0, 0, "invoke", 0, "read")
+        + operation(1, 5, "ok", 0, "read", [])
+        + operation(2, 6, "invoke", 0, "read")
+        + operation(3, 7, "ok", 0, "read", []),
+        **{"valid?": False, "reasons": [reason.as_result() for reason in reasons]},
+    )
+    lost, order = about(text_of(folder))["problems"]
+    assert (lost["operations"], lost["messages"], lost["nodes"]) == ([1, 0], [1, 0], ["n0"])
+    assert [sent[0] for sent in lost["picture"]["messages"]] == [1, -1]
+    assert order["picture"]["order"][0][0] == 1
+    assert order["picture"]["misfit"][0] == -1
+
+
+def test_a_kind_of_which_reasons_explain_cases_has_no_others():
+    judged = {
+        "valid?": False,
+        "lost": [3, 8],
+        "bad-error-types": ["unseen", "duplicate"],
+        "unseen": {"errs": [{"key": "1"}]},
+        "duplicate": {"errs": [{"key": "2"}]},
+    }
+    whole = Reason("lost", "2 values were lost", summary=True)
+    results = {"valid?": False, "workload": judged}
+    explained = [whole, Reason("lost", "value 3"), Reason("unseen", "message 1")]
+    texts = [problem.text for problem in page.problems(results, explained)]
+    assert texts == [
+        "Not valid: 2 values were lost", "value 3", "message 1", 'duplicate: {"key": "2"}'
+    ]  # fmt: skip
+    assert "2 lost" in [problem.text for problem in page.problems(results, [whole])]
 
 
 def test_of_many_cases_of_a_kind_only_the_first_are_told():

@@ -302,10 +302,11 @@ class Teller:
                 for offset, message in part.pairs()
                 if offset is not None and first <= offset <= last
             ]
-            if pairs and (operation.index in chosen or len(sides) < SIDES):
+            if (parts and operation.index in chosen) or (pairs and len(sides) < SIDES):
                 who = self.evidence.node(operation)
                 sides.append([operation.index, who, operation.f, operation.time, pairs])
-        return {"form": "log", "key": key, "offsets": near, "sides": sides}
+        follow = [key, plain(log.order[centre])]
+        return {"form": "log", "key": key, "follow": follow, "offsets": near, "sides": sides}
 
     def _centre(self, key: str, case: Case) -> int | None:
         """The index in the log that a case is about."""

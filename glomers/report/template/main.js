@@ -16,6 +16,7 @@ class App {
     document.getElementById("tracks").append(...this.tracks.map((track) => track.box));
     this.view.onChange(() => this.draw());
     showTop(this);
+    showProblems(this);
     showKeys();
     this.setUpControls();
     document.addEventListener("keydown", (event) => this.key(event));
@@ -108,23 +109,66 @@ class App {
 
   // Problems
 
-  canJump({ time, values }) {
-    return time !== null || (values.length > 0 && this.messages !== undefined);
+  canJump({ time, values, messages, operations }) {
+    const places = messages.length + operations.length + (this.messages ? values.length : 0);
+    return time !== null || places > 0;
   }
 
-  // Show the place of a problem, and follow one of its values.
+  // Show the place of a problem: follow one of its values, or bring its time into sight, and read
+  // the first message or operation that it is about.
   async jump(number, value = this.problems[number].values[0]) {
-    const { time } = this.problems[number];
+    const { time, messages, operations } = this.problems[number];
     this.jumped = number;
-    document.querySelectorAll("#problems li").forEach((item, i) => {
+    document.querySelectorAll("#problems > ol > li").forEach((item, i) => {
       item.classList.toggle("current", i === number);
     });
-    if (value !== undefined && this.messages) await this.followValue(value);
-    if (time !== null) {
-      this.view.goTo(time);
-      this.view.cursor = time;
+    const follows = value !== undefined && this.messages !== undefined;
+    if (follows) await this.followValue(value);
+    if (messages.length) {
+      const { at, end } = this.run.messages;
+      const { view } = this;
+      if (follows) view.show(Math.min(view.from, at[messages[0]]), Math.max(view.to, end[messages[0]]));
+      this.pickMessage(messages[0]);
     }
+    if (!messages.length && operations.length) this.pickOperation(operations[0]);
+    if (time !== null && !follows) this.view.goTo(time);
+    if (time !== null) this.view.cursor = time;
+    this.showExplorer();
+  }
+
+  showExplorer() {
     document.getElementById("explorer").scrollIntoView({ block: "start" });
+  }
+
+  // Places that a problem names: they are picked, brought to the middle, and hidden by no filter.
+
+  visitMessage(row) {
+    const { filter, follow, run } = this;
+    if (!filter.shown[row] || (follow.active && !follow.carries[row])) this.clear();
+    this.pickMessage(row);
+    this.centre(run.messages.at[row], run.messages.end[row]);
+  }
+
+  visitOperation(row) {
+    const { run } = this;
+    this.pickOperation(row);
+    this.centre(run.operations.at[row], run.operations.end[row]);
+  }
+
+  visitNode(name) {
+    if (this.run.lanes.includes(name)) this.filter.setNode(name);
+    this.showExplorer();
+  }
+
+  async visitValue(value) {
+    if (this.messages) await this.followValue(value);
+    this.showExplorer();
+  }
+
+  centre(from, to) {
+    const half = Math.max(Math.min(this.view.span / 2, 250000), to - from);
+    this.view.show((from + to) / 2 - half, (from + to) / 2 + half);
+    this.showExplorer();
   }
 
   jumpToFirst() {

@@ -1,4 +1,4 @@
-// Everything beside the tracks: verdict, problems, figures, quantiles, the command, logs, keys.
+// Everything beside the tracks: verdict, figures, quantiles, the command, logs, keys.
 
 const VERDICTS = { true: ["✓", "valid"], false: ["✗", "invalid"], unknown: ["?", "unknown"] };
 
@@ -22,7 +22,6 @@ function showTop(app) {
     `${(app.run.end / 1e6).toFixed(1)} s`,
   ].join(" · ");
   document.title = `${mark} ${about.workload} · ${about.folder}`;
-  showProblems(app);
   showFigures(about.rows);
   showQuantiles(app.run);
   if (about.command) {
@@ -34,33 +33,6 @@ function showTop(app) {
     });
   }
   showLogs(app.run.logs);
-}
-
-function showProblems(app) {
-  const { problems } = app;
-  const section = document.getElementById("problems");
-  section.hidden = problems.length === 0;
-  const grave = problems.some(({ level }) => level === "error");
-  section.classList.toggle("mild", !grave);
-  section.querySelector("h2 span").textContent = grave ? "What went wrong" : "Worth a look";
-  const list = section.querySelector("ol");
-  problems.forEach((problem, i) => {
-    const text = element("span", { textContent: problem.text });
-    const item = element("li", { className: problem.level }, text);
-    const link = (words, act) => {
-      const button = element("button", { type: "button", className: "link", textContent: words });
-      button.addEventListener("click", act);
-      item.append(" ", button);
-    };
-    if (problem.time !== null) link("show", () => app.jump(i));
-    if (app.messages) {
-      for (const value of problem.values) link(JSON.stringify(value), () => app.jump(i, value));
-    }
-    list.append(item);
-  });
-  const first = document.getElementById("first-problem");
-  first.hidden = !problems.some((problem) => app.canJump(problem));
-  first.addEventListener("click", () => app.jumpToFirst());
 }
 
 function showFigures(rows) {
