@@ -286,6 +286,15 @@ def test_the_picture_of_a_log_has_what_each_side_saw():
         ["n2", "poll"],
     ]
     assert picture["sides"][4][4] == [[2, 3]]
+    assert picture["follow"] == ["k", 2]
+
+
+def test_a_side_that_a_case_names_is_in_the_picture_though_it_saw_nothing_near():
+    parts = [sends(8), poll(1, [7, 8]), poll(2, *([n, n + 1] for n in range(1, 8)))]
+    reason = cases("kafka", written(*parts))["lost-write"]
+    sides = {side[0]: side[4] for side in reason.picture["sides"]}
+    assert set(reason.operations) <= set(sides)
+    assert [] in sides.values()
 
 
 def test_every_kind_of_anomaly_that_is_there_is_explained_once_before_any_twice():

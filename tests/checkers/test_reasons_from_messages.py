@@ -98,6 +98,8 @@ def test_a_reason_refers_to_the_messages_that_failed(explained):
     assert reason.messages == (2,)
     assert reason.nodes == ("n0", "n2")
     assert reason.picture["without"] == ["n2"]
+    assert reason.picture["follow"] == 17
+    assert reason.picture["acknowledged"] == ["n0", 4_200_000_000]
     assert [sent[1:] for sent in reason.picture["messages"]] == [
         ["c1", "n0", 4_000_000_000, "recv"],
         ["n0", "n1", 4_300_000_000, "recv"],
@@ -161,6 +163,13 @@ def test_an_old_value_that_a_wrong_read_is_made_of_is_named(explained):
         " which n0 had overwritten at 1.20 s"
     )
     assert reason.messages == (3, 0)
+    assert reason.picture == {
+        "form": "exchange",
+        "messages": [
+            [0, "n0", "seq-kv", 1_200_000_000, "write 5"],
+            [3, "seq-kv", "n2", 9_050_000_000, "read_ok 0"],
+        ],
+    }
 
 
 def test_a_read_modify_write_that_saw_the_newest_value_is_no_lost_update(explained):
