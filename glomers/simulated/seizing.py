@@ -87,15 +87,27 @@ def watched(running: Callable[[], int], patience: float) -> Iterator[None]:
     # The main thread waits for the interpreter, in the midst of which no signal should find it.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [_SIGNAL])
     before = _set_handler(_SIGNAL, ctypes.cast(_handler, ctypes.c_void_p))
+    _take_back()
     wind_up()
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        _take_back()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _running = None
         if not _standing:  # a signal that is under way must find its handler
             _set_handler(_SIGNAL, before)
+
+
+def _take_back() -> None:
+    """Take back a signal that came when nobody took it, or else the next thread would find it.
+
+    That happens if the timer goes on after a thread has been stopped: the thread is in the handler,
+    in which the signal is blocked.
+    """
+    if _SIGNAL in signal.sigpending():
+        signal.sigwait([_SIGNAL])
 
 
 def _take(number: int) -> None:

@@ -194,12 +194,11 @@ class TurnLoop(Loop):
         if not seizing.stands(thread):
             if self._over.acquire(timeout=UNWINDING / 3):  # the present event is over
                 return
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(thread), ctypes.py_object(NodeStopped)
-            )
+            _raise_in(thread, NodeStopped)
             if self._over.acquire(timeout=UNWINDING):
                 return
             seizing.seize(thread)
+            _withdraw()
         self._threads = [other for other in self._threads if other.ident != thread]
         self.strand = None
 
@@ -482,6 +481,29 @@ class TurnLoop(Loop):
         assert strand is not None
         self.call_later(self.span(seconds), self.resume, strand)
         self.park()
+
+
+def _raise_in(thread: int, exception: type[BaseException]) -> None:
+    """Raise an exception in a thread, as soon as it runs Python code again."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(exception))
+
+
+class _Withdrawn(BaseException):
+    """Raised in the present thread, and caught at once."""
+
+
+def _withdraw() -> None:
+    """Let CPython forget that an exception waits for a thread, which will never take it.
+
+    Until some thread takes one, all look for theirs again and again; in 3.11 one that is traced
+    does nothing else any more.
+    """
+    try:
+        _raise_in(threading.get_ident(), _Withdrawn)
+        for _ in range(10_000):
+            pass
+    except _Withdrawn:
+        pass
 
 
 def _where(frame: FrameType | None, node: Owner | None) -> list[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import threading
 
 import pytest
 
 from glomers import exits
 from glomers.errors import NodeError
+from glomers.simulated import seizing
 
 STUCK = {
     "a sum in C": "sum(range(10**15))",
@@ -23,6 +26,15 @@ STUCK = {
             pass
 """,
 }
+
+NO_PERIOD = """
+from maelstrom_node import Node
+node = Node()
+@node.every(1e-12)
+def tick():
+    pass
+node.run()
+"""
 
 
 @pytest.fixture
@@ -63,10 +75,25 @@ def test_the_watchdog_names_the_line_and_the_process_goes_on(stuck, simulate, tm
         assert answer == {"type": "echo_ok", "in_reply_to": 1}
 
 
-def test_ctrl_c_interrupts_it(stuck):
+def test_ctrl_c_interrupts_it(stuck, simulate, script):
     nodes = stuck(STUCK["a sum in C"])
     nodes.watchdog = 1
     killer = subprocess.Popen(["/bin/sh", "-c", f"sleep 0.5; kill -INT {os.getpid()}"])
     with pytest.raises(KeyboardInterrupt):  # rather than the watchdog's error
         nodes.advance(1)
     killer.wait()
+    # CPython must not go on looking for an exception that the thread will never take.
+    standing = simulate(script(NO_PERIOD))
+    with pytest.raises(NodeError, match="lets time stand still"):
+        standing.advance(1)
+
+
+def test_a_signal_that_nobody_took_stops_no_thread_of_the_next_run():
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGVTALRM])
+    try:
+        signal.pthread_kill(threading.get_ident(), signal.SIGVTALRM)
+        assert signal.SIGVTALRM in signal.sigpending()
+        with seizing.watched(threading.get_ident, patience=60):
+            assert signal.SIGVTALRM not in signal.sigpending()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
