@@ -121,10 +121,6 @@ class Incidents:
             incident = self._found[kind, key] = Incident(kind, text, time, quote(line))
         incident.nodes.update(nodes)
 
-    def of(self, node: str) -> list[Incident]:
-        """The incidents of one node, in the order of their first cases."""
-        return [incident for incident in self._found.values() if node in incident.nodes]
-
     def warnings(self, origin: int = 0) -> list[dict[str, Any]]:
         """The incidents that are mistakes, as warnings (see `glomers.run.drive.check`)."""
         return self._results(MISTAKES, origin)
