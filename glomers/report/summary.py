@@ -193,6 +193,18 @@ def kept_results(folder: Path) -> Results:
     return results
 
 
+def add_folder(parser: Parser) -> None:
+    """Add the argument that names the folder of a kept test, as `path`."""
+    parser.add_argument(
+        "path",
+        type=named,
+        nargs="?",
+        default=Path("store/latest"),
+        metavar="FOLDER",
+        help="the test's folder (default: store/latest)",
+    )
+
+
 def main(arguments: Sequence[str], told: Callable[[Results, Path], Told]) -> int:
     """`summary`: show the summary of a kept test of either engine; return the verdict's status.
 
@@ -203,14 +215,7 @@ def main(arguments: Sequence[str], told: Callable[[Results, Path], Told]) -> int
         prog=f"{program()} summary",
         description="Show the summary of a test that was kept, by the workbench or by Maelstrom.",
     )
-    parser.add_argument(
-        "path",
-        type=named,
-        nargs="?",
-        default=Path("store/latest"),
-        metavar="FOLDER",
-        help="the test's folder (default: store/latest)",
-    )
+    add_folder(parser)
     parser.add_argument("--challenge", metavar="NAME", help="show this challenge's targets")
     parsed: argparse.Namespace = parser.parse_intermixed_args(arguments)
     results = kept_results(parsed.path)

@@ -24,7 +24,7 @@ from glomers.history.operations import History, read_history
 from glomers.invocation import named, shown
 from glomers.options import Parser, program
 from glomers.report import journal, page, plots, trace
-from glomers.report.summary import PAGE, kept_results, rows
+from glomers.report.summary import PAGE, add_folder, kept_results, rows
 from glomers.run.figures import of_kept
 from glomers.run.overview import challenge_of
 from glomers.workloads import WORKLOADS
@@ -111,14 +111,7 @@ def main(arguments: Sequence[str]) -> int:
         prog=f"{program()} report",
         description="Make the page of a test that was kept, by the workbench or by Maelstrom.",
     )
-    parser.add_argument(
-        "path",
-        type=named,
-        nargs="?",
-        default=Path("store/latest"),
-        metavar="FOLDER",
-        help="the test's folder (default: store/latest)",
-    )
+    add_folder(parser)
     parser.add_argument(
         "--challenge",
         metavar="NAME",
