@@ -92,3 +92,17 @@ def explain_order(
         f"{seconds:.3f} s before {names[1]} began (at index {began.index})"
     )
     return step | {"reason": reason}
+
+
+def data_step(
+    relation: int, key: Any, values: tuple[Any, Any], places: tuple[int, int], reason: str
+) -> Step:
+    """Why a transaction comes before another by WW, WR or RW, with Elle's fields.
+
+    `values` are what the two wrote or read of the key, `places` the positions of the
+    micro-operations that did. By WR both are the same value, which is given once.
+    """
+    step: Step = {"type": NAMES[relation], "key": key, "value": values[0]}
+    if relation != WR:
+        step["value'"] = values[1]
+    return step | {"a-mop-index": places[0], "b-mop-index": places[1], "reason": reason}

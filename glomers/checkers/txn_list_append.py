@@ -16,7 +16,16 @@ from itertools import pairwise
 from typing import Any
 
 from glomers.checkers import Checker, txn_warnings
-from glomers.checkers.dependencies import NAMES, RW, WR, WW, DependencyGraph, Step, explain_order
+from glomers.checkers.dependencies import (
+    NAMES,
+    RW,
+    WR,
+    WW,
+    DependencyGraph,
+    Step,
+    data_step,
+    explain_order,
+)
 from glomers.checkers.transactions import (
     Anomalies,
     Case,
@@ -274,11 +283,8 @@ class Model:
             history = self._transactions.history
             return explain_order(history, first.operation, second.operation, relation, names)
         i, j, key, before, after = next(self._links(first, second, relation))
-        step: Step = {"type": NAMES[relation], "key": key, "value": before}
-        if relation != WR:
-            step["value'"] = after
-        step |= {"a-mop-index": i, "b-mop-index": j}
-        return step | {"reason": _reason(relation, key, before, after, names)}
+        reason = _reason(relation, key, before, after, names)
+        return data_step(relation, key, (before, after), (i, j), reason)
 
     def _links(
         self, first: Transaction, second: Transaction, relation: int

@@ -21,7 +21,16 @@ from itertools import chain
 from typing import Any
 
 from glomers.checkers import Checker, cycles, suspected_g0, txn_warnings
-from glomers.checkers.dependencies import NAMES, RW, WR, WW, DependencyGraph, Step, explain_order
+from glomers.checkers.dependencies import (
+    NAMES,
+    RW,
+    WR,
+    WW,
+    DependencyGraph,
+    Step,
+    data_step,
+    explain_order,
+)
 from glomers.checkers.transactions import (
     Anomalies,
     Case,
@@ -197,12 +206,10 @@ class Model:
             for key, before in befores.items()
             if key in afters and self._related(relation, (key, before), (key, afters[key]))
         )
-        step: Step = {"type": NAMES[relation], "key": key, "value": before}
-        if relation != WR:
-            step["value'"] = after
-        step["a-mop-index"] = first.position("r" if relation == RW else "w", key, before)
-        step["b-mop-index"] = second.position("r" if relation == WR else "w", key, after)
-        return step | {"reason": _reason(relation, key, before, after, names)}
+        i = first.position("r" if relation == RW else "w", key, before)
+        j = second.position("r" if relation == WR else "w", key, after)
+        reason = _reason(relation, key, before, after, names)
+        return data_step(relation, key, (before, after), (i, j), reason)
 
     def _related(self, relation: int, before: Version, after: Version) -> bool:
         return before == after if relation == WR else after in self._successors.get(before, ())
