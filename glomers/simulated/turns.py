@@ -1,31 +1,32 @@
 """Threads that take turns: blocking code in virtual time.
 
 Theory of operation. Handlers block: in an RPC, in a sleep, on a lock. So each needs a stack of
-its own, and Python's stacks are threads. But exactly one thread runs at any time, and the program,
-not the operating system, decides which:
+its own, and a *greenlet* is one that costs little: thousands may wait, and the program, not the
+operating system, decides which one runs.
 
-- The running thread runs the event loop. An event may run a node's code, inline; one such run is
-  called a *strand*. A strand that never blocks costs no thread switch.
-- A strand that blocks *parks*: its thread wakes an idle thread (or starts one) to carry on with
-  the loop, and waits.
-- A parked strand is resumed by an event. The thread that runs this event hands over to the
-  strand's thread, and is idle until it is needed. When the resumed strand ends, its thread carries
-  on with the loop.
-- At the end every parked strand is woken once more, and `NodeStopped` is raised where it parked.
+- The running greenlet runs the event loop. An event may run a node's code, inline; one such run is
+  called a *strand*. A strand that never blocks costs no switch.
+- A strand that blocks *parks*: another greenlet carries on with the loop.
+- A parked strand is resumed by an event, which switches to the strand's greenlet. When the strand
+  ends, its greenlet carries on with the loop; the one that switched is idle until it is needed.
+- At the end every parked strand is resumed once more, and `NodeStopped` is raised where it parked.
   NodeStopped is a BaseException, so that `except Exception` doesn't swallow it, and the library's
   `Stopped`, so that the library doesn't either. Code that still swallows it, again and again, is
-  left behind on its thread.
+  left behind where it is.
+
+All greenlets of a loop live in one thread of the system's, which isn't the main one. So the main
+thread can watch them, and Ctrl-C has an effect, whatever a node's code does.
 
 Turns change only where a strand parks. So a run depends only on its events, and can be repeated.
 
 A node's code can block the test in two ways. Both end the test with an error that names the line:
 
-- The running thread doesn't come back to the loop for a while of real time: it is in a loop that
+- The running strand doesn't come back to the loop for a while of real time: it is in a loop that
   never yields, in something that really blocks, or in a long call into C. The watchdog of `run`
   detects that, and `seizing.py` makes sure that the watchdog gets its turns.
-- The thread comes back, but virtual time stands still: a task without a period, a function that
+- The strand comes back, but virtual time stands still: a task without a period, a function that
   spawns itself, a loop of `sleep(0)`, a request that is refused and made again, two nodes that
-  answer each other's answers without latency. Or the thread sends or spawns in a loop, which would
+  answer each other's answers without latency. Or the strand sends or spawns in a loop, which would
   take all memory before the watchdog detected it. So turns, messages and spawned functions are
   counted, and more than `patience` of them within a virtual millisecond are an error. A correct
   run has a few for each message in one instant; if n nodes send to all others without latency,
@@ -47,6 +48,8 @@ from math import ulp
 from types import FrameType
 from typing import Any, Protocol
 
+from greenlet import getcurrent, greenlet
+
 from glomers.errors import NodeError
 from glomers.history.times import MILLIS, NANOS, nanos
 from glomers.simulated import seizing
@@ -57,10 +60,11 @@ WATCHDOG = 10.0  # seconds of real time that a strand may run without coming bac
 GLANCE = 0.2  # seconds of real time between two checks of the running strand
 PATIENCE = 100_000  # turns that may pass within a virtual millisecond
 KINDS_TOLD = 3  # kinds of messages that an error names if time stood still
-GRACE = 1.0  # seconds of real time within which all threads should end at the end
+GRACE = 1.0  # seconds of real time within which all strands should end at the end
 UNWINDING = 0.3  # seconds of real time in which a strand that must stop may end by itself
 STUBBORN = 100  # times that a strand may swallow NodeStopped
-STACK_SIZE = 512 * 1024  # bytes; a thousand nodes have a thousand stacks
+STACK_SIZE = 8 << 20  # bytes, as a thread usually has on Linux
+MOST_WAITING = 30_000  # strands; Linux has about as many threads
 
 
 class NodeStopped(Stopped):
@@ -83,13 +87,13 @@ class Owner(Protocol):
 class Strand:
     """One run of a node's code, from the event that began it to its end."""
 
-    __slots__ = ("baton", "name", "node", "number", "stopped", "stops", "thread", "waits_for")
+    __slots__ = ("greenlet", "name", "node", "number", "stopped", "stops", "thread", "waits_for")
 
     def __init__(self, node: Owner, name: str, number: int) -> None:
         self.node = node
         self.name = name
         self.number = number  # from 1 on, in the order in which strands begin
-        self.baton: threading.Lock | None = None
+        self.greenlet: greenlet | None = None  # where it is parked
         self.stopped = False
         self.stops = 0  # how often it has been told to end
         self.waits_for: Any = None  # the lock on which it is parked, to find deadlocks
@@ -97,6 +101,7 @@ class Strand:
 
 
 _here = threading.local()
+_left_behind: list[greenlet] = []  # kept, because one that is forgotten is run once more
 
 
 def running() -> Strand | None:
@@ -120,11 +125,15 @@ class TurnLoop(Loop):
         self._next_count = 0  # when that is over
         self._parked: dict[Strand, None] = {}
         self._paused: dict[Owner, list[tuple[Callable[..., object], tuple[Any, ...]]]] = {}
-        self._idle: list[threading.Lock] = []
-        self._threads: list[threading.Thread] = []
-        self._over = threading.Lock()
+        self._idle: list[greenlet] = []
+        self._root: greenlet  # the thread's own, from which the others are started
+        self._thread: threading.Thread | None = None
+        self._task: Callable[[], object] | None = None  # what the thread is to do
+        self._asked = threading.Lock()  # held while there is nothing to do
+        self._over = threading.Lock()  # held until that is done
+        self._closed = False  # the thread has ended
+        self._lost = False  # the thread stands still for good
         self._failure: BaseException | None = None
-        self._running_thread = 0
         self._sent: Counter[str] = Counter()  # what was sent since time seemed to stand still
         self._watchers: list[tuple[float, float, Callable[[], object]]] = []
 
@@ -134,9 +143,7 @@ class TurnLoop(Loop):
         """Run events until `stop` is called or none is left. Raises what an event raised."""
         with self._borrowed():
             self._stopped = False
-            self._over = threading.Lock()
-            self._over.acquire()
-            with seizing.watched(lambda: self._running_thread, self.watchdog):
+            with seizing.watched(lambda: self._thread_id, self.watchdog):
                 self._watch()
         failure, self._failure = self._failure, None
         if failure is not None:
@@ -146,19 +153,38 @@ class TurnLoop(Loop):
         """Let the loop run, and wait for its end; raise NodeError if a strand doesn't come back."""
         events, since = self.events, time.monotonic()
         try:
-            self._pass_on()
+            self._ask(self._run_events)
             while not self._over.acquire(timeout=min(GLANCE, self.watchdog)):
                 seizing.wind_up()
                 now = time.monotonic()
                 if self.events != events:
                     events, since = self.events, now
-                elif now - since >= self.watchdog or seizing.stands(self._running_thread):
+                elif now - since >= self.watchdog or seizing.stands(self._thread_id):
                     raise self._stuck()
                 self._call_watchers(now)
         except KeyboardInterrupt:
             self._stopped = True
             self._end_running()
             raise
+
+    def _ask(self, task: Callable[[], object]) -> None:
+        """Let the thread carry out `task`, and then release `_over`."""
+        self._task = task
+        self._over = threading.Lock()
+        self._over.acquire()
+        if self._thread is None:
+            self._asked.acquire()
+            before = threading.stack_size(STACK_SIZE)
+            try:
+                self._thread = threading.Thread(target=self._attend, name="turns", daemon=True)
+                self._thread.start()
+            finally:
+                threading.stack_size(before)
+        self._asked.release()
+
+    @property
+    def _thread_id(self) -> int:
+        return (self._thread and self._thread.ident) or 0
 
     def _call_watchers(self, now: float) -> None:
         for number, (due, interval, function) in enumerate(self._watchers):
@@ -175,7 +201,7 @@ class TurnLoop(Loop):
         """Stop the running strand; return the error that says where it was."""
         self._stopped = True
         strand = self.strand
-        frame = seizing.frame_of(self._running_thread)
+        frame = seizing.frame_of(self._thread_id)
         error = NodeError(
             strand.node.id if strand else "?",
             f"has been running for {self.watchdog:g} s of real time without coming back.",
@@ -188,7 +214,7 @@ class TurnLoop(Loop):
 
     def _end_running(self) -> None:
         """Stop the running strand: by an exception, or where it is if that has no effect."""
-        thread, strand = self._running_thread, self.strand
+        thread, strand = self._thread_id, self.strand
         if strand:
             strand.stopped = True
         if not seizing.stands(thread):
@@ -199,17 +225,22 @@ class TurnLoop(Loop):
                 return
             seizing.seize(thread)
             _withdraw()
-        self._threads = [other for other in self._threads if other.ident != thread]
+        self._lost = True
         self.strand = None
 
     def shut_down(self) -> None:
-        """End every strand and every thread, or give up on them after GRACE seconds.
+        """End every strand and the thread, or give up on them after GRACE seconds.
 
         The loop can't be used afterwards.
         """
         self._stopped = True
+        deadline = time.monotonic() + GRACE
+        if self._thread is None or self._lost:
+            return
         with self._borrowed():
-            self._end_all(time.monotonic() + GRACE)
+            self._ask(self._end_all)
+            if self._over.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                self._thread.join()
 
     def _borrowed(self) -> AbstractContextManager[None]:
         if running() is not None:
@@ -217,54 +248,56 @@ class TurnLoop(Loop):
         self._last = None
         return self.borrow()
 
-    def _end_all(self, deadline: float) -> None:
+    # What the thread does, in its own greenlet
+
+    def _attend(self) -> None:
+        """Carry out the main thread's tasks, until `_end_all` was one of them."""
+        _here.loop = self
+        self._root = getcurrent()
+        seizing.welcome()
+        while not self._closed:
+            self._asked.acquire()
+            assert self._task is not None
+            try:
+                self._task()
+            except NodeStopped:  # raised by `_end_running` when no strand runs any more
+                self._stopped = True
+            self._over.release()
+
+    def _run_events(self) -> None:
+        while not self._stopped:
+            (self._idle.pop() if self._idle else greenlet(self._work)).switch()
+
+    def _end_all(self) -> None:
+        self._closed = True
         while self._parked:
             strand, _ = self._parked.popitem()
             strand.stopped = True
-            assert strand.baton is not None
-            self.strand = strand
-            self._over = threading.Lock()
-            self._over.acquire()
-            strand.baton.release()
-            # Its thread unwinds and comes back to the loop, which is over.
-            self._over.acquire(timeout=max(0.0, deadline - time.monotonic()))
-        for baton in self._idle:
-            baton.release()
+            assert strand.greenlet is not None
+            strand.greenlet.switch()  # it unwinds, and finds that the loop is over
+        for idle in self._idle:
+            idle.throw()
         self._idle.clear()
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        self._threads.clear()
 
-    # What the running thread does
+    # What the running greenlet does
 
     def _work(self) -> None:
-        """Run events until the end."""
-        _here.loop = self
-        self._running_thread = threading.get_ident()
-        seizing.welcome()
-        try:
-            while self._heap and not self._stopped:
-                self.step()
-        except NodeStopped:
-            pass
-        except BaseException as error:
-            self._failure = error
-        self._stopped = True
-        if self._over.locked():
-            self._over.release()
+        """Run events until the end, again and again."""
+        while True:
+            try:
+                while self._heap and not self._stopped:
+                    self.step()
+            except NodeStopped:
+                pass
+            except BaseException as error:
+                self._failure = error
+            self._stopped = True
+            self._idle.append(getcurrent())
+            self._root.switch()
 
     def _pass_on(self) -> None:
-        """Let another thread carry on with the loop."""
-        if self._idle:
-            self._idle.pop().release()
-            return
-        before = threading.stack_size(STACK_SIZE)
-        try:
-            thread = threading.Thread(target=self._work, name="turn", daemon=True)
-            thread.start()
-            self._threads.append(thread)
-        finally:
-            threading.stack_size(before)
+        """Let another greenlet carry on with the loop."""
+        (self._idle.pop() if self._idle else self._root).switch()
 
     def enter(self, node: Owner, name: str, function: Callable[..., object], *args: Any) -> None:
         """Run `function` as a strand of `node`'s code."""
@@ -316,19 +349,12 @@ class TurnLoop(Loop):
         self.check_stopped()
         if self._turns > self.patience:
             self._stands_still(_where(sys._getframe(), strand.node))
-        if strand.baton is None:
-            strand.baton = threading.Lock()
-            strand.baton.acquire()
+        if len(self._parked) >= MOST_WAITING:
+            self._too_many_wait()
+        strand.greenlet = getcurrent()
         self._parked[strand] = None
         self.strand = None
-        try:
-            self._pass_on()
-        except RuntimeError:  # the system has no more threads
-            del self._parked[strand]
-            self.strand = strand
-            self._too_many_wait()
-        strand.baton.acquire()
-        self._running_thread = threading.get_ident()
+        self._pass_on()
         self._take_turn(strand)
         if strand.stopped:
             raise NodeStopped
@@ -338,13 +364,9 @@ class TurnLoop(Loop):
         if strand not in self._parked or self.postpone(strand.node, self.resume, strand):
             return
         del self._parked[strand]
-        me = threading.Lock()
-        me.acquire()
-        self._idle.append(me)
-        assert strand.baton is not None
-        strand.baton.release()
-        me.acquire()
-        self._running_thread = threading.get_ident()
+        self._idle.append(getcurrent())
+        assert strand.greenlet is not None
+        strand.greenlet.switch()
 
     def fail(self, error: BaseException) -> None:
         """End the run: `run` raises `error`."""
@@ -353,16 +375,16 @@ class TurnLoop(Loop):
         self._stopped = True
 
     def _too_many_wait(self) -> None:
-        """End the run: there is no thread for the running strand, which has to wait."""
+        """End the run: so many strands can't wait."""
         assert self.strand is not None
         node = self.strand.node
         self.fail(
             NodeError(
                 node.id,
-                f"can't wait at {self.now / NANOS:g} s: all threads of this machine are waiting.",
+                f"can't wait at {self.now / NANOS:g} s: {len(self._parked):,} threads are waiting.",
                 evidence=[*_where(sys._getframe(), node), *self._most_sent()],
                 expected="handlers and functions that come to an end, rather than wait for more "
-                f"and more of their kind; {len(self._parked):,} are waiting",
+                "and more of their kind; no machine has threads for all of them",
             )
         )
         raise NodeStopped
@@ -447,13 +469,10 @@ class TurnLoop(Loop):
             raise NodeStopped
 
     def _leave_behind(self) -> None:
-        """Make the present thread stand still for good, while others carry on."""
+        """Leave the running strand where it is for good, while others carry on."""
         self.strand = None
-        self._threads.remove(threading.current_thread())
+        _left_behind.append(getcurrent())
         self._pass_on()
-        never = threading.Lock()
-        never.acquire()
-        never.acquire()
 
     # Blocking, for a node's code
 
