@@ -101,6 +101,8 @@ def test(arguments: Sequence[str]) -> int:
 
     from glomers.run import single
 
+    if options.preempt and not parsed.simulate:
+        raise UsageError("--preempt needs --simulate: only a simulation decides about threads")
     if parsed.challenge:
         challenges.find(parsed.challenge)
     status = VALID

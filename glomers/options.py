@@ -17,6 +17,8 @@ from glomers.challenges import is_number
 from glomers.errors import HelpShown, UsageError, did_you_mean, quote
 
 TOPOLOGY_NAMES = ("line", "grid", "tree", "tree2", "tree3", "tree4", "total")
+PREEMPT = 0.01  # the probability of `--preempt` alone
+PREEMPT_BY = ("mixed", "lines", "bytecodes", "priorities")
 LATENCY_DISTRIBUTIONS = ("constant", "uniform", "exponential")
 SERVICES = ("lin-kv", "seq-kv", "lww-kv", "lin-tso")
 DEFAULT_NODES = ("n1", "n2", "n3", "n4", "n5")
@@ -57,7 +59,8 @@ class Options:
     """One test's options; the defaults are Maelstrom's.
 
     `time_limit` and `nemesis_interval` are in seconds, `latency` (the mean) in milliseconds,
-    `rate` in operations per second for the whole cluster.
+    `rate` in operations per second for the whole cluster. `preempt` is the probability with which
+    a thread loses its turn before a line; 0 for never.
     """
 
     workload: str = "lin-kv"
@@ -85,6 +88,8 @@ class Options:
     p_duplicate: float = 0.0
     strict: bool = False
     hard: bool = False
+    preempt: float = 0.0
+    preempt_by: str = "mixed"
 
 
 # Parsing
@@ -402,6 +407,12 @@ def add_test_flags(parser: argparse.ArgumentParser, faults: Mapping[str, str]) -
     add("--hard", action="store_true",
         help="more concurrency, latency and faults, drawn from the seed, but no faults "
         "of a kind that the other flags rule out")  # fmt: skip
+    add("--preempt", nargs="?", type=fraction, const=PREEMPT, default=0.0, metavar="P",
+        help="let threads of simulated nodes lose their turn before a line with probability P "
+        f"(default: {PREEMPT})")  # fmt: skip
+    add("--preempt-by", type=one_of(PREEMPT_BY, "way to preempt"), default="mixed", metavar="HOW",
+        help="lines (each is as likely), bytecodes (within lines, too), priorities (few switches, "
+        "long ones), or mixed: each seed draws one (default: mixed)")  # fmt: skip
     add("--seed", type=int, metavar="INT", help="seed of all randomness (default: a random one)")
     add("--log-stderr", action="store_true", help="show what the nodes print to standard error")
     add("--log-net-send", action="store_true", help="show every message when it is sent")
@@ -457,7 +468,8 @@ def challenge_first(words: Sequence[str]) -> list[str]:
     valued = {*parser_of_test().flags_with_value, "--engine", "--seeds", "--dask"}
     place = 0
     while place < len(flags) and flags[place].startswith("-"):
-        place += 2 if flags[place] in valued else 1
+        alone = flags[place] == "--preempt" and any(map(is_number, flags[place + 1 : place + 2]))
+        place += 2 if flags[place] in valued and not alone else 1
     if not any(map(is_number, flags[place : place + 1])):
         return list(words)
     ordered = [*words[:begin], flags.pop(place), *flags]

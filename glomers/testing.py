@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 from glomers.errors import NodeError, UsageError, did_you_mean, quote
 from glomers.history.node_logs import Finding, LogReader
 from glomers.history.times import NANOS, nanos
-from glomers.options import LATENCY_DISTRIBUTIONS, SERVICES, Options
+from glomers.options import LATENCY_DISTRIBUTIONS, PREEMPT, PREEMPT_BY, SERVICES, Options
 from glomers.plugin import simulate as simulate
 from glomers.run.build import make_world, scripts
 from glomers.run.hard import harder
@@ -208,6 +208,8 @@ class Simulation:
     - `played`: the nodes that run no script, because the test plays them.
     - `seed`: all randomness comes from it.
     - `hard`: draw a latency from the seed, as `--hard` does.
+    - `preempt`: the probability that a thread loses its turn before a line, as `--preempt` has it;
+      True for the usual one. `preempt_by`: "lines", "bytecodes", "priorities" or "mixed".
 
     The constructor initialises all nodes. It raises NodeError if a node breaks the protocol,
     RequestError if it answers `init` with an error, UnexpectedException if it raises another
@@ -227,6 +229,8 @@ class Simulation:
         p_duplicate: float = 0.0,
         played: Sequence[str] = (),
         hard: bool = False,
+        preempt: float | bool = False,
+        preempt_by: str = "mixed",
     ) -> None:
         self.nodes = [f"n{i}" for i in range(nodes)] if isinstance(nodes, int) else list(nodes)
         self.messages: list[Message] = []  # all messages that were ever sent, in order
@@ -251,6 +255,9 @@ class Simulation:
             raise ValueError(f"latency is {latency!r}: expected whole milliseconds")
         _check_probability("p_loss", p_loss)
         _check_probability("p_duplicate", p_duplicate)
+        _check_probability("preempt", float(preempt))
+        if preempt_by not in PREEMPT_BY:
+            raise _unknown("preempt_by", preempt_by, PREEMPT_BY)
         running = [node for node in self.nodes if node not in played]
         options = Options(
             bin=str(script),
@@ -262,6 +269,8 @@ class Simulation:
             p_loss=p_loss,
             p_duplicate=p_duplicate,
             hard=hard,
+            preempt=PREEMPT if preempt is True else float(preempt),
+            preempt_by=preempt_by,
         )
         if hard:
             options = harder(options)

@@ -78,7 +78,17 @@ CHALLENGES_ONLY = "\nRuns a challenge of Gossip Glomers.\n"
 
 # Flags of the workbench that Maelstrom doesn't have.
 WORKBENCH_FLAGS = (
-    *("--simulate", "--seed", "--hard", "--p-loss", "--p-duplicate", "--strict", "--store"),
+    *(
+        "--simulate",
+        "--seed",
+        "--hard",
+        "--preempt",
+        "--preempt-by",
+        "--p-loss",
+        "--p-duplicate",
+        "--strict",
+        "--store",
+    ),
 )
 
 SWEEP = "sweep"

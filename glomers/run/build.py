@@ -150,11 +150,18 @@ def scripts(
     `show_stderr(node, line)` is called with each line that a node writes to standard error.
     """
     from glomers.simulated.nodes import START_SPREAD, SimulatedCluster
+    from glomers.simulated.preempting import Preempter, strategy
 
     def log_stderr(node: str, line: str) -> None:
         if options.log_stderr:
             log(f"{node} {line}")
 
+    preempter = None
+    if options.preempt:
+        random = stream(options.seed, "switches")
+        how = strategy(random, options.preempt, options.preempt_by)
+        log(f"--preempt drew: --preempt-by {how.by}")
+        preempter = Preempter(loop, how, random)
     return SimulatedCluster(
         options.nodes,
         Path(options.bin).absolute(),
@@ -166,4 +173,5 @@ def scripts(
         (lambda id: store.open(f"node-logs/{id}.log")) if store else None,
         show_stderr or log_stderr,
         START_SPREAD if options.hard else None,
+        preempter,
     )

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from glomers.simulated.borrowed import lender
+from glomers.simulated.preempting import Preempter
 from glomers.simulated.virtual import REFUSED, RUN_ANEW, Node, virtual_builtins
 
 LIBRARY = "maelstrom_node"  # shared by all nodes, because their runtime is made for this module
@@ -30,10 +31,15 @@ class Importer:
     """Imports for one node. `virtual` maps names to functions that make the virtual modules."""
 
     def __init__(
-        self, folder: Path, node: Node, virtual: Mapping[str, Callable[[], types.ModuleType]]
+        self,
+        folder: Path,
+        node: Node,
+        virtual: Mapping[str, Callable[[], types.ModuleType]],
+        preempter: Preempter | None = None,
     ) -> None:
         self.files: set[str] = set()  # files of the node's own code that has been run
         self._node = node
+        self._preempter = preempter
         self._own = node.belongings.modules
         self._virtual: dict[str, types.ModuleType] = {
             "sys": node.sys,
@@ -155,7 +161,10 @@ class Importer:
     def _run(self, path: Path, module: types.ModuleType) -> None:
         module.__dict__["__builtins__"] = self.builtins
         self.files.add(str(path))
-        exec(_compiled(path, path.stat().st_mtime_ns), module.__dict__)
+        code = _compiled(path, path.stat().st_mtime_ns)
+        if self._preempter is not None and _root(module.__name__) not in RUN_ANEW:
+            self._preempter.watch(code, whole=module.__name__ == "__main__")
+        exec(code, module.__dict__)
 
     # importlib
 

@@ -15,8 +15,8 @@ import signal
 import tempfile
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from random import Random
 from types import ModuleType, TracebackType
@@ -29,6 +29,7 @@ from glomers.launch.program import check_script
 from glomers.simulated.borrowed import Belongings, lender
 from glomers.simulated.hashes import virtual_hash
 from glomers.simulated.imports import Importer
+from glomers.simulated.preempting import Preempter
 from glomers.simulated.turns import NodeStopped, Strand, TurnLoop, running
 from glomers.simulated.virtual import (
     Environ,
@@ -158,7 +159,10 @@ class Host:
         hash = virtual_hash(process.randbytes(16))
         self.streams = Node(self.belongings, self.print, self.log, hash)
         self._importer = Importer(
-            cluster.script.parent, self.streams, self._virtual_modules(random, 1000 + incarnation)
+            cluster.script.parent,
+            self.streams,
+            self._virtual_modules(random, 1000 + incarnation),
+            cluster.preempter,
         )
 
     def _virtual_modules(self, random: Random, pid: int) -> dict[str, Callable[[], ModuleType]]:
@@ -392,7 +396,7 @@ class SimulatedCluster(Cluster):
     `open_log` opens the log of a node, which the store closes; None keeps no logs.
     `show_stderr(node, line)` is called with each line of a node's standard error, without newline.
     `start_spread` is how many nanoseconds later than another a process may start; by default as
-    many as with real processes.
+    many as with real processes. With a `preempter`, threads change turns between lines, too.
     """
 
     def __init__(
@@ -407,9 +411,11 @@ class SimulatedCluster(Cluster):
         open_log: Callable[[str], TextIO] | None = None,
         show_stderr: Callable[[str, str], object] = lambda node, line: None,
         start_spread: int | None = None,
+        preempter: Preempter | None = None,
     ) -> None:
         usual = min(START_SPREAD_PER_NODE * len(nodes), START_SPREAD)
         self.start_spread = usual if start_spread is None else start_spread
+        self.preempter = preempter
         self.script = script
         self.loop = loop
         self.network = network
@@ -470,6 +476,8 @@ class SimulatedCluster(Cluster):
 
     def stop(self) -> list[str]:
         self.loop.shut_down()
+        if self.preempter is not None:
+            self.preempter.close()
         for host in self._hosts.values():
             host.end_log()
         for log in self._logs.values():
@@ -481,9 +489,12 @@ class SimulatedCluster(Cluster):
             warnings.append(text)
         return warnings
 
-    def _borrow(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _borrow(self) -> Iterator[None]:
         """Lend process-wide things to nodes, while their code runs."""
-        return lender.lend(_own_stream, _own_runtime)
+        followed = self.preempter.running() if self.preempter is not None else nullcontext()
+        with lender.lend(_own_stream, _own_runtime), followed:
+            yield
 
 
 def _own_stream(name: str) -> Any:

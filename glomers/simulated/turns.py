@@ -67,6 +67,9 @@ STACK_SIZE = 8 << 20  # bytes, as a thread usually has on Linux
 MOST_WAITING = 30_000  # strands; Linux has about as many threads
 
 
+TraceFunction = Callable[[FrameType, str, Any], Any]
+
+
 class NodeStopped(Stopped):
     """The simulation is over: raised in a node's code where it waits."""
 
@@ -118,7 +121,9 @@ class TurnLoop(Loop):
         self.strand: Strand | None = None
         self.watchdog = watchdog
         self.patience = PATIENCE
-        self.borrow: Callable[[], AbstractContextManager[None]] = nullcontext  # around all strands
+        self.borrow: Callable[[], AbstractContextManager[None]] = nullcontext  # around all turns
+        self.trace: TraceFunction | None = None  # for `sys.settrace`, while a node's code runs
+        self.turn_taken: Callable[[Strand], object] | None = None  # called when a strand goes on
         self._last: Owner | None = None  # whose code ran last
         self._strands = 0
         self._turns = 0  # within the present millisecond
@@ -312,7 +317,13 @@ class TurnLoop(Loop):
         except NodeStopped:
             pass
         finally:
-            self.strand = before
+            self._leave(before)
+
+    def _leave(self, strand: Strand | None = None) -> None:
+        """End the running strand's turn, and make this one, if any, the running strand."""
+        self.strand = strand
+        if self.trace is not None:
+            sys.settrace(None)
 
     def _take_turn(self, strand: Strand) -> None:
         """Make this strand the running one."""
@@ -325,6 +336,10 @@ class TurnLoop(Loop):
             self._turns = 0
             self._sent.clear()
         self._turns += 1
+        if self.turn_taken is not None:
+            self.turn_taken(strand)
+        if self.trace is not None:
+            sys.settrace(self.trace)
 
     def count(self) -> None:
         """Count a turn, because the running strand makes work for later."""
@@ -353,7 +368,7 @@ class TurnLoop(Loop):
             self._too_many_wait()
         strand.greenlet = getcurrent()
         self._parked[strand] = None
-        self.strand = None
+        self._leave()
         self._pass_on()
         self._take_turn(strand)
         if strand.stopped:
@@ -470,7 +485,7 @@ class TurnLoop(Loop):
 
     def _leave_behind(self) -> None:
         """Leave the running strand where it is for good, while others carry on."""
-        self.strand = None
+        self._leave()
         _left_behind.append(getcurrent())
         self._pass_on()
 

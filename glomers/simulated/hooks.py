@@ -1,0 +1,128 @@
+"""How the interpreter tells that it is about to run a line, or a bytecode, of a node's code.
+
+From Python 3.12 on by `sys.monitoring`, for that code only; before that by `sys.settrace`, which
+makes all calls slower while a node's code runs. Where nothing is followed, neither is used.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import CodeType, FrameType
+from typing import Any, ClassVar, Protocol
+
+from glomers.simulated.turns import TurnLoop
+
+# Called with the code, the line (0 if it must be looked up), and the offset of a bytecode.
+Before = Callable[..., None]
+
+monitoring: Any = getattr(sys, "monitoring", None)  # None before Python 3.12
+
+
+class Hook(Protocol):
+    """Calls a function before each line, or bytecode, of some code."""
+
+    def add(self, code: CodeType) -> None:
+        """Follow this code, too."""
+
+    def running(self) -> AbstractContextManager[None]:
+        """The context in which the loop runs."""
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+
+
+class Tracing:
+    """By `sys.settrace`, while a node's code runs."""
+
+    def __init__(self, before: Before, loop: TurnLoop, bytecodes: bool) -> None:
+        self._codes: set[CodeType] = set()
+        self._before = before
+        self._bytecodes = bytecodes
+        self._loop = loop
+
+    def add(self, code: CodeType) -> None:
+        self._codes.add(code)
+
+    def _enter(self, frame: FrameType, event: str, _: Any) -> Any:
+        if frame.f_code not in self._codes:
+            return None
+        frame.f_trace_opcodes = self._bytecodes
+        frame.f_trace_lines = not self._bytecodes
+        return self._within
+
+    def _within(self, frame: FrameType, event: str, _: Any) -> Any:
+        if event == "line":
+            self._before(frame.f_code, frame.f_lineno)
+        elif event == "opcode":
+            self._before(frame.f_code, frame.f_lineno, frame.f_lasti)
+        return self._within
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        self._loop.trace = self._enter
+        yield
+
+    def close(self) -> None:
+        """Nothing is left, since the loop runs no more."""
+
+
+class Monitoring:
+    """By `sys.monitoring`, from Python 3.12 on. Several may follow the same code; only the one
+    whose simulation runs hears of it."""
+
+    TOOL = 4  # 0 is for debuggers, 1 for coverage, 2 for profilers, 5 for optimizers
+
+    _all: ClassVar[list[Monitoring]] = []
+    _running: ClassVar[Monitoring | None] = None
+
+    def __init__(self, before: Before, loop: TurnLoop, bytecodes: bool) -> None:
+        self._before = before
+        self._bytecodes = bytecodes
+        events = monitoring.events
+        self._event = events.INSTRUCTION if bytecodes else events.LINE
+        self._codes: set[CodeType] = set()
+        if not self._all:
+            monitoring.use_tool_id(self.TOOL, __name__)
+            monitoring.register_callback(self.TOOL, events.LINE, self._line)
+            monitoring.register_callback(self.TOOL, events.INSTRUCTION, self._bytecode)
+        self._all.append(self)
+
+    @classmethod
+    def _line(cls, code: CodeType, line: int) -> None:
+        if cls._running is not None and not cls._running._bytecodes:
+            cls._running._before(code, line)
+
+    @classmethod
+    def _bytecode(cls, code: CodeType, offset: int) -> None:
+        if cls._running is not None and cls._running._bytecodes:
+            cls._running._before(code, 0, offset)
+
+    def add(self, code: CodeType) -> None:
+        if code not in self._codes:
+            self._codes.add(code)
+            self._follow(code)
+
+    def _follow(self, code: CodeType) -> None:
+        events = 0
+        for each in self._all:
+            events |= each._event if code in each._codes else 0
+        monitoring.set_local_events(self.TOOL, code, events)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        Monitoring._running = self
+        try:
+            yield
+        finally:
+            Monitoring._running = None
+
+    def close(self) -> None:
+        self._all.remove(self)
+        for code in self._codes:
+            self._follow(code)
+        if not self._all:
+            for event in (monitoring.events.LINE, monitoring.events.INSTRUCTION):
+                monitoring.register_callback(self.TOOL, event, None)
+            monitoring.free_tool_id(self.TOOL)

@@ -1,0 +1,220 @@
+"""Turns between lines: before any line of a node's code, its thread may lose its turn.
+
+Where threads change turns only when they block, a lock that was forgotten between two lines does no
+harm. A real thread may lose its turn anywhere. So before a line (or a bytecode) of the node's own
+code, a `Strategy` may make the running strand wait: for a while of virtual time, or until other
+strands of its node have had so many turns. The node's own code is the script, the modules beside
+it, and the library's `Replication`.
+
+The strategies, each of which draws from a stream of its own:
+
+- `RandomTurns`: each line is as likely as any other. A strand that loses its turn usually waits for
+  the next turns of others, since these are what can do harm; sometimes for a time only.
+- `ChangePoints`: few strands lose their turn, for long, as in PCT (Burckhardt, Kothari, Musuvathi,
+  Nagarakatte: A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs, 2010): d lines
+  out of k are *change points*. There the running strand gets the lowest priority, so all others of
+  its node go on before it. A fault that needs a switch before each of d given lines out of k is
+  found with a probability of at least 1/k^d, in each stretch of k lines. PCT also draws in which
+  order threads begin; here that is the order of messages, which the seed draws.
+
+Waiting must not make a right node fail. So a node's strands wait for ALLOWANCE and a part of the
+time that has passed, SHARE, all together: the node stays far below the time-outs of its clients and
+peers.
+
+`hooks.py` tells when a line begins. A strand that loses its turn switches to another greenlet in
+the midst of the interpreter's call of the hook; `sys.call_tracing` lets that greenlet be followed,
+too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from inspect import unwrap
+from math import exp, log, log1p
+from random import Random
+from types import CodeType
+from typing import Protocol
+
+from glomers.history.times import MILLIS
+from glomers.simulated.hooks import Hook, Monitoring, Tracing, monitoring
+from glomers.simulated.turns import Owner, Strand, TurnLoop
+from maelstrom_node import Replication
+
+SHORTEST, LONGEST = MILLIS // 100, 300 * MILLIS  # nanoseconds of a wait
+ALLOWANCE, SHARE = 300 * MILLIS, 0.25  # how long a node's strands may wait, see above
+JITTER = 1000  # nanoseconds within which a strand goes on after others have had their turns
+ALWAYS = 1 << 30  # turns of others: as many as there are
+NEVER = 1e18  # lines, more than any test runs
+
+BYTECODES_PER_LINE = 8  # roughly; a strategy for lines is as rare for bytecodes
+STRETCHES = (5, 12)  # a stretch of ChangePoints has 2 to the power of a number of these many lines
+MOST_CHANGES = 3  # in a stretch
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How a strand loses its turn: for `longest` nanoseconds, but no longer than until other
+    strands of its node have had `turns` turns."""
+
+    longest: int
+    turns: int = ALWAYS
+
+
+class Strategy(Protocol):
+    """Decides where strands lose their turn."""
+
+    by: str  # what it is called
+
+    def countdown(self) -> int:
+        """In how many lines, at the earliest, the next strand loses its turn."""
+
+    def wait(self) -> Wait:
+        """How the strand loses its turn, now that the countdown is over."""
+
+
+class RandomTurns:
+    """Before every line with the same probability."""
+
+    def __init__(self, random: Random, probability: float, by: str = "lines") -> None:
+        self.by = by
+        self._random = random
+        self._rarity = log1p(-min(probability, 1 - 1e-9))
+
+    def countdown(self) -> int:
+        return 1 + int(min(NEVER, log1p(-self._random.random()) / self._rarity))
+
+    def wait(self) -> Wait:
+        return Wait(_drawn(self._random), self._random.choice((1, 1, 1, 2, 3, ALWAYS)))
+
+
+class ChangePoints:
+    """Before `depth` lines of each stretch of `length` lines, both drawn."""
+
+    by = "priorities"
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self.length = 1 << random.randint(*STRETCHES)
+        self.depth = random.randint(1, MOST_CHANGES)
+        self._points: list[int] = []
+        self._at = 0  # the line of the stretch that was last drawn
+
+    def countdown(self) -> int:
+        if not self._points:
+            points = self._random.sample(range(1, self.length + 1), self.depth)
+            self._points = sorted(points, reverse=True)
+            self._at -= self.length if self._at else 0
+        before, self._at = self._at, self._points.pop()
+        return self._at - before
+
+    def wait(self) -> Wait:
+        return Wait(_drawn(self._random))
+
+
+def _drawn(random: Random) -> int:
+    """The length of a wait, in nanoseconds; short ones are as likely as long ones."""
+    return int(exp(random.uniform(log(SHORTEST), log(LONGEST))))
+
+
+def strategy(random: Random, probability: float, by: str) -> Strategy:
+    """The strategy of that name; `mixed` draws one of them."""
+    if by == "mixed":
+        by = random.choice(("lines", "lines", "bytecodes", "priorities"))
+    if by == "priorities":
+        return ChangePoints(random)
+    if by == "bytecodes":
+        return RandomTurns(random, probability / BYTECODES_PER_LINE, by)
+    return RandomTurns(random, probability)
+
+
+class Preempter:
+    """Lets the strands of a loop lose their turn, in the code that `watch` is called with."""
+
+    def __init__(self, loop: TurnLoop, strategy: Strategy, random: Random) -> None:
+        self.strategy = strategy
+        self._loop = loop
+        self._random = random
+        self._countdown = strategy.countdown()
+        self._waits = 0
+        self._waiting: dict[Owner, dict[Strand, _Waiting]] = {}
+        self._spent: Counter[str] = Counter()  # nanoseconds, by node
+        hook = Monitoring if monitoring else Tracing
+        self._hook: Hook = hook(self._before, loop, strategy.by == "bytecodes")
+        loop.turn_taken = self._turn_taken
+        for function in vars(Replication).values():
+            if code := getattr(unwrap(function), "__code__", None):
+                self.watch(code)
+
+    def watch(self, code: CodeType, whole: bool = True) -> None:
+        """Let strands lose their turn in this code, if it is the `whole`, and in the functions
+        within it. Imports must be spared: nobody else sees a module before it is complete."""
+        if whole and code.co_name != "__del__":  # which may be called in the midst of anything
+            self._hook.add(code)
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                self.watch(constant)
+
+    def running(self) -> AbstractContextManager[None]:
+        """The context in which the loop runs."""
+        return self._hook.running()
+
+    def close(self) -> None:
+        """Follow the code no longer."""
+        self._hook.close()
+
+    def _before(self, code: CodeType, line: int, offset: int | None = None) -> None:
+        """A line, or a bytecode, of the node's code is about to be run. `line` may be 0 for a
+        bytecode, if it must be looked up."""
+        self._countdown -= 1
+        if self._countdown > 0:
+            return
+        strand = self._loop.strand
+        if strand is None:
+            return
+        self._countdown = self.strategy.countdown()
+        wait = self.strategy.wait()
+        left = ALLOWANCE + int(SHARE * self._loop.now) - self._spent[strand.node.id]
+        if left > SHORTEST:
+            sys.call_tracing(self._lose_turn, (strand, min(wait.longest, left), wait.turns))
+
+    def _lose_turn(self, strand: Strand, longest: int, turns: int) -> None:
+        """Let the running strand wait."""
+        loop, node = self._loop, strand.node
+        began = loop.now
+        self._waits += 1
+        self._spent[node.id] += longest
+        waiting = self._waiting.setdefault(node, {})
+        waiting[strand] = _Waiting(self._waits, turns)
+        loop.call_later(longest, self._go_on, strand, self._waits)
+        try:
+            loop.park()
+        finally:
+            del waiting[strand]
+            self._spent[node.id] += loop.now - began - longest
+
+    def _turn_taken(self, strand: Strand) -> None:
+        """A strand has its turn, for which others of its node may have been waiting."""
+        for other, waiting in self._waiting.get(strand.node, {}).items():
+            if other is strand:
+                continue
+            waiting.turns -= 1
+            if waiting.turns == 0:
+                soon = 1 + self._random.randrange(JITTER)
+                self._loop.call_later(soon, self._go_on, other, waiting.number)
+
+    def _go_on(self, strand: Strand, number: int) -> None:
+        """Give a strand its turn again, if it is still in this wait."""
+        if self._loop.postpone(strand.node, self._go_on, strand, number):
+            return
+        waiting = self._waiting[strand.node].get(strand)
+        if waiting is not None and waiting.number == number:
+            self._loop.resume(strand)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    number: int  # of the wait, in the order in which they begin
+    turns: int  # that others may still have
