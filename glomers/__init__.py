@@ -13,6 +13,7 @@ way, down this list:
     checkers/     pure functions: history in, result out
     report/       what a person sees of a result
     launch/       what ./run.sh does before anything is installed
+    scenario.py   every decision of a run, as a file
     history/      what happened, and how it is kept
     copies.py     files to begin with: the scripts, a new node
     options.py  challenges.py  errors.py  exits.py  interrupts.py  invocation.py

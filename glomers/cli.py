@@ -94,14 +94,18 @@ def _carry_out(command: str = "", *arguments: str) -> int:
 
 def test(arguments: Sequence[str]) -> int:
     """`test`: run a test, or several one after the other, and print the verdict."""
+    from glomers.run import replay
     from glomers.workloads import WORKLOADS
     from glomers.world.faults import HELP_OF_FAULTS
 
-    options, parsed = _options(parser_of_test(sorted(WORKLOADS), HELP_OF_FAULTS), arguments)
+    parser = parser_of_test(sorted(WORKLOADS), HELP_OF_FAULTS)
+    scenario, arguments = replay.scenario_of(arguments)
+    with replay.naming(scenario, arguments):
+        options, parsed = _options(parser, arguments)
 
     from glomers.run import single
 
-    if options.preempt and not parsed.simulate:
+    if options.preempt and not (parsed.simulate or parsed.scenario):
         raise UsageError("--preempt needs --simulate: only a simulation decides about threads")
     if parsed.challenge:
         challenges.find(parsed.challenge)
@@ -112,7 +116,7 @@ def test(arguments: Sequence[str]) -> int:
             which = f"Test {number + 1} of {parsed.test_count}"
             print(f"\n{which}, with --seed {again.seed}", flush=True)
         root = Path(parsed.store)
-        results = single.run(again, root, parsed.challenge, parsed.simulate, parsed.keep)
+        results = single.run(again, root, parsed.challenge, parsed.simulate, parsed.keep, scenario)
         if results.get("error") == "interrupted":
             raise KeyboardInterrupt
         status = exits.of_verdict(results["valid?"])

@@ -112,7 +112,8 @@ def fix_hash_key() -> None:
     the same run in every process, so the key is fixed. It can't be changed in a running process,
     so this process is replaced by another. The workers of a sweep inherit the key.
     """
-    simulates = any(word in sys.argv for word in ("--simulate", "sweep", "again"))
+    words = {word.partition("=")[0] for word in sys.argv}
+    simulates = not words.isdisjoint(("--simulate", "--scenario", "sweep", "again"))
     ignored = sys.flags.ignore_environment or os.environ.get("PYTHONHASHSEED") == "0"
     if simulates and sys.flags.hash_randomization and not ignored:
         environment = {**os.environ, "PYTHONHASHSEED": "0"}

@@ -436,6 +436,9 @@ def parser_of_test(workloads: Sequence[str] = (), faults: Mapping[str, str] = {}
     add("--challenge", metavar="NAME", help="show this challenge's targets")
     add("--simulate", action="store_true",
         help="run the Python script --bin here, in virtual time")  # fmt: skip
+    add("--scenario", type=checked(str, bool, "a file"), metavar="FILE",
+        help="simulate the decisions of a run that are written in FILE; its flags are added, "
+        "and those given here win")  # fmt: skip
     add("--test-count", type=positive, default=1, metavar="NUM",
         help="how many tests to run, each with the next seed, until one is not valid "
         "(default: 1)")  # fmt: skip
@@ -445,6 +448,41 @@ def parser_of_test(workloads: Sequence[str] = (), faults: Mapping[str, str] = {}
 def parse_test(command: str, workloads: Sequence[str]) -> Options:
     """The options of a test from its command line, the words after `test`. Raises UsageError."""
     return from_namespace(*parser_of_test(workloads).parse(shlex.split(command)))
+
+
+def words_of(options: Options) -> list[str]:
+    """The command line of a test, the words after `test`, that has these options.
+
+    What each test shows a person (--log-stderr and the like) is left out.
+    """
+    words = ["-w", options.workload, "--bin", options.bin]
+    if options.nodes != DEFAULT_NODES:
+        words += ["--nodes", ",".join(options.nodes)]
+    if options.concurrency != len(options.nodes):
+        words += ["--concurrency", str(options.concurrency)]
+    for name in _PLAIN:
+        value = getattr(options, name)
+        if value != getattr(Options, name):
+            words += [f"--{name.replace('_', '-')}", _word(value)]
+    words += [f"--{name}" for name in ("strict", "hard") if getattr(options, name)]
+    words += ["--seed", str(options.seed)]
+    return [*words, "--", *options.args] if options.args else words
+
+
+# Options whose flag has the same name and is left out if it has the default.
+_PLAIN = (
+    *("time_limit", "rate", "latency", "latency_dist", "topology", "nemesis", "nemesis_interval"),
+    *("availability", "consistency_models", "key_count", "max_txn_length", "max_writes_per_key"),
+    *("p_loss", "p_duplicate", "preempt", "preempt_by"),
+)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, float) and value == int(value):
+        return str(int(value))
+    return str(value)
 
 
 def split_node_arguments(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:

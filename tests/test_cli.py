@@ -149,7 +149,7 @@ def tests(monkeypatch):
     class Tests(list):
         verdicts: Sequence[object] = (True,) * 9
 
-        def run(self, options, store, challenge, simulated, keep):
+        def run(self, options, store, challenge, simulated, keep, scenario=None):
             self.append(options)
             return {"valid?": self.verdicts[len(self) - 1]}
 
@@ -219,7 +219,7 @@ def test_test_count_repeats_until_one_is_not_valid(tests, verdicts, runs, status
 def test_a_store_keeps_a_hundred_runs_unless_told_otherwise(monkeypatch):
     kept = []
 
-    def run(options, store, challenge, simulated, keep):
+    def run(options, store, challenge, simulated, keep, scenario=None):
         kept.append(keep)
         return {"valid?": True}
 

@@ -88,6 +88,7 @@ WORKBENCH_FLAGS = (
         "--p-duplicate",
         "--strict",
         "--store",
+        "--scenario",
     ),
 )
 
@@ -95,7 +96,7 @@ SWEEP = "sweep"
 AGAIN = "again"
 
 # Flags whose values are paths. They are relative to the user's folder, not to the checkout.
-PATHS = ("--bin", "--store", "--nodes-file")
+PATHS = ("--bin", "--store", "--nodes-file", "--scenario")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +143,9 @@ def launch(
     name, *rest = arguments
     flags, node_arguments = split_node_arguments(rest)
     wants_help = not {"-h", "--help"}.isdisjoint([name, *flags])
-    # `test` with --bin is the workbench's, which requires it; pytest has no such flag.
-    if name == "test" and isinstance(environment, Environment) and not take_flag(flags, "--bin")[0]:
+    # `test` with one of these flags is the workbench's, which requires it; pytest has neither.
+    ours = take_flag(flags, "--bin")[0] or take_flag(flags, "--scenario")[0]
+    if name == "test" and isinstance(environment, Environment) and not ours:
         environment.provide(DEVELOPMENT)
         return suite.run(environment, rest)
     if name == AGAIN and not wants_help:

@@ -7,19 +7,22 @@ part that needs randomness has a stream of its own, so the parts may be made in 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from glomers.history.store import Store
-from glomers.options import Options
+from glomers.options import Options, words_of
 from glomers.run.drive import Log, Test
 from glomers.run.hard import drawn, harder
 from glomers.run.recorder import MessageJournal, Recorder
+from glomers.scenario import Scenario
 from glomers.workloads import WORKLOADS
 from glomers.world import services
 from glomers.world.cluster import Cluster, stream
+from glomers.world.decisions import Recording, check_operations, tell, usual_delays
 from glomers.world.incidents import Incidents
 from glomers.world.load import Load
 from glomers.world.loop import Loop, RealLoop
@@ -47,17 +50,40 @@ def real_test(options: Options, store: Store, log: Log = silent) -> Test:
     return _test(options, RealLoop(), partial(processes, store=store, log=log), store, log)
 
 
-def simulated_test(options: Options, store: Store | None = None, log: Log = silent) -> Test:
-    """A test in virtual time, with nodes in this process; without a store, nothing is kept."""
+def simulated_test(
+    options: Options,
+    store: Store | None = None,
+    log: Log = silent,
+    scenario: Scenario | None = None,
+) -> Test:
+    """A test in virtual time, with nodes in this process; without a store, nothing is kept.
+
+    If there is a scenario, what it says is not drawn from the seed. `Test.scenario` has what was
+    decided, if there is a scenario or a store.
+    Raises UsageError if the scenario doesn't fit the options.
+    """
     from glomers.simulated.turns import TurnLoop  # here, because a real test doesn't need it
 
-    return _test(options, TurnLoop(), partial(scripts, store=store, log=log), store, log)
+    make_cluster = partial(scripts, store=store, log=log)
+    records = store is not None or scenario is not None
+    return _test(options, TurnLoop(), make_cluster, store, log, scenario, records)
 
 
 def _test(
-    options: Options, loop: L, make_cluster: MakeCluster[L], store: Store | None, log: Log
+    options: Options,
+    loop: L,
+    make_cluster: MakeCluster[L],
+    store: Store | None,
+    log: Log,
+    told: Scenario | None = None,
+    records: bool = False,
 ) -> Test:
-    """A test, put together from its parts."""
+    """A test, put together from its parts.
+
+    The decisions are those that a scenario has `told`, or else drawn from the seed. The test
+    `records` them on demand.
+    """
+    command = tuple(words_of(options))  # before --hard: it draws the same again
     if options.hard:
         options = harder(options)
         log(f"--hard drew: {drawn(options)}")
@@ -80,6 +106,7 @@ def _test(
         client_names,
         world.incidents,
     )
+    check_operations(told, workload)
     nemesis = Nemesis(
         options,
         loop,
@@ -88,8 +115,16 @@ def _test(
         stream(options.seed, "nemesis"),
         recorder.record,
         setup.initialise,
+        told,
     )
-    return Test(options, world, workload, setup, load, nemesis, recorder, log)
+    recording = Recording(usual_delays(told, options)) if records else None
+    if told:
+        tell(world.network, told, options)
+    if recording:
+        world.network.fate = recording.of_messages(world.network.fate)
+        load.chosen, nemesis.decided = recording.operation, recording.fault
+    scenario = replace(told or Scenario(), command=command)
+    return Test(options, world, workload, setup, load, nemesis, recorder, log, scenario, recording)
 
 
 def make_world(

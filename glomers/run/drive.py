@@ -31,8 +31,10 @@ from glomers.history.times import nanos
 from glomers.options import Options
 from glomers.run.reasons import evidence_of, with_reasons
 from glomers.run.recorder import HistoryFull, Recorder
+from glomers.scenario import Scenario
 from glomers.workloads import WORKLOADS
 from glomers.workloads.base import OperationGenerator, Workload
+from glomers.world.decisions import Recording
 from glomers.world.incidents import TEXTS
 from glomers.world.load import Load
 from glomers.world.nemesis import Nemesis
@@ -61,7 +63,8 @@ class Phase(Enum):
 class Test:
     """Drives a test through its phases. `glomers.run.build` puts its parts together.
 
-    `log` is called with each line of `run.log`.
+    `log` is called with each line of `run.log`. If a scenario has `told` operations, those come.
+    `recording` takes down what is decided.
     """
 
     def __init__(
@@ -74,6 +77,8 @@ class Test:
         nemesis: Nemesis,
         recorder: Recorder,
         log: Log,
+        told: Scenario | None = None,
+        recording: Recording | None = None,
     ) -> None:
         self.options = options
         self.world = world
@@ -84,6 +89,8 @@ class Test:
         self.recorder = recorder
         self.log = log
         self.phase = Phase.STARTING
+        self._told = told or Scenario()
+        self._recording = recording
         self._final: OperationGenerator | None = None
         self._entering: dict[Phase, Callable[[], None]] = {
             Phase.STARTING: self._start,
@@ -124,6 +131,11 @@ class Test:
             evidence = evidence_of(self.history, self.options, self.recorder.folder)
             results = with_reasons(results, self.workload.name, evidence)
         return results
+
+    @property
+    def scenario(self) -> Scenario | None:
+        """What has been decided so far; None if it wasn't recorded, or was too much to record."""
+        return self._recording.scenario(self._told) if self._recording else None
 
     @property
     def history(self) -> History:
@@ -178,6 +190,7 @@ class Test:
             self.options.rate,
             self.options.time_limit,
             then=self._end_faults,
+            told=self._told.operations,
         )
 
     def _end_faults(self) -> None:
@@ -191,9 +204,13 @@ class Test:
             self._next_phase()
             return
         self.log("Waiting for recovery...")
-        limit, run = self.workload.final_time_limit, self.load.run
-        wait = nanos(RECOVERY)
-        self.world.loop.call_later(wait, run, self._final, None, limit, self._next_phase)
+        self.world.loop.call_later(nanos(RECOVERY), self._run_final, self._final)
+
+    def _run_final(self, generator: OperationGenerator) -> None:
+        if self._recording:
+            self._recording.begin_final()
+        limit, told = self.workload.final_time_limit, self._told.final
+        self.load.run(generator, None, limit, self._next_phase, told)
 
 
 def _must_talk(workload: Workload, history: History, options: Options) -> bool:

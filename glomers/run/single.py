@@ -14,36 +14,52 @@ from glomers.launch.program import check_program, check_script
 from glomers.options import Options
 from glomers.report.screen import Screen
 from glomers.report.summary import PAGE, render
+from glomers.run import replay
 from glomers.run.build import real_test, simulated_test
 from glomers.run.drive import Results
 from glomers.run.figures import figures
 from glomers.run.kept import write_page
 from glomers.run.progress import Progress, RunLog
 from glomers.run.reasons import reasons
+from glomers.scenario import FILE, Scenario
 from glomers.world.cluster import MOST_LOG
 
 LAG = 0.5  # seconds by which what is written may lag behind: `serve` shows it while the test runs
 
 
 def run(
-    options: Options, root: Path, challenge: str | None, simulated: bool, keep: int | None = None
+    options: Options,
+    root: Path,
+    challenge: str | None,
+    simulated: bool,
+    keep: int | None = None,
+    scenario: Scenario | None = None,
 ) -> Results:
     """Run the test, show the verdict, and return the results.
 
+    A test with a scenario is simulated. A simulated test keeps its own scenario, too.
     The store keeps the last `keep` runs, or all if `keep` is None.
     Raises UsageError if the program can't be run or the test can't be kept, and OSError if the
     disk is full; if there is a verdict, it has been shown by then.
     """
+    simulated = simulated or scenario is not None
     (check_script if simulated else check_program)(Path(options.bin))
     with closing(Store.create(root, options.workload)) as store:
         engine = "workbench, simulated" if simulated else "workbench"
         store.write_command(Command.of(present(), options.seed, engine, store.path))
         log = RunLog(store.open("run.log", MOST_LOG), Screen(soft_wrap=True))
-        test = (simulated_test if simulated else real_test)(options, store, log)
-        if not simulated:  # which fills the buffers soon enough, and writes in another thread
+        if simulated:
+            test = simulated_test(options, store, log, scenario)
+        else:
+            test = real_test(options, store, log)
+            # which fills the buffers soon enough, and writes in another thread
             test.world.loop.repeat(nanos(LAG), store.flush)
         with Progress(test, log.console) as progress:
             results = {**test.run(progress.judging), "seed": options.seed}
+        if test.scenario:
+            replay.keep(test.scenario, store)
+        elif simulated:
+            log(f"note: a run of so many decisions keeps no {FILE}")
         try:
             for warning in store.warnings():
                 log(f"warning: {warning}")

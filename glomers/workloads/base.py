@@ -25,11 +25,15 @@ from typing import Any, ClassVar
 
 from glomers.checkers import Checker
 from glomers.history.operations import History, Operation
+from glomers.history.times import NANOS
 from glomers.options import Options
+from glomers.scenario import Invoke
 from glomers.workloads.shapes import OneOf, mismatch
 
 Body = dict[str, Any]
 Conversation = Generator[Body, Body, Any]
+
+FINAL = "final?"  # the key in the history that marks an operation of the final phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,21 @@ class Workload(ABC):
     def warnings(self) -> list[dict[str, Any]]:
         """Warnings of what the clients saw that the history doesn't show."""
         return []
+
+    def told(self, invoke: Invoke) -> Invocation:
+        """An operation of a scenario, as the generator would hand it out."""
+        value = self.keyworded(invoke.f, invoke.value)
+        return Invocation(
+            invoke.f,
+            value,
+            final=dict(invoke.marks).get(FINAL) is True,
+            extra=tuple(mark for mark in invoke.marks if mark[0] != FINAL),
+            wait=invoke.wait / NANOS,
+        )
+
+    def keyworded(self, f: str, value: Any) -> Any:
+        """The value of an operation `f` that was read from JSON, with its keywords."""
+        return value
 
     @classmethod
     def misfit(cls, operation: Operation) -> str:

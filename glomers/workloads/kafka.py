@@ -328,6 +328,11 @@ class KafkaWorkload(Workload):
     def warnings(self) -> list[dict[str, Any]]:
         return self._commits.warnings()
 
+    def keyworded(self, f: str, value: Any) -> Any:
+        if f in ("send", "poll"):
+            return [[Keyword(name), *rest] for name, *rest in value]
+        return value
+
     @classmethod
     def is_shared(cls, operation: Operation) -> bool:
         return operation.f == "send"

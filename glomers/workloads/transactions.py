@@ -83,6 +83,9 @@ class TransactionWorkload(PlainWorkload):
     def generator(self) -> OperationGenerator:
         return TransactionGenerator(self.options, self.random, self.write)
 
+    def keyworded(self, f: str, value: Any) -> Any:
+        return [[Keyword(name), key, each] for name, key, each in value]
+
     @classmethod
     def is_shared(cls, operation: Operation) -> bool:
         return operation.f == "txn" and any(f != READ for f, _, _ in operation.value)

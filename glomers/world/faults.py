@@ -12,12 +12,13 @@ drop whose messages, what the links do, or what became of each node.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar
 
 from glomers.history.edn import Keyword
+from glomers.scenario import Action
 from glomers.world.cluster import Cluster
 from glomers.world.network import Flaky, Network
 
@@ -184,6 +185,24 @@ TARGETS: dict[str | None, Callable[[Sequence[str], Random], list[str]]] = {
 # The faults
 
 
+def _keyword(kind: str | None) -> Keyword | None:
+    return None if kind is None else Keyword(kind)
+
+
+def _check_nodes(named: Iterable[str], nodes: Sequence[str]) -> None:
+    for node in named:
+        if node not in nodes:
+            raise ValueError(f"unknown node {node!r}; expected some of {', '.join(nodes)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a fault is to start: the kind that the history shows, and what precisely is hit."""
+
+    kind: Keyword | None
+    target: Any
+
+
 @dataclass
 class Fault(ABC):
     """A fault that can be started and stopped.
@@ -207,14 +226,37 @@ class Fault(ABC):
     # Faults of the same package share a schedule; by default, each has its own.
     package: ClassVar[str] = ""
 
-    def plan(self) -> Keyword | None:
-        """The kind of the next start of this fault, drawn at random."""
+    def plan(self) -> Plan:
+        """The next start of this fault, drawn at random."""
         kind = self.random.choice(list(self.kinds))
-        return None if kind is None else Keyword(kind)
+        target = self.kinds[kind](self.nodes, self.random)
+        return Plan(_keyword(kind), target)
+
+    def told(self, action: Action) -> Plan | None:
+        """The start that an action of a scenario asks for, None for a stop.
+
+        Raises ValueError if it doesn't fit.
+        """
+        if action.f == self.f[1]:
+            if (action.kind, action.nodes, action.grudge) != (None, None, None):
+                raise ValueError("expected only a `time`: all of the fault stops")
+            return None
+        if action.kind is not None and action.kind not in self.kinds:
+            kinds = ", ".join(kind for kind in self.kinds if kind)
+            raise ValueError(f"expected as `kind` one of {kinds}")
+        return Plan(_keyword(action.kind), self.target(action))
 
     @abstractmethod
-    def start(self, kind: Keyword | None, done: Callable[[Any], object]) -> None:
-        """Start the fault with that kind; then call `done` with what happened."""
+    def target(self, action: Action) -> Any:
+        """What precisely an action of a scenario hits. Raises ValueError if that isn't said."""
+
+    @abstractmethod
+    def action(self, time: int, plan: Plan) -> Action:
+        """What a scenario says of a start."""
+
+    @abstractmethod
+    def start(self, target: Any, done: Callable[[Any], object]) -> None:
+        """Start the fault; then call `done` with what happened."""
 
     @abstractmethod
     def stop(self, done: Callable[[Any], object]) -> None:
@@ -227,10 +269,20 @@ class Partition(Fault):
     f = ("start-partition", "stop-partition")
     kinds: ClassVar[Mapping[Any, Callable[[Sequence[str], Random], Grudge]]] = PARTITIONS
 
-    def start(self, kind: Keyword | None, done: Callable[[Any], object]) -> None:
-        grudge = self.kinds[kind](self.nodes, self.random)
-        self.network.partition(grudge, self.name)
-        done([Keyword("isolated"), grudge])
+    def target(self, action: Action) -> Grudge:
+        if action.grudge is None or action.nodes is not None:
+            raise ValueError("expected a `grudge`: whose messages each node drops")
+        grudge = {node: frozenset(others) for node, others in action.grudge.items()}
+        _check_nodes((node for some in (grudge, *grudge.values()) for node in some), self.nodes)
+        return grudge
+
+    def action(self, time: int, plan: Plan) -> Action:
+        grudge = {node: tuple(sorted(others)) for node, others in plan.target.items()}
+        return Action(self.f[0], time, plan.kind, grudge=grudge)
+
+    def start(self, target: Grudge, done: Callable[[Any], object]) -> None:
+        self.network.partition(target, self.name)
+        done([Keyword("isolated"), target])
 
     def stop(self, done: Callable[[Any], object]) -> None:
         self.network.heal(self.name)
@@ -250,8 +302,17 @@ class FlakyLinks(Fault):
     f = ("start-flaky", "stop-flaky")
     kinds: ClassVar[Mapping[Any, Callable[[Sequence[str], Random], Flaky]]] = FLAKY
 
-    def start(self, kind: Keyword | None, done: Callable[[Any], object]) -> None:
-        self.network.flaky = self.kinds[kind](self.nodes, self.random)
+    def target(self, action: Action) -> Flaky:
+        """A scenario says of each message what becomes of it, so no other is lost or doubled."""
+        if action.grudge is not None or action.nodes is not None:
+            raise ValueError("expected neither `grudge` nor `nodes`: all links are flaky")
+        return Flaky()
+
+    def action(self, time: int, plan: Plan) -> Action:
+        return Action(self.f[0], time, plan.kind)
+
+    def start(self, target: Flaky, done: Callable[[Any], object]) -> None:
+        self.network.flaky = target
         done(Keyword("links-flaky"))
 
     def stop(self, done: Callable[[Any], object]) -> None:
@@ -265,8 +326,17 @@ class NodeFault(Fault):
     kinds = TARGETS
     stop_value = Keyword("all")
 
-    def start(self, kind: Keyword | None, done: Callable[[Any], object]) -> None:
-        done(self.begin(self.kinds[kind](self.nodes, self.random)))
+    def target(self, action: Action) -> list[str]:
+        if action.nodes is None or action.grudge is not None:
+            raise ValueError("expected the `nodes` that are hit")
+        _check_nodes(action.nodes, self.nodes)
+        return list(action.nodes)
+
+    def action(self, time: int, plan: Plan) -> Action:
+        return Action(self.f[0], time, plan.kind, nodes=tuple(plan.target))
+
+    def start(self, target: Sequence[str], done: Callable[[Any], object]) -> None:
+        done(self.begin(target))
 
     def stop(self, done: Callable[[Any], object]) -> None:
         done(self.end(self.nodes))

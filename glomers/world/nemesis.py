@@ -8,7 +8,8 @@ killed while another is paused. Every other fault is a package of its own.
 
 The nemesis is a process like a client: it does one thing at a time, and the history has an
 invocation and a completion of each. So actions that are due wait while killed nodes are being
-initialised. When the load is over, the nemesis stops every fault, whether it is on or not.
+initialised. A scenario may say instead what the nemesis does, and when. When the load is over, the
+nemesis stops every fault, whether it is on or not.
 """
 
 from __future__ import annotations
@@ -22,18 +23,24 @@ from typing import Any
 from glomers.history.operations import NEMESIS, Operation
 from glomers.history.times import nanos
 from glomers.options import Options
+from glomers.scenario import Action, Scenario
 from glomers.workloads.base import Invocation
 from glomers.world.cluster import Cluster
-from glomers.world.faults import FAULTS, Fault
+from glomers.world.faults import FAULTS, Fault, Plan
 from glomers.world.loop import Loop
 from glomers.world.network import Network
+
+# A fault, and how it starts; None if it stops.
+Decision = tuple[Fault, Plan | None]
+Decide = Callable[[], Decision]
 
 
 class Nemesis:
     """Starts and stops a test's faults. `random` is the nemesis's own stream.
 
     `initialise(node, then)` sends `init` to a node that has been started anew, and calls
-    `then(node)` when the node has answered.
+    `then(node)` when the node has answered. If a scenario has `told` what the nemesis does, nothing
+    is drawn. Raises UsageError if the scenario's faults don't fit the test.
     """
 
     def __init__(
@@ -45,30 +52,43 @@ class Nemesis:
         random: Random,
         record: Callable[..., Operation],
         initialise: Callable[[str, Callable[[str], object]], object],
+        told: Scenario | None = None,
     ) -> None:
         self.active: dict[str, str] = {}  # the faults that are on, with their kinds
         self._loop = loop
         self._random = random
         self._record_operation = record
+        # Called with each action, before it is done.
+        self.decided: Callable[[Action], object] = lambda action: None
         self._interval = options.nemesis_interval
         self._time_limit = options.time_limit
-        self._deadline = 0
+        self._began = self._deadline = 0
         self._busy = False
         self._waiting: deque[Callable[[], object]] = deque()  # actions that wait for their turn
+        named = {action.f for action in told.faults} if told else set()
         self._faults = [
             fault(options.nodes, random, network, cluster, initialise)
             for name, fault in FAULTS.items()
-            if name in options.nemesis
+            if name in options.nemesis or not named.isdisjoint(fault.f)
         ]
+        self._told = None if told is None else [self._as_told(a, told) for a in told.faults]
 
     def start(self) -> None:
         """Begin the faults, at the start of the load. They go on until its time limit."""
-        self._deadline = self._loop.now + nanos(self._time_limit)
+        self._began = self._loop.now
+        self._deadline = self._began + nanos(self._time_limit)
+        if self._told is not None:
+            for time, decide in sorted(self._told, key=lambda told: told[0]):
+                if time == 0:
+                    self._come(decide)
+                else:
+                    self._loop.call_at(self._began + time, self._come, decide)
+            return
         packages: dict[str, list[Fault]] = {}
         for fault in self._faults:
             packages.setdefault(fault.package or fault.name, []).append(fault)
         for package in packages.values():
-            self._come(package)
+            self._come(partial(self._draw, package))
 
     def end(self, then: Callable[[], object]) -> None:
         """Stop all faults for good, then call `then`."""
@@ -83,20 +103,42 @@ class Nemesis:
 
     # The schedule
 
-    def _come(self, package: Sequence[Fault]) -> None:
-        """Let a package act, now that its time has come."""
-        self.when_free(partial(self._act, package))
+    def _come(self, decide: Decide) -> None:
+        """Do what `decide` says, now that its time has come."""
+        self.when_free(partial(self._act, decide, self._loop.now - self._began))
 
-    def _act(self, package: Sequence[Fault]) -> None:
+    def _act(self, decide: Decide, due: int) -> None:
         if self._loop.now >= self._deadline:
             return
-        wait = self._random.uniform(0, 2 * self._interval)
-        self._loop.call_at(self._loop.now + nanos(wait), self._come, package)
-        fault = self._random.choice(package)
-        if fault.on:
+        fault, plan = decide()
+        if plan is None:
+            self.decided(Action(fault.f[1], due))
             self._stop(fault)
         else:
-            self._start(fault)
+            self.decided(fault.action(due, plan))
+            self._start(fault, plan)
+
+    def _draw(self, package: Sequence[Fault]) -> Decision:
+        """What a package does now; when it acts again is drawn as well."""
+        wait = self._random.uniform(0, 2 * self._interval)
+        again = self._loop.now + nanos(wait)
+        self._loop.call_at(again, self._come, partial(self._draw, package))
+        fault = self._random.choice(package)
+        return fault, None if fault.on else fault.plan()
+
+    def _as_told(self, action: Action, scenario: Scenario) -> tuple[int, Decide]:
+        """When an action of a scenario is due, and what it is."""
+        for fault in self._faults:
+            if action.f in fault.f:
+                break
+        else:
+            known = ", ".join(f for fault in FAULTS.values() for f in fault.f)
+            raise scenario.refusal(action, f"expected as `f` one of {known}")
+        try:
+            plan = fault.told(action)
+        except ValueError as problem:
+            raise scenario.refusal(action, str(problem)) from None
+        return action.time, lambda: (fault, plan)
 
     def _go_on(self) -> None:
         while self._waiting and not self._busy:
@@ -104,11 +146,10 @@ class Nemesis:
 
     # The actions
 
-    def _start(self, fault: Fault) -> None:
-        kind = fault.plan()
+    def _start(self, fault: Fault, plan: Plan) -> None:
         fault.on = True
-        self.active[fault.name] = kind or "some"
-        self._do(fault.f[0], kind, partial(fault.start, kind))
+        self.active[fault.name] = plan.kind or "some"
+        self._do(fault.f[0], plan.kind, partial(fault.start, plan.target))
 
     def _stop(self, fault: Fault) -> None:
         fault.on = False

@@ -14,6 +14,9 @@ A partition is a *grudge*: for each node, the nodes whose messages it drops. Mes
 clients and services are never dropped by a grudge. A node that has crashed stays known: it can be
 sent messages, but they are dropped, and so are those that waited for it.
 
+What becomes of a message between servers (*fate*: the delay of each of its copies; none if it is
+lost) is drawn at random when it is sent, unless a scenario tells it (decisions.py).
+
 Faults beyond Maelstrom's: a message can be lost when it is sent (`p_loss`), or arrive twice
 (`p_duplicate`). `flaky` links do both for a time, but only between nodes. A node can be slow: its
 messages take `slowness` times as long.
@@ -22,7 +25,7 @@ messages take `slowness` times as long.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
@@ -33,6 +36,7 @@ from glomers.world.loop import Loop
 Body = dict[str, Any]
 
 UNSENT = -1
+AT_ONCE = (0,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,7 @@ class Network:
         self.p_duplicate = p_duplicate
         self.slowness: dict[str, int] = {}
         self.flaky = Flaky()
+        self.fate: Callable[[Message], Sequence[int]] = self._draw_fate  # nanoseconds
         self.filter: Callable[[Message], bool] = lambda message: False  # True: lose the message
         self.latest: dict[str, tuple[int, Message]] = {}  # sender -> its last message, when sent
         self._grudges: dict[str, Mapping[str, frozenset[str]]] = {}
@@ -197,30 +202,36 @@ class Network:
         if inbox.deliver is None:
             self._journal.record("drop", now, message)
             return
+        if self.filter(message):
+            delays: Sequence[int] = ()
+        elif message.of_client:
+            delays = AT_ONCE
+        else:
+            delays = self.fate(message)
+        if not delays:
+            self._journal.record("lost", now, message)
+        for delay in delays:
+            if self.slowness:
+                delay *= self._slowness(message)
+            self._enqueue(inbox, message, now + delay)
+
+    def _draw_fate(self, message: Message) -> Sequence[int]:
         p_loss, p_duplicate = self.p_loss, self.p_duplicate
         if self.flaky.nodes and self.flaky.between(message):
             p_loss = max(p_loss, self.flaky.p_loss)
             p_duplicate = max(p_duplicate, self.flaky.p_duplicate)
-        if self.filter(message) or (p_loss and self._happens(p_loss, message)):
-            self._journal.record("lost", now, message)
-            return
-        self._enqueue(inbox, message)
-        if p_duplicate and self._happens(p_duplicate, message):
-            self._enqueue(inbox, message)
+        draw, random = self.latency.draw, self.random
+        if p_loss and random.random() < p_loss:
+            return ()
+        delay = draw(random) * MILLIS
+        if p_duplicate and random.random() < p_duplicate:
+            return delay, draw(random) * MILLIS
+        return (delay,)
 
-    def _happens(self, probability: float, message: Message) -> bool:
-        """Whether a random fault hits this message; it never hits those from or to clients."""
-        return not message.of_client and self.random.random() < probability
+    def _slowness(self, message: Message) -> int:
+        return max(self.slowness.get(message.src, 1), self.slowness.get(message.dest, 1))
 
-    def _enqueue(self, inbox: Inbox, message: Message) -> None:
-        due = self.loop.now
-        if not message.of_client:
-            latency = self.latency.draw(self.random)
-            if self.slowness:
-                latency *= max(
-                    self.slowness.get(message.src, 1), self.slowness.get(message.dest, 1)
-                )
-            due += latency * MILLIS
+    def _enqueue(self, inbox: Inbox, message: Message, due: int) -> None:
         self._arrivals += 1
         heapq.heappush(inbox.waiting, (due, self._arrivals, message))
         if not inbox.holds:
