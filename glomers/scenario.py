@@ -118,7 +118,11 @@ class Scenario:
 
     def refusal(self, entry: Invoke | Fate | Action | Switch, problem: str) -> UsageError:
         """The error for an entry that doesn't fit the test."""
-        return UsageError(f"{self.name}: {quote(_line(entry), 200)}: {problem}")
+        return UsageError(self.remark(entry, problem))
+
+    def remark(self, entry: Invoke | Fate | Action | Switch, text: str) -> str:
+        """What there is to say of an entry."""
+        return f"{self.name}: {quote(_line(entry), 200)}: {text}"
 
     def __str__(self) -> str:
         """The text of the file: one decision a line."""

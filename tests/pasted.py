@@ -35,6 +35,7 @@ NOT_RUN = re.compile(
     r"# (needs the network|needs Maelstrom|takes minutes|runs until Ctrl-C"
     r"|a part of \./run\.sh test)\n"
 )
+SEEDED = {"--seed", "--scenario"}
 PATIENCE = 600  # seconds; only a hang takes them
 
 
@@ -219,7 +220,7 @@ def shorten(words: list[str]) -> list[str]:
     command = words[0]
     if command == "sweep":
         more = ["--seeds", "0", "--time-limit", "1"]
-    elif (command[:1].isdigit() or command == "test") and "--seed" not in words:
+    elif (command[:1].isdigit() or command == "test") and not SEEDED.intersection(words):
         more = ["--simulate", "--time-limit", "1"]
     else:
         return words

@@ -22,7 +22,7 @@ from glomers.scenario import Scenario
 from glomers.workloads import WORKLOADS
 from glomers.world import services
 from glomers.world.cluster import Cluster, stream
-from glomers.world.decisions import Recording, check_operations, tell, usual_delays
+from glomers.world.decisions import Recording, ToldFates, check_operations, usual_delays
 from glomers.world.incidents import Incidents
 from glomers.world.load import Load
 from glomers.world.loop import Loop, RealLoop
@@ -119,12 +119,16 @@ def _test(
     )
     recording = Recording(usual_delays(told, options)) if records else None
     if told:
-        tell(world.network, told, options)
+        fates = ToldFates(told, options)
+        world.network.fate = fates.decide
     if recording:
         world.network.fate = recording.of_messages(world.network.fate)
         load.chosen, nemesis.decided = recording.operation, recording.fault
     scenario = replace(told or Scenario(), command=command)
-    return Test(options, world, workload, setup, load, nemesis, recorder, log, scenario, recording)
+    test = Test(options, world, workload, setup, load, nemesis, recorder, log, scenario, recording)
+    if told:
+        test.notes.append(fates.notes)
+    return test
 
 
 def make_world(

@@ -42,6 +42,7 @@ from glomers.world.setup import Setup
 from glomers.world.world import World
 
 RECOVERY = 10.0  # seconds between the healing and the final operations
+MOST_NOTES = 5
 SOON = 1.0  # seconds after which a node has sent what a client wrote
 
 Log = Callable[[str], object]
@@ -91,6 +92,7 @@ class Test:
         self.phase = Phase.STARTING
         self._told = told or Scenario()
         self._recording = recording
+        self.notes: list[Callable[[], Sequence[str]]] = []  # of what a person should know at last
         self._final: OperationGenerator | None = None
         self._entering: dict[Phase, Callable[[], None]] = {
             Phase.STARTING: self._start,
@@ -121,6 +123,8 @@ class Test:
             for warning in self.world.end():
                 self.log(f"warning: {warning}")
             self.recorder.end(self.world.cluster.log_times())
+        for note in [note for notes in self.notes for note in notes()][:MOST_NOTES]:
+            self.log(f"note: {note}")
         with judging():
             results = self.judge()
         if isinstance(error, NodeError):

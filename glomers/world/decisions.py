@@ -1,8 +1,8 @@
 """The decisions of a run: told by a scenario, or recorded as one.
 
 What decides is either drawn from the seed, by the network, the load and the nemesis themselves, or
-told by a scenario. `tell` makes a network do what a scenario says; load and nemesis are given their
-parts of it. `Recording` takes down what was decided, by whomever.
+told by a scenario. `ToldFates` says what becomes of messages; load and nemesis are given their
+parts of a scenario. `Recording` takes down what was decided, by whomever.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from glomers.errors import UsageError
+from glomers.errors import UsageError, quote
 from glomers.history.operations import Operation
 from glomers.history.times import MILLIS, NANOS
 from glomers.history.values import as_text
 from glomers.options import SERVICES, Options
 from glomers.scenario import Action, Fate, Invoke, Scenario
 from glomers.workloads.base import FINAL, Invocation, Workload
-from glomers.world.network import Message, Network
+from glomers.world.network import Message
 
 MOST_DECISIONS = 200_000  # that are recorded; their file has some 20 MB
 
@@ -30,13 +30,13 @@ class _Numbers:
     """Names messages as scenarios do: by sender, receiver, type, and the how manieth of these."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[str, str, str]] = Counter()
+        self.counts: Counter[tuple[str, str, str]] = Counter()
 
     def name(self, message: Message) -> Name:
         type = message.body.get("type")
         kind = message.src, message.dest, type if isinstance(type, str) else as_text(type)
-        self._counts[kind] += 1
-        return (*kind, self._counts[kind])
+        self.counts[kind] = count = self.counts[kind] + 1
+        return (*kind, count)
 
 
 def usual_delays(scenario: Scenario | None, options: Options) -> tuple[int, ...]:
@@ -45,23 +45,44 @@ def usual_delays(scenario: Scenario | None, options: Options) -> tuple[int, ...]
     return (options.latency * MILLIS if told is None else told,)
 
 
-def tell(network: Network, scenario: Scenario, options: Options) -> None:
-    """Let a scenario decide what becomes of messages.
+class ToldFates:
+    """What a scenario says of messages.
 
     Raises UsageError if it names a node that the test doesn't have.
     """
-    known = {*options.nodes, *SERVICES}
-    for fate in scenario.messages:
-        for end in (fate.src, fate.dest):
-            if end not in known:
-                names = ", ".join((*options.nodes, *SERVICES))
-                raise scenario.refusal(fate, f"unknown node {end!r}; expected one of {names}")
-    usual = usual_delays(scenario, options)
-    fates: dict[Name, tuple[int, ...]] = {
-        (fate.src, fate.dest, fate.type, fate.nth): fate.delays for fate in scenario.messages
-    }
-    numbers = _Numbers()
-    network.fate = lambda message: fates.get(numbers.name(message), usual)
+
+    def __init__(self, scenario: Scenario, options: Options) -> None:
+        known = (*options.nodes, *SERVICES)
+        for fate in scenario.messages:
+            for end in (fate.src, fate.dest):
+                if end not in known:
+                    expected = f"expected one of {', '.join(known)}"
+                    raise scenario.refusal(fate, f"unknown node {end!r}; {expected}")
+        self._scenario = scenario
+        self._usual = usual_delays(scenario, options)
+        self._numbers = _Numbers()
+        self._left: dict[Name, Fate] = {  # of messages that weren't sent yet
+            (fate.src, fate.dest, fate.type, fate.nth): fate for fate in scenario.messages
+        }
+
+    def decide(self, message: Message) -> Sequence[int]:
+        fate = self._left.pop(self._numbers.name(message), None)
+        return self._usual if fate is None else fate.delays
+
+    def notes(self) -> list[str]:
+        """What to tell a person of messages that were never sent."""
+        return [
+            self._scenario.remark(fate, f"this message was never sent; {self._sent(fate)}")
+            for fate in self._left.values()
+        ]
+
+    def _sent(self, fate: Fate) -> str:
+        counts = [
+            f"{count:,} of {quote(type, 40)}"
+            for (src, dest, type), count in self._numbers.counts.items()
+            if (src, dest) == (fate.src, fate.dest)
+        ]
+        return f"{fate.src} sent {fate.dest} {', '.join(counts) or 'nothing'}"
 
 
 def check_operations(scenario: Scenario | None, workload: Workload) -> None:

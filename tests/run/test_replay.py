@@ -206,8 +206,10 @@ def relay(script):
     def run(text, **changes):
         nodes = ("n0", "n1", "n2")
         asked = Options("broadcast", str(script(RELAY)), nodes=nodes, concurrency=3, time_limit=5)
-        test = simulated_test(replace(asked, **changes), scenario=parse(text))
+        said: list[str] = []
+        test = simulated_test(replace(asked, **changes), log=said.append, scenario=parse(text))
         test.results = test.run()
+        test.said = [line for line in said if line.startswith("note: ")]
         return test
 
     return run
@@ -298,6 +300,25 @@ def test_faults_come_when_and_as_the_scenario_says(relay):
     nemesis = [(o.time // SECOND, o.f) for o in test.history if o.process == "nemesis"]
     ends = [(5, "stop-one-way")] * 2
     assert nemesis == [(1, "start-one-way")] * 2 + [(2, "stop-one-way")] * 2 + ends
+
+
+def test_a_message_that_was_never_sent_is_named(relay):
+    test = relay("""
+    {
+      "operations": [{"f": "broadcast", "value": 7}],
+      "messages": [
+        {"src": "n0", "dest": "n1", "type": "tell", "nth": 2, "lost": true},
+        {"src": "n1", "dest": "n0", "type": "tell", "lost": true}
+      ]
+    }
+    """)
+    first, second = test.said
+    assert first.startswith(
+        'note: the scenario: {"src": "n0", "dest": "n1", "type": "tell", "nth": 2'
+    )
+    assert first.endswith("this message was never sent; n0 sent n1 1 of tell")
+    assert second.endswith("n1 sent n0 nothing")
+    assert test.scenario.messages == ()
 
 
 def test_operations_are_drawn_from_the_seed_if_a_scenario_has_none(relay):
