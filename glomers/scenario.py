@@ -14,6 +14,9 @@ command, isn't lost and arrives once; no fault happens; no thread loses its turn
   each time that the message arrives. A message is named by its sender, its receiver, its type, and
   `nth`: it is the nth of these (by default the first), so that a name keeps its meaning when
   messages of other kinds come or go.
+- `views`: which state the nth request of a `type` by `caller` sees at a `service`. In seq-kv it is
+  that many states `behind` the newest (by default 0); in lww-kv it is that of a `replica` (0 or 1),
+  after the `learner`, a replica, has learnt from the other one.
 - `faults`: what the nemesis does: `f` as in the history, and the `grudge` (whose messages a node
   drops) or the `nodes` that are hit.
 - `switches`: a thread of `node` loses its turn before the nth time that the node is about to run
@@ -32,7 +35,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from glomers.errors import UsageError, did_you_mean, quote
 from glomers.history.times import MILLIS, NANOS
@@ -41,6 +44,7 @@ from glomers.history.values import depth
 FILE = "scenario.json"
 LONGEST = 1_000_000  # seconds, as for the options of a test
 MOST_COPIES = 1_000  # arrivals of one message
+Name = tuple[str, str, str, int]  # of a message: sender, receiver, type, the how manieth of these
 DEEPEST = 100  # levels of lists and objects in an operation's value
 
 
@@ -73,6 +77,28 @@ class Fate:
     nth: int = 1
     delays: tuple[int, ...] = ()
 
+    @property
+    def message(self) -> Name:
+        return self.src, self.dest, self.type, self.nth
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The state that the nth request of a kind sees at a service; see `services.State`."""
+
+    service: str
+    caller: str
+    type: str
+    nth: int = 1
+    behind: int = 0
+    replica: int = 0
+    learner: int | None = None
+
+    @property
+    def message(self) -> Name:
+        """The request."""
+        return self.caller, self.service, self.type, self.nth
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -103,6 +129,9 @@ class Switch:
     offset: int | None = None
 
 
+Entry = Invoke | Fate | View | Action | Switch
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """The decisions of a run; see the head of this module. `name` is for error messages."""
@@ -112,15 +141,16 @@ class Scenario:
     operations: tuple[Invoke, ...] | None = None
     final: tuple[Invoke, ...] | None = None
     messages: tuple[Fate, ...] = ()
+    views: tuple[View, ...] = ()
     faults: tuple[Action, ...] = ()
     switches: tuple[Switch, ...] = ()
     name: str = field(default="the scenario", compare=False)
 
-    def refusal(self, entry: Invoke | Fate | Action | Switch, problem: str) -> UsageError:
+    def refusal(self, entry: Entry, problem: str) -> UsageError:
         """The error for an entry that doesn't fit the test."""
         return UsageError(self.remark(entry, problem))
 
-    def remark(self, entry: Invoke | Fate | Action | Switch, text: str) -> str:
+    def remark(self, entry: Entry, text: str) -> str:
         """What there is to say of an entry."""
         return f"{self.name}: {quote(_line(entry), 200)}: {text}"
 
@@ -149,7 +179,7 @@ def _decimal(nanoseconds: int, unit: int) -> str:
     return f"{whole}.{rest:0{digits}d}".rstrip("0").rstrip(".") if rest else str(whole)
 
 
-def _line(entry: Invoke | Fate | Action | Switch) -> str:
+def _line(entry: Entry) -> str:
     """An entry as a JSON object, without what is the default."""
     said: dict[str, str | None] = {}
     if isinstance(entry, Invoke):
@@ -166,6 +196,11 @@ def _line(entry: Invoke | Fate | Action | Switch) -> str:
         said["lost"] = None if delays else "true"
         said["latency"] = delays[0] if len(delays) == 1 else f"[{', '.join(delays)}]"
         said["latency"] = said["latency"] if delays else None
+    elif isinstance(entry, View):
+        for name in ("service", "caller", "type", "nth", "behind", "replica", "learner"):
+            value = getattr(entry, name)
+            needless = name in ("behind", "replica") and value == 0
+            said[name] = None if value is None or needless else json.dumps(value)
     elif isinstance(entry, Action):
         said["time"] = _decimal(entry.time, NANOS)
         for name in ("f", "kind", "nodes", "grudge"):
@@ -216,7 +251,8 @@ def parse(text: str, name: str = "the scenario") -> Scenario:
             latency=_whole(content, "latency", _milliseconds, _MILLISECONDS, None),
             operations=_entries(content, "operations", None),
             final=_entries(content, "final", None),
-            messages=_different(content, _entries(content, "messages", ())),
+            messages=_different(content, "messages", _entries(content, "messages", ())),
+            views=_different(content, "views", _entries(content, "views", ())),
             faults=_entries(content, "faults", ()),
             switches=_entries(content, "switches", ()),
             name=name,
@@ -288,16 +324,18 @@ def _entries(content: Mapping[str, Any], key: str, default: Any) -> Any:
     return tuple(made)
 
 
-def _different(content: Mapping[str, Any], fates: tuple[Fate, ...]) -> tuple[Fate, ...]:
-    """The fates, if each message has only one."""
+N = TypeVar("N", Fate, View)
+
+
+def _different(content: Mapping[str, Any], key: str, entries: tuple[N, ...]) -> tuple[N, ...]:
+    """The entries, if no two are of the same message."""
     known = set()
-    for number, fate in enumerate(fates):
-        key = fate.src, fate.dest, fate.type, fate.nth
-        if key in known:
-            entry = _quoted(content["messages"][number])
-            raise _Misfit(f"messages, entry {number + 1}, {entry}: this message came before")
-        known.add(key)
-    return fates
+    for number, entry in enumerate(entries):
+        if entry.message in known:
+            where = f"{key}, entry {number + 1}, {_quoted(content[key][number])}"
+            raise _Misfit(f"{where}: this message came before")
+        known.add(entry.message)
+    return entries
 
 
 # What a key's value can be. Each raises ValueError for anything else.
@@ -313,9 +351,9 @@ def _text(value: Any) -> str:
     return value
 
 
-def _whole_number(least: int) -> Callable[[Any], int]:
+def _whole_number(least: int, most: float = math.inf) -> Callable[[Any], int]:
     def convert(value: Any) -> int:
-        if type(value) is not int or value < least:
+        if type(value) is not int or not least <= value <= most:
             raise ValueError
         return value
 
@@ -381,6 +419,7 @@ _TIME = _seconds, f"a number of seconds, at most {LONGEST:,}"
 _WAIT = _milliseconds, _MILLISECONDS
 _NTH = _whole_number(1), "an integer from 1 on"
 _COUNT = _whole_number(0), "an integer from 0 on"
+_REPLICA = _whole_number(0, 1), "0 or 1"
 
 Keys = Mapping[str, tuple[Callable[[Any], Any], str]]
 
@@ -408,6 +447,10 @@ def _fate(entry: Mapping[str, Any]) -> Fate:
     return Fate(**said, delays=delays)
 
 
+def _view(entry: Mapping[str, Any]) -> View:
+    return View(**_fields(entry, _VIEW, ["service", "caller", "type"]))
+
+
 def _action(entry: Mapping[str, Any]) -> Action:
     return Action(**_fields(entry, _ACTION, ["f"]))
 
@@ -431,6 +474,15 @@ _FATE: Keys = {
     "lost": (_true, "true"),
     "latency": (_latencies, f"{_MILLISECONDS}, or a list of such, one for each arrival"),
 }
+_VIEW: Keys = {
+    "service": _TEXT,
+    "caller": _TEXT,
+    "type": _TEXT,
+    "nth": _NTH,
+    "behind": _COUNT,
+    "replica": _REPLICA,
+    "learner": _REPLICA,
+}
 _ACTION: Keys = {
     "time": _TIME,
     "f": _TEXT,
@@ -450,6 +502,7 @@ _ENTRIES: Mapping[str, tuple[Callable[[Mapping[str, Any]], Any], str]] = {
     "operations": (_invoke, _OPERATION_EXAMPLE),
     "final": (_invoke, _OPERATION_EXAMPLE),
     "messages": (_fate, '{"src": "n0", "dest": "n1", "type": "gossip", "nth": 1, "lost": true}'),
+    "views": (_view, '{"service": "seq-kv", "caller": "n0", "type": "read", "behind": 1}'),
     "faults": (_action, '{"time": 2, "f": "kill", "nodes": ["n1"]}'),
     "switches": (_switch, '{"node": "n0", "line": "broadcast.py:44", "nth": 3, "wait": 1.5}'),
 }

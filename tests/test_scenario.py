@@ -13,7 +13,7 @@ from json_values import VALUES
 
 from glomers.errors import UsageError
 from glomers.options import Options, parse_test, words_of
-from glomers.scenario import Action, Fate, Invoke, Scenario, Switch, parse, read
+from glomers.scenario import Action, Fate, Invoke, Scenario, Switch, View, parse, read
 from glomers.workloads import WORKLOADS
 
 SECOND, MILLI = 1_000_000_000, 1_000_000
@@ -34,6 +34,16 @@ invokes = st.builds(
     marks=marks.map(lambda marks: tuple(marks.items())),
 )
 fates = st.builds(Fate, texts, texts, texts, nths, st.lists(spans, max_size=3).map(tuple))
+views = st.builds(
+    View,
+    service=texts,
+    caller=texts,
+    type=texts,
+    nth=nths,
+    behind=st.integers(0, 40),
+    replica=st.integers(0, 1),
+    learner=st.none() | st.integers(0, 1),
+)
 actions = st.builds(
     Action,
     f=texts,
@@ -56,7 +66,8 @@ scenarios = st.builds(
     latency=st.none() | spans,
     operations=st.none() | tuples(invokes),
     final=st.none() | tuples(invokes),
-    messages=tuples(fates, unique_by=lambda fate: (fate.src, fate.dest, fate.type, fate.nth)),
+    messages=tuples(fates, unique_by=lambda fate: fate.message),
+    views=tuples(views, unique_by=lambda view: view.message),
     faults=tuples(actions),
     switches=tuples(switches),
 )
@@ -78,6 +89,7 @@ def test_it_is_written_as_a_person_would_write_it():
             Fate("n1", "n0", "gossip", 1, (1,)),
             Fate("n1", "n0", "ack", 1, (0, 1_500_000)),
         ),
+        views=(View("seq-kv", "n0", "read", 2, behind=3), View("lww-kv", "n0", "cas", learner=0)),
         faults=(
             Action("start-partition", SECOND, "one", grudge={"n0": ("n1", "n2")}),
             Action("stop-partition", 2 * SECOND),
@@ -99,6 +111,10 @@ def test_it_is_written_as_a_person_would_write_it():
     {"src": "n0", "dest": "n1", "type": "gossip", "nth": 3, "lost": true},
     {"src": "n1", "dest": "n0", "type": "gossip", "nth": 1, "latency": 0.000001},
     {"src": "n1", "dest": "n0", "type": "ack", "nth": 1, "latency": [0, 1.5]}
+  ],
+  "views": [
+    {"service": "seq-kv", "caller": "n0", "type": "read", "nth": 2, "behind": 3},
+    {"service": "lww-kv", "caller": "n0", "type": "cas", "nth": 1, "learner": 0}
   ],
   "faults": [
     {"time": 1, "f": "start-partition", "kind": "one", "grudge": {"n0": ["n1", "n2"]}},
@@ -150,6 +166,7 @@ FATE = '{"src": "n0", "dest": "n1", "type": "x"'
         (f'{{"messages": [{FATE}, "latency": []}}]}}', "or a list of such"),
         (f'{{"messages": [{FATE}, "nth": 0, "lost": true}}]}}', "an integer from 1 on"),
         (f'{{"messages": [{FATE}, "lost": true}}, {FATE}, "latency": 1}}]}}', "came before"),
+        ('{"views": [{"service": "lww-kv", "caller": "n1", "type": "a", "replica": 2}]}', "0 or 1"),
         ('{"faults": [{"f": "kill", "nodes": "n1"}]}', 'expected a list of nodes, not "n1"'),
         ('{"faults": [{"f": "start-partition", "grudge": {"n1": 2}}]}', "n0 drops what they send"),
         ('{"switches": [{"node": "n0", "line": 44}]}', 'such as "broadcast.py:44", not 44'),
@@ -166,9 +183,8 @@ def test_an_error_names_the_file_quotes_the_entry_and_says_what_was_expected(tex
 
 
 KEYS = [field.name for field in fields(Scenario) if field.name != "name"]
-ENTRY_KEYS = sorted(
-    {field.name for kind in (Invoke, Fate, Action, Switch) for field in fields(kind)} | {"lost"}
-)
+KINDS = (Invoke, Fate, View, Action, Switch)
+ENTRY_KEYS = sorted({field.name for kind in KINDS for field in fields(kind)} | {"lost"})
 entries = st.dictionaries(st.sampled_from(ENTRY_KEYS) | texts, VALUES, max_size=5)
 objects = st.dictionaries(
     st.sampled_from(KEYS) | texts, VALUES | st.lists(entries | VALUES, max_size=3), max_size=4

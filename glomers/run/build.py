@@ -22,7 +22,13 @@ from glomers.scenario import Scenario
 from glomers.workloads import WORKLOADS
 from glomers.world import services
 from glomers.world.cluster import Cluster, stream
-from glomers.world.decisions import Recording, ToldFates, check_operations, usual_delays
+from glomers.world.decisions import (
+    Recording,
+    ToldFates,
+    check_operations,
+    tell_services,
+    usual_delays,
+)
 from glomers.world.incidents import Incidents
 from glomers.world.load import Load
 from glomers.world.loop import Loop, RealLoop
@@ -121,8 +127,11 @@ def _test(
     if told:
         fates = ToldFates(told, options)
         world.network.fate = fates.decide
+        tell_services(world.services, told)
     if recording:
         world.network.fate = recording.of_messages(world.network.fate)
+        for name, service in world.services.items():
+            recording.of_service(name, service)
         load.chosen, nemesis.decided = recording.operation, recording.fault
     scenario = replace(told or Scenario(), command=command)
     test = Test(options, world, workload, setup, load, nemesis, recorder, log, scenario, recording)
@@ -145,9 +154,9 @@ def make_world(
         options.p_loss,
         options.p_duplicate,
     )
-    services.start_all(network, stream(options.seed, "services"), incidents)
+    served = services.start_all(network, stream(options.seed, "services"), incidents)
     cluster = make_cluster(options, loop, network, incidents)
-    return World(loop, network, cluster, incidents, witness)
+    return World(loop, network, cluster, incidents, witness, served)
 
 
 # Clusters

@@ -1,29 +1,31 @@
 """The decisions of a run: told by a scenario, or recorded as one.
 
 What decides is either drawn from the seed, by the network, the load and the nemesis themselves, or
-told by a scenario. `ToldFates` says what becomes of messages; load and nemesis are given their
-parts of a scenario. `Recording` takes down what was decided, by whomever.
+told by a scenario. `ToldFates` says what becomes of messages, `tell_services` which states services
+show; load and nemesis are given their parts of a scenario. `Recording` takes down what was decided,
+by whomever.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from glomers.errors import UsageError, quote
 from glomers.history.operations import Operation
 from glomers.history.times import MILLIS, NANOS
 from glomers.history.values import as_text
 from glomers.options import SERVICES, Options
-from glomers.scenario import Action, Fate, Invoke, Scenario
+from glomers.scenario import Action, Fate, Invoke, Name, Scenario, View
 from glomers.workloads.base import FINAL, Invocation, Workload
-from glomers.world.network import Message
+from glomers.world.network import Body, Message
+from glomers.world.services import NEWEST, Service, State
 
 MOST_DECISIONS = 200_000  # that are recorded; their file has some 20 MB
 
 Decide = Callable[[Message], Sequence[int]]
-Name = tuple[str, str, str, int]
 
 
 class _Numbers:
@@ -32,9 +34,9 @@ class _Numbers:
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str, str]] = Counter()
 
-    def name(self, message: Message) -> Name:
-        type = message.body.get("type")
-        kind = message.src, message.dest, type if isinstance(type, str) else as_text(type)
+    def name(self, src: str, dest: str, body: Body) -> Name:
+        type = body.get("type")
+        kind = src, dest, type if isinstance(type, str) else as_text(type)
         self.counts[kind] = count = self.counts[kind] + 1
         return (*kind, count)
 
@@ -62,11 +64,11 @@ class ToldFates:
         self._usual = usual_delays(scenario, options)
         self._numbers = _Numbers()
         self._left: dict[Name, Fate] = {  # of messages that weren't sent yet
-            (fate.src, fate.dest, fate.type, fate.nth): fate for fate in scenario.messages
+            fate.message: fate for fate in scenario.messages
         }
 
     def decide(self, message: Message) -> Sequence[int]:
-        fate = self._left.pop(self._numbers.name(message), None)
+        fate = self._left.pop(self._numbers.name(message.src, message.dest, message.body), None)
         return self._usual if fate is None else fate.delays
 
     def notes(self) -> list[str]:
@@ -83,6 +85,26 @@ class ToldFates:
             if (src, dest) == (fate.src, fate.dest)
         ]
         return f"{fate.src} sent {fate.dest} {', '.join(counts) or 'nothing'}"
+
+
+def tell_services(services: Mapping[str, Service], scenario: Scenario) -> None:
+    """Let a scenario say which states services show.
+
+    Raises UsageError if it names another service.
+    """
+    views = {view.message: view for view in scenario.views}
+    for view in scenario.views:
+        if view.service not in services:
+            expected = f"expected one of {', '.join(services)}"
+            raise scenario.refusal(view, f"unknown service {view.service!r}; {expected}")
+    numbers = _Numbers()
+
+    def look(service: str, caller: str, body: Body, count: int) -> State:
+        view = views.get(numbers.name(caller, service, body))
+        return NEWEST if view is None else State(view.behind, view.replica, view.learner)
+
+    for name, service in services.items():
+        service.look = partial(look, name)
 
 
 def check_operations(scenario: Scenario | None, workload: Workload) -> None:
@@ -108,6 +130,8 @@ class Recording:
         self._numbers = _Numbers()
         self._phases: list[list[Invoke]] = [[]]  # operations of the load, and of the final phase
         self._fates: list[tuple[Name, tuple[int, ...]]] = []
+        self._requests = _Numbers()
+        self._views: list[View] = []
         self._faults: list[Action] = []
         self._room = MOST_DECISIONS
 
@@ -116,13 +140,32 @@ class Recording:
 
         def decided(message: Message) -> Sequence[int]:
             delays = decide(message)
-            name = self._numbers.name(message)
+            name = self._numbers.name(message.src, message.dest, message.body)
             if delays != self._usual and self._room:
                 self._room -= 1
                 self._fates.append((name, tuple(delays)))
             return delays
 
         return decided
+
+    def of_service(self, name: str, service: Service) -> None:
+        """Take down which states a service shows."""
+        look = service.look
+        request: Name = ("", "", "", 0)
+
+        def looked(caller: str, body: Body, count: int) -> State:
+            nonlocal request
+            request = self._requests.name(caller, name, body)
+            return look(caller, body, count)
+
+        def seen(state: State) -> None:
+            if state != NEWEST and self._room:
+                self._room -= 1
+                caller, _, type, nth = request
+                view = View(name, caller, type, nth, state.behind, state.replica, state.learner)
+                self._views.append(view)
+
+        service.look, service.seen = looked, seen
 
     def begin_final(self) -> None:
         """The final phase begins."""
@@ -149,5 +192,6 @@ class Recording:
             operations=tuple(self._phases[0]),
             final=tuple(self._phases[1]) if len(self._phases) > 1 else told.final,
             messages=tuple(Fate(*name, delays) for name, delays in self._fates),
+            views=tuple(self._views),
             faults=tuple(self._faults),
         )

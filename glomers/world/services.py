@@ -10,6 +10,8 @@ at once. The services differ in the state that an operation sees:
 - `lww-kv` is eventually consistent: it has two replicas, each with a Lamport clock. An operation
   sees one of them, and from time to time one learns from the other. The last write wins.
 - `lin-tso` hands out the integers 0, 1, 2, …
+
+The state that an operation sees is drawn at random, unless a scenario tells it (decisions.py).
 """
 
 from __future__ import annotations
@@ -78,6 +80,22 @@ def _holds(value: Any) -> bool:
     return value is not None and value is not False
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state that an operation sees.
+
+    Of seq-kv, it is that many states `behind` the newest. Of lww-kv, it is that of `replica` 0 or 1
+    after the `learner` has learnt from the other replica, unless that is None.
+    """
+
+    behind: int = 0
+    replica: int = 0
+    learner: int | None = None
+
+
+NEWEST = State()
+
+
 class Service(ABC):
     """A service, which answers requests. `requests` has their types, each with its fields."""
 
@@ -86,6 +104,11 @@ class Service(ABC):
         "write": ("key", "value"),
         "cas": ("key", "from", "to"),
     }
+
+    # Says which state the request of a caller sees, out of how many it may see.
+    look: Callable[[str, Body, int], State] = staticmethod(lambda caller, body, count: NEWEST)
+    # Called with the state that the last request has seen, if that matters to it.
+    seen: Callable[[State], object] = staticmethod(lambda state: None)
 
     @abstractmethod
     def handle(self, caller: str, body: Body) -> Body:
@@ -124,17 +147,20 @@ class SequentialKV(Service):
     """Keeps every key's versions, numbered by the state in which they appeared."""
 
     def __init__(self, random: Random) -> None:
+        self.look = self._draw
         self._random = random
         self._newest = 0
         self._seen: dict[str, int] = {}  # caller -> the state it saw last
         self._versions: dict[Any, tuple[list[int], list[Any]]] = {}
 
     def handle(self, caller: str, body: Body) -> Body:
-        oldest = max(self._seen.get(caller, 0), self._newest - STATES_KEPT + 1)
-        state = self._random.randint(oldest, self._newest)
+        count = min(self._newest - self._seen.get(caller, 0) + 1, STATES_KEPT)
+        behind = min(self.look(caller, body, count).behind, count - 1)
+        state = self._newest - behind
         answer, write = self._execute(body, state)
         if write is None:
             self._seen[caller] = state
+            self.seen(State(behind))
             return answer
         answer, write = self._execute(body, self._newest)
         if write is not None:
@@ -144,6 +170,9 @@ class SequentialKV(Service):
             values.append(write.value)
         self._seen[caller] = self._newest
         return answer
+
+    def _draw(self, caller: str, body: Body, count: int) -> State:
+        return State(count - 1 - self._random.randrange(count))
 
     def _execute(self, body: Body, state: int) -> tuple[Body, Write | None]:
         """The answer in `state`, and the change that the request makes there, if any."""
@@ -177,13 +206,20 @@ class Replica:
 
 class LastWriteWinsKV(Service):
     def __init__(self, random: Random) -> None:
+        self.look = self._draw
         self._random = random
         self._replicas = (Replica(), Replica())
 
+    def _draw(self, caller: str, body: Body, count: int) -> State:
+        source, learner, replica = (self._random.randrange(count) for _ in range(3))
+        return State(replica=replica, learner=None if source == learner else learner)
+
     def handle(self, caller: str, body: Body) -> Body:
-        source, learner = (self._random.choice(self._replicas) for _ in range(2))
-        learner.learn(source)
-        replica = self._random.choice(self._replicas)
+        state = self.look(caller, body, len(self._replicas))
+        if state.learner is not None:
+            self._replicas[state.learner].learn(self._replicas[1 - state.learner])
+        replica = self._replicas[state.replica]
+        self.seen(state)
         # As in Maelstrom, lww-kv ignores create_if_not_exists.
         answer, write = execute(
             body, lambda key: list(replica.values.get(key, ())[1:]), may_create=False
@@ -215,10 +251,14 @@ def default_services(random: Random) -> dict[str, Service]:
     }
 
 
-def start_all(network: Network, random: Random, incidents: Incidents | None = None) -> None:
-    """Let all services answer on the network."""
-    for name, service in default_services(random).items():
+def start_all(
+    network: Network, random: Random, incidents: Incidents | None = None
+) -> dict[str, Service]:
+    """Let all services answer on the network; return them by their names."""
+    services = default_services(random)
+    for name, service in services.items():
         start(name, service, network, incidents or Incidents())
+    return services
 
 
 def start(name: str, service: Service, network: Network, incidents: Incidents) -> None:

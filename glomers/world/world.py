@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -9,6 +10,7 @@ from glomers.world.cluster import Cluster
 from glomers.world.incidents import Incidents
 from glomers.world.loop import Loop
 from glomers.world.network import Network
+from glomers.world.services import Service
 from glomers.world.witness import Witness
 
 L = TypeVar("L", bound=Loop)
@@ -27,6 +29,7 @@ class World(Generic[L]):
     cluster: Cluster
     incidents: Incidents
     witness: Witness
+    services: Mapping[str, Service]
 
     def end(self) -> list[str]:
         """End all nodes and return warnings. The loop can't be used afterwards."""

@@ -17,7 +17,7 @@ from glomers.history.operations import read_history
 from glomers.history.store import Store
 from glomers.options import Options, parse_test
 from glomers.run.build import simulated_test
-from glomers.scenario import Action, Fate, Invoke, Scenario, parse, read
+from glomers.scenario import Action, Fate, Invoke, Scenario, View, parse, read
 from glomers.workloads import WORKLOADS
 from glomers.world import decisions
 from glomers.world.faults import FAULTS
@@ -58,7 +58,7 @@ node = Node()
 @node.on("cas")
 def forward(message):
     body = {k: v for k, v in message.body.items() if k != "msg_id"}
-    answer = node.rpc("lin-kv", body)
+    answer = node.rpc(SERVICE, body)
     return {k: v for k, v in answer.items() if k not in ("in_reply_to", "msg_id")}
 
 node.run()
@@ -74,7 +74,7 @@ SCRIPTS = {
     "kafka": ROOT / "kafka.py",
     "txn-rw-register": ROOT / "txn.py",
     "txn-list-append": ROOT / "txn.py",
-    "lin-kv": REGISTERS,
+    "lin-kv": REGISTERS.replace("SERVICE", '"lin-kv"'),
 }
 
 RECORDS = ("messages.jsonl", "history.jsonl", "history.edn")
@@ -138,6 +138,26 @@ def test_a_replay_of_a_challenge_is_the_same_byte_by_byte(challenge, changes, tm
     asked = options(challenge, **changes, seed=3)
     original = Kept(asked, tmp_path)
     assert Kept(asked, tmp_path, parse(str(original.scenario))).records == original.records
+
+
+@pytest.mark.parametrize("service", ["seq-kv", "lww-kv"])
+def test_a_service_shows_the_same_states_again(service, script, tmp_path):
+    asked = Options(
+        bin=str(script(REGISTERS.replace("SERVICE", f'"{service}"'))),
+        nodes=("n0", "n1"),
+        concurrency=4,
+        rate=50,
+        time_limit=4,
+        latency=5,
+    )
+    original = Kept(asked, tmp_path)
+    assert {view.service for view in original.scenario.views} == {service}
+    again = Kept(asked, tmp_path, parse(str(original.scenario)))
+    assert again.records == original.records
+    assert again.scenario == original.scenario
+    fresh = Kept(asked, tmp_path, replace(original.scenario, views=()))
+    assert fresh.results["workload"]["valid?"] is True
+    assert again.results["workload"]["valid?"] is False
 
 
 def test_a_replay_draws_nothing_of_what_is_told(tmp_path):
@@ -334,6 +354,7 @@ def test_operations_are_drawn_from_the_seed_if_a_scenario_has_none(relay):
         (Scenario(operations=(Invoke("read", worker=3),)), "expected a `worker` from 0 to 2"),
         (Scenario(final=(Invoke("read", worker=9),)), "expected a `worker` from 0 to 2"),
         (Scenario(messages=(Fate("n0", "n7", "x"),)), "unknown node 'n7'; expected one of n0, n1"),
+        (Scenario(views=(View("kv", "n0", "x"),)), "unknown service 'kv'; expected one of lin-kv"),
         (Scenario(faults=(Action("kil"),)), "expected as `f` one of start-partition, "),
         (Scenario(faults=(Action("kill"),)), "expected the `nodes` that are hit"),
         (Scenario(faults=(Action("kill", nodes=("n7",)),)), "unknown node 'n7'"),
