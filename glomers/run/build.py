@@ -26,6 +26,7 @@ from glomers.world.decisions import (
     Recording,
     ToldFates,
     check_operations,
+    check_switches,
     tell_services,
     usual_delays,
 )
@@ -70,7 +71,7 @@ def simulated_test(
     """
     from glomers.simulated.turns import TurnLoop  # here, because a real test doesn't need it
 
-    make_cluster = partial(scripts, store=store, log=log)
+    make_cluster = partial(scripts, store=store, log=log, told=scenario)
     records = store is not None or scenario is not None
     return _test(options, TurnLoop(), make_cluster, store, log, scenario, records)
 
@@ -132,11 +133,12 @@ def _test(
         world.network.fate = recording.of_messages(world.network.fate)
         for name, service in world.services.items():
             recording.of_service(name, service)
+        world.cluster.record_switches(recording.switch)
         load.chosen, nemesis.decided = recording.operation, recording.fault
     scenario = replace(told or Scenario(), command=command)
     test = Test(options, world, workload, setup, load, nemesis, recorder, log, scenario, recording)
     if told:
-        test.notes.append(fates.notes)
+        test.notes += [fates.notes, world.cluster.notes]
     return test
 
 
@@ -192,20 +194,26 @@ def scripts(
     store: Store | None = None,
     log: Log = silent,
     show_stderr: Callable[[str, str], object] | None = None,
+    told: Scenario | None = None,
 ) -> Cluster:
     """A cluster that runs a script for each node in this process.
+
+    If there is a scenario, threads only lose their turn where it has `told` that.
 
     `show_stderr(node, line)` is called with each line that a node writes to standard error.
     """
     from glomers.simulated.nodes import START_SPREAD, SimulatedCluster
-    from glomers.simulated.preempting import Preempter, strategy
+    from glomers.simulated.preempting import Preempter, Told, strategy
 
     def log_stderr(node: str, line: str) -> None:
         if options.log_stderr:
             log(f"{node} {line}")
 
-    preempter = None
-    if options.preempt:
+    preempter: Preempter | None = None
+    if told:
+        check_switches(told, options.nodes)
+        preempter = Told(loop, told) if told.switches else None
+    elif options.preempt:
         random = stream(options.seed, "switches")
         how = strategy(random, options.preempt, options.preempt_by)
         log(f"--preempt drew: --preempt-by {how.by}")

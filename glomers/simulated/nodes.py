@@ -26,6 +26,7 @@ import maelstrom_node
 from glomers.errors import NodeError, quote
 from glomers.history.times import MILLIS, NANOS, nanos
 from glomers.launch.program import check_script
+from glomers.scenario import Switch
 from glomers.simulated.borrowed import Belongings, lender
 from glomers.simulated.hashes import virtual_hash
 from glomers.simulated.imports import Importer
@@ -470,6 +471,13 @@ class SimulatedCluster(Cluster):
             file = self._open_log(id).buffer if self._open_log else None
             self._logs[id] = NodeLog(id, file, self._incidents)
         self._logs[id].write(text.encode("utf-8", "surrogatepass"))
+
+    def record_switches(self, note: Callable[[Switch], object]) -> None:
+        if self.preempter is not None:
+            self.preempter.record(note)
+
+    def notes(self) -> list[str]:
+        return self.preempter.notes() if self.preempter is not None else []
 
     def evidence(self, node: str) -> list[str]:
         return self._hosts[node].evidence()

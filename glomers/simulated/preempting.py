@@ -17,6 +17,9 @@ The strategies, each of which draws from a stream of its own:
   found with a probability of at least 1/k^d, in each stretch of k lines. PCT also draws in which
   order threads begin; here that is the order of messages, which the seed draws.
 
+`Told` does what a scenario says instead. Places are named by the file, the line (and the bytecode),
+and how often the node has come there, so they mean the same when other switches come or go.
+
 Waiting must not make a right node fail. So a node's strands wait for ALLOWANCE and a part of the
 time that has passed, SHARE, all together: the node stays far below the time-outs of its clients and
 peers.
@@ -30,8 +33,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import unwrap
 from math import exp, log, log1p
 from random import Random
@@ -39,6 +43,7 @@ from types import CodeType
 from typing import Protocol
 
 from glomers.history.times import MILLIS
+from glomers.scenario import Scenario, Switch
 from glomers.simulated.hooks import Hook, Monitoring, Tracing, monitoring
 from glomers.simulated.turns import Owner, Strand, TurnLoop
 from maelstrom_node import Replication
@@ -138,6 +143,8 @@ class Preempter:
         self._loop = loop
         self._random = random
         self._countdown = strategy.countdown()
+        self._note: Callable[[Switch], object] | None = None
+        self._places = _Places()
         self._waits = 0
         self._waiting: dict[Owner, dict[Strand, _Waiting]] = {}
         self._spent: Counter[str] = Counter()  # nanoseconds, by node
@@ -147,6 +154,14 @@ class Preempter:
         for function in vars(Replication).values():
             if code := getattr(unwrap(function), "__code__", None):
                 self.watch(code)
+
+    def notes(self) -> list[str]:
+        """What to tell a person at last."""
+        return []
+
+    def record(self, note: Callable[[Switch], object]) -> None:
+        """Call `note` with each switch, once the strand has its turn again or is no more."""
+        self._note = note
 
     def watch(self, code: CodeType, whole: bool = True) -> None:
         """Let strands lose their turn in this code, if it is the `whole`, and in the functions
@@ -169,31 +184,37 @@ class Preempter:
         """A line, or a bytecode, of the node's code is about to be run. `line` may be 0 for a
         bytecode, if it must be looked up."""
         self._countdown -= 1
-        if self._countdown > 0:
+        if self._countdown > 0 and self._note is None:
             return
         strand = self._loop.strand
         if strand is None:
+            return
+        place = self._places.come(strand, code, line, offset) if self._note else None
+        if self._countdown > 0:
             return
         self._countdown = self.strategy.countdown()
         wait = self.strategy.wait()
         left = ALLOWANCE + int(SHARE * self._loop.now) - self._spent[strand.node.id]
         if left > SHORTEST:
-            sys.call_tracing(self._lose_turn, (strand, min(wait.longest, left), wait.turns))
+            longest = min(wait.longest, left)
+            sys.call_tracing(self._lose_turn, (strand, longest, wait.turns, place))
 
-    def _lose_turn(self, strand: Strand, longest: int, turns: int) -> None:
-        """Let the running strand wait."""
+    def _lose_turn(self, strand: Strand, longest: int, turns: int, place: Switch | None) -> None:
+        """Let the running strand wait, at that place."""
         loop, node = self._loop, strand.node
         began = loop.now
         self._waits += 1
         self._spent[node.id] += longest
         waiting = self._waiting.setdefault(node, {})
-        waiting[strand] = _Waiting(self._waits, turns)
+        waiting[strand] = mine = _Waiting(self._waits, turns, began + longest)
         loop.call_later(longest, self._go_on, strand, self._waits)
         try:
             loop.park()
         finally:
             del waiting[strand]
             self._spent[node.id] += loop.now - began - longest
+            if self._note and place:
+                self._note(replace(place, wait=mine.until - began))
 
     def _turn_taken(self, strand: Strand) -> None:
         """A strand has its turn, for which others of its node may have been waiting."""
@@ -207,14 +228,86 @@ class Preempter:
 
     def _go_on(self, strand: Strand, number: int) -> None:
         """Give a strand its turn again, if it is still in this wait."""
-        if self._loop.postpone(strand.node, self._go_on, strand, number):
-            return
         waiting = self._waiting[strand.node].get(strand)
-        if waiting is not None and waiting.number == number:
+        if waiting is None or waiting.number != number:
+            return
+        waiting.until = min(waiting.until, self._loop.now)
+        if not self._loop.postpone(strand.node, self._go_on, strand, number):
             self._loop.resume(strand)
+
+
+class Told(Preempter):
+    """Lets strands lose their turn where and as long as a scenario says.
+
+    Either all switches have an offset, or none has.
+    """
+
+    def __init__(self, loop: TurnLoop, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._left = {replace(switch, wait=0): switch for switch in scenario.switches}
+        self._lines = {switch.line for switch in self._left}
+        bytecodes = any(switch.offset is not None for switch in self._left)
+        super().__init__(loop, Nowhere("bytecodes" if bytecodes else "lines"), Random(0))
+
+    def _before(self, code: CodeType, line: int, offset: int | None = None) -> None:
+        strand = self._loop.strand
+        if strand is None or self._places.line(code, line, offset) not in self._lines:
+            return
+        place = self._places.come(strand, code, line, offset)
+        switch = self._left.pop(place, None)
+        if switch is not None:
+            sys.call_tracing(self._lose_turn, (strand, switch.wait, ALWAYS, place))
+
+    def notes(self) -> list[str]:
+        """What to tell a person of places to which no strand came."""
+        text = "the node did not come there so often"
+        return [self._scenario.remark(switch, text) for switch in self._left.values()]
+
+
+@dataclass
+class Nowhere:
+    """The strategy with which no strand loses its turn."""
+
+    by: str
+
+    def countdown(self) -> int:
+        return ALWAYS
+
+    def wait(self) -> Wait:
+        raise AssertionError("there is no such place")
+
+
+class _Places:
+    """Names the places to which strands come, as scenarios do."""
+
+    def __init__(self) -> None:
+        self._times: Counter[tuple[str, str, int | None]] = Counter()
+        self._lines: dict[int, dict[int | None, int]] = {}  # of bytecodes, by the code's id
+
+    def come(self, strand: Strand, code: CodeType, line: int, offset: int | None) -> Switch:
+        """The place to which a strand comes now."""
+        key = node, name, _ = strand.node.id, self.line(code, line, offset), offset
+        self._times[key] = times = self._times[key] + 1
+        return Switch(node, name, times, 0, offset)
+
+    def line(self, code: CodeType, line: int | None, offset: int | None) -> str:
+        """The name of a line. It is looked up if it is 0, or None because the bytecode has none."""
+        if not line:
+            line = (self._lines.get(id(code)) or self._look_up(code)).get(offset, 0)
+        return f"{code.co_filename.rpartition('/')[2]}:{line}"
+
+    def _look_up(self, code: CodeType) -> dict[int | None, int]:
+        lines: dict[int | None, int] = {
+            offset: line or code.co_firstlineno  # some have none
+            for begin, end, line in code.co_lines()
+            for offset in range(begin, end)
+        }
+        self._lines[id(code)] = lines  # the code is kept by the hook, so the id stays its own
+        return lines
 
 
 @dataclass(slots=True)
 class _Waiting:
     number: int  # of the wait, in the order in which they begin
     turns: int  # that others may still have
+    until: int  # nanoseconds of the loop's time

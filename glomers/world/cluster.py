@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import BinaryIO
 
 from glomers.history.node_logs import Finding, LogReader
+from glomers.scenario import Switch
 from glomers.world.incidents import Incidents
 
 MOST_LOG = 1 << 26  # bytes of standard error that are kept of a node
@@ -156,6 +157,13 @@ class Cluster(ABC):
     def log_times(self) -> dict[str, list[tuple[int, int]]]:
         """For each node when (ns) it printed what its log has from a byte on, in order."""
         return {id: log.times for id, log in self._logs.items()}
+
+    def record_switches(self, note: Callable[[Switch], object]) -> None:  # noqa: B027
+        """Call `note` with each switch of a thread between lines, if the cluster decides them."""
+
+    def notes(self) -> list[str]:
+        """What to tell a person at last of what a scenario says of nodes."""
+        return []
 
     @abstractmethod
     def stop(self) -> list[str]:

@@ -18,7 +18,7 @@ from glomers.history.operations import Operation
 from glomers.history.times import MILLIS, NANOS
 from glomers.history.values import as_text
 from glomers.options import SERVICES, Options
-from glomers.scenario import Action, Fate, Invoke, Name, Scenario, View
+from glomers.scenario import Action, Fate, Invoke, Name, Scenario, Switch, View
 from glomers.workloads.base import FINAL, Invocation, Workload
 from glomers.world.network import Body, Message
 from glomers.world.services import NEWEST, Service, State
@@ -107,6 +107,16 @@ def tell_services(services: Mapping[str, Service], scenario: Scenario) -> None:
         service.look = partial(look, name)
 
 
+def check_switches(scenario: Scenario, nodes: Sequence[str]) -> None:
+    """Raise UsageError if a scenario's switches can't be those of a test with these nodes."""
+    for switch in scenario.switches:
+        if switch.node not in nodes:
+            expected = f"expected one of {', '.join(nodes)}"
+            raise scenario.refusal(switch, f"unknown node {switch.node!r}; {expected}")
+        if (switch.offset is None) != (scenario.switches[0].offset is None):
+            raise scenario.refusal(switch, "expected an `offset` in all switches, or in none")
+
+
 def check_operations(scenario: Scenario | None, workload: Workload) -> None:
     """Raise UsageError if a scenario has operations that the workload or its options don't fit."""
     if scenario is None:
@@ -133,6 +143,7 @@ class Recording:
         self._requests = _Numbers()
         self._views: list[View] = []
         self._faults: list[Action] = []
+        self._switches: list[Switch] = []
         self._room = MOST_DECISIONS
 
     def of_messages(self, decide: Decide) -> Decide:
@@ -183,6 +194,11 @@ class Recording:
     def fault(self, action: Action) -> None:
         self._faults.append(action)
 
+    def switch(self, switch: Switch) -> None:
+        if self._room:
+            self._room -= 1
+            self._switches.append(switch)
+
     def scenario(self, told: Scenario) -> Scenario | None:
         """What was decided; None if that was too much. The rest is as in the scenario `told`."""
         if not self._room:
@@ -194,4 +210,5 @@ class Recording:
             messages=tuple(Fate(*name, delays) for name, delays in self._fates),
             views=tuple(self._views),
             faults=tuple(self._faults),
+            switches=tuple(self._switches),
         )

@@ -17,7 +17,7 @@ from glomers.history.operations import read_history
 from glomers.history.store import Store
 from glomers.options import Options, parse_test
 from glomers.run.build import simulated_test
-from glomers.scenario import Action, Fate, Invoke, Scenario, View, parse, read
+from glomers.scenario import Action, Fate, Invoke, Scenario, Switch, View, parse, read
 from glomers.workloads import WORKLOADS
 from glomers.world import decisions
 from glomers.world.faults import FAULTS
@@ -132,12 +132,19 @@ def test_a_replay_is_the_same_byte_by_byte_under_all_faults(workload, seed, scri
         ("5c", {"time_limit": 2, "rate": 500}),
         ("5b", {"time_limit": 2, "rate": 500, "hard": True}),
         ("6c", {"time_limit": 2, "rate": 500, "hard": True}),
+        ("3c", {"time_limit": 4, "hard": True, "preempt": 0.02, "preempt_by": "lines"}),
+        ("3c", {"time_limit": 2, "hard": True, "preempt": 0.02, "preempt_by": "bytecodes"}),
+        ("3c", {"time_limit": 4, "hard": True, "preempt": 0.02, "preempt_by": "priorities"}),
+        ("5c", {"time_limit": 2, "rate": 99, "hard": True, "preempt": 0.02}),
     ],
 )
 def test_a_replay_of_a_challenge_is_the_same_byte_by_byte(challenge, changes, tmp_path):
     asked = options(challenge, **changes, seed=3)
     original = Kept(asked, tmp_path)
-    assert Kept(asked, tmp_path, parse(str(original.scenario))).records == original.records
+    assert bool(original.scenario.switches) == ("preempt" in changes)
+    replay = Kept(asked, tmp_path, parse(str(original.scenario)))
+    assert replay.records == original.records
+    assert replay.scenario == original.scenario
 
 
 @pytest.mark.parametrize("service", ["seq-kv", "lww-kv"])
@@ -322,6 +329,62 @@ def test_faults_come_when_and_as_the_scenario_says(relay):
     assert nemesis == [(1, "start-one-way")] * 2 + [(2, "stop-one-way")] * 2 + ends
 
 
+LOST_UPDATE = """
+from maelstrom_node import Node
+
+node = Node()
+last = 0
+
+@node.on("generate")
+def generate(message):
+    global last
+    value = last
+    last = value + 1
+    return {"type": "generate_ok", "id": f"{node.id}-{value}"}
+
+node.run()
+"""
+
+
+def ids(script, *switches):
+    """The ids that a node gives to two clients that ask 1 ms after one another."""
+    invokes = (Invoke("generate", time=SECOND), Invoke("generate", time=SECOND + MILLI, worker=1))
+    asked = Options(
+        "unique-ids", str(script(LOST_UPDATE)), nodes=("n0",), concurrency=2, time_limit=3
+    )
+    scenario = Scenario(operations=invokes, switches=switches)
+    said: list[str] = []
+    test = simulated_test(asked, log=said.append, scenario=parse(str(scenario)))
+    results = test.run()
+    ended = [(o.time, o.process, o.value) for o in test.history if o.type == "ok"]
+    return results["valid?"], ended, test.scenario.switches, said
+
+
+def test_a_thread_loses_its_turn_before_the_line_that_a_scenario_names(script):
+    line = "node.py:" + str(1 + LOST_UPDATE.split("\n").index("    last = value + 1"))
+    one, other = SECOND, SECOND + MILLI
+    assert ids(script) == (True, [(one, 0, "n0-0"), (other, 1, "n0-1")], (), [])
+    for switch, late in (
+        (Switch("n0", line, wait=2 * MILLI), (one + 2 * MILLI, 0, "n0-0")),
+        (Switch("n0", line, wait=MILLI // 2), (one + MILLI // 2, 0, "n0-0")),
+        (Switch("n0", line, nth=2, wait=5), (other + 5, 1, "n0-1")),
+    ):
+        valid, ended, switches, said = ids(script, switch)
+        assert valid is (switch.wait != 2 * MILLI)
+        assert late in ended
+        assert switches == (switch,)
+        assert said == []
+
+
+def test_a_switch_that_was_never_reached_is_named(script):
+    _, _, switches, said = ids(script, Switch("n0", "node.py:999"))
+    assert switches == ()
+    assert said == [
+        'note: the scenario: {"node": "n0", "line": "node.py:999", "nth": 1, "wait": 1}: '
+        "the node did not come there so often"
+    ]
+
+
 def test_a_message_that_was_never_sent_is_named(relay):
     test = relay("""
     {
@@ -355,6 +418,11 @@ def test_operations_are_drawn_from_the_seed_if_a_scenario_has_none(relay):
         (Scenario(final=(Invoke("read", worker=9),)), "expected a `worker` from 0 to 2"),
         (Scenario(messages=(Fate("n0", "n7", "x"),)), "unknown node 'n7'; expected one of n0, n1"),
         (Scenario(views=(View("kv", "n0", "x"),)), "unknown service 'kv'; expected one of lin-kv"),
+        (Scenario(switches=(Switch("n7", "node.py:1"),)), "unknown node 'n7'"),
+        (
+            Scenario(switches=(Switch("n1", "node.py:1"), Switch("n1", "node.py:2", offset=4))),
+            "expected an `offset` in all switches, or in none",
+        ),
         (Scenario(faults=(Action("kil"),)), "expected as `f` one of start-partition, "),
         (Scenario(faults=(Action("kill"),)), "expected the `nodes` that are hit"),
         (Scenario(faults=(Action("kill", nodes=("n7",)),)), "unknown node 'n7'"),
