@@ -37,22 +37,16 @@ TEXT = (
 
 def cases(transactions: Transactions, options: Options) -> list[Case]:
     """A short cycle of each component of the graph of overwrites, and which nodes showed what."""
-    writer = {
-        version: transaction.index
-        for transaction in transactions.ok
-        for version in transaction.external_writes().items()
-    }
     graph = DependencyGraph()
-    reasons: dict[tuple[int, int], Order] = {}
-    for order in _orders(transactions, options):
-        _, key, before, after = order
-        if (key, before) in writer and (key, after) in writer:
-            pair = writer[key, before], writer[key, after]
-            graph.link(*pair, WW)
-            reasons.setdefault(pair, order)
+    for pair, _ in _overwrites(transactions, options):
+        graph.link(*pair, WW)
     found = []
+    reasons: dict[tuple[int, int], Order] = {}
     for component in cycles.components(graph):
         for circle in cycles.examples(component, cycles.existing(component), (WW,)):
+            if not reasons:
+                for pair, order in _overwrites(transactions, options):
+                    reasons.setdefault(pair, order)
             nodes = circle.transactions
             pairs = zip(nodes, nodes[1:] + nodes[:1], strict=True)
             found.append({
@@ -67,25 +61,44 @@ def _step(node: str, key: Any, before: Any, after: Any) -> Case:
     return {"node": node, "key": key, "reason": reason}
 
 
+def _overwrites(
+    transactions: Transactions, options: Options
+) -> Iterator[tuple[tuple[int, int], Order]]:
+    """Pairs of transactions of which the second seems to have overwritten the first, and why."""
+    writer = {
+        version: transaction.index
+        for transaction in transactions.ok
+        for version in transaction.writes
+    }
+    for order in _orders(transactions, options):
+        _, key, before, after = order
+        first, second = writer.get((key, before)), writer.get((key, after))
+        if first is not None and second is not None:
+            yield (first, second), order
+
+
 def _orders(transactions: Transactions, options: Options) -> Iterator[Order]:
     """Pairs of versions of a key, of which a node showed the second after the first."""
     # By node and key: the versions shown last by transactions that have ended. Versions that a
     # later transaction has followed are dropped, as in dependencies.realtime_order.
     recent: dict[tuple[str, Any], dict[int, Any]] = defaultdict(dict)
-    followed: dict[tuple[int, Any], list[int]] = {}
+    # By transaction that goes on: for each key, those versions, which of them it follows, its own.
+    running: dict[int, list[tuple[dict[int, Any], list[int], Any]]] = {}
     for transaction, began in _moments(transactions):
-        node = node_of(transaction.operation, options)
-        for key, (first, last) in _shown(transaction).items():
-            copies = recent[node, key]
-            if began:
-                followed[transaction.index, key] = list(copies)
-                for earlier in copies.values():
-                    if first != earlier:
-                        yield node, key, earlier, first
-            else:
-                for ended in followed.pop((transaction.index, key)):
+        if not began:
+            for copies, followed, last in running.pop(transaction.index):
+                for ended in followed:
                     copies.pop(ended, None)
                 copies[transaction.index] = last
+            continue
+        node = node_of(transaction.operation, options)
+        running[transaction.index] = follows = []
+        for key, (first, last) in _shown(transaction).items():
+            copies = recent[node, key]
+            follows.append((copies, list(copies), last))
+            for earlier in copies.values():
+                if first != earlier:
+                    yield node, key, earlier, first
 
 
 def _moments(transactions: Transactions) -> Iterator[tuple[Transaction, bool]]:
@@ -100,8 +113,7 @@ def _moments(transactions: Transactions) -> Iterator[tuple[Transaction, bool]]:
 
 def _shown(transaction: Transaction) -> dict[Any, tuple[Any, Any]]:
     """Key -> the first and the last version that the transaction read from or wrote for others."""
-    reads, writes = transaction.external_reads(), transaction.external_writes()
-    return {
-        key: (reads.get(key, writes.get(key)), writes.get(key, reads.get(key)))
-        for key in {**reads, **writes}
-    }
+    shown = {key: (value, value) for key, value in transaction.reads}
+    for key, value in transaction.writes:
+        shown[key] = (shown[key][0] if key in shown else value), value
+    return shown

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from glomers import challenges
 from glomers.checkers import consistency_models as models
@@ -28,6 +28,8 @@ from glomers.report.reasons import Reason, summary
 Case = dict[str, Any]
 Anomalies = dict[str, Any]  # type -> list of cases
 Explain = Callable[[int, int, int, tuple[str, str]], Step]
+MicroOperation = Sequence[Any]  # f, key and value
+Version = tuple[Any, Any]  # a key and its value
 
 # Anomalies that prove nothing, neither that the history is right nor that it is wrong; and why.
 UNDECIDED = {
@@ -36,62 +38,46 @@ UNDECIDED = {
 }
 
 
-class MicroOperation(NamedTuple):
-    """One read or write. `key` and `value` can be compared and hashed; `shown` is as recorded."""
-
-    f: str
-    key: Any
-    value: Any
-    shown: list[Any]
-
-
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A transaction as it completed (or began, if it never did)."""
+    """A transaction as it was asked for, and as it completed (or began, if it never did).
 
+    `parts` are the micro-operations of `operation`; their keys and values can be compared and
+    hashed. They are the recorded lists themselves wherever these can be, because copies would take
+    as much memory as the history. `reads` and `writes` are the external ones.
+    """
+
+    request: Operation
     operation: Operation
-
-    @property
-    def parts(self) -> list[MicroOperation]:
-        """The micro-operations. They aren't kept, since they take as much memory as the history."""
-        return [
-            MicroOperation(part[0], comparable(part[1]), comparable(part[2]), part)
-            for part in self.operation.value or ()
-        ]
+    parts: Sequence[MicroOperation]
+    reads: Sequence[Version]
+    writes: Sequence[Version]
 
     @property
     def index(self) -> int:
         return self.operation.index
 
-    def firsts(self) -> Iterable[MicroOperation]:
-        """The first micro-operation on each key."""
-        first: dict[Any, MicroOperation] = {}
-        for part in self.parts:
-            first.setdefault(part.key, part)
-        return first.values()
+    @property
+    def asked(self) -> Sequence[MicroOperation]:
+        """The micro-operations of the request, comparable."""
+        return micro_operations(self.request.value)
 
-    def external_reads(self) -> dict[Any, Any]:
-        """Key -> value, for each key whose first micro-operation is a read."""
-        first: dict[Any, tuple[str, Any]] = {}
-        for f, key, value in self.operation.value or ():
-            first.setdefault(comparable(key), (f, value))
-        return {key: comparable(value) for key, (f, value) in first.items() if f == "r"}
+    @property
+    def shown(self) -> Sequence[Any]:
+        """The micro-operations as recorded."""
+        return self.operation.value or ()
 
-    def external_writes(self) -> dict[Any, Any]:
-        """Key -> value of the last write of each key."""
-        return {
-            comparable(key): comparable(value)
-            for f, key, value in self.operation.value or ()
-            if f != "r"
-        }
+    def first_reads(self) -> Iterator[tuple[Any, Any]]:
+        """The external reads: each key, and the value as recorded."""
+        seen: set[Any] = set()
+        for (f, key, _), shown in zip(self.parts, self.shown, strict=True):
+            if f == "r" and key not in seen:
+                yield key, shown[2]
+            seen.add(key)
 
     def position(self, f: str, key: Any, value: Any) -> int:
         """The position of that micro-operation, from 0."""
-        return next(
-            i
-            for i, part in enumerate(self.parts)
-            if part.f == f and part.key == key and part.value == value
-        )
+        return next(i for i, part in enumerate(self.parts) if (*part,) == (f, key, value))
 
 
 def comparable(value: Any) -> Any:
@@ -100,6 +86,31 @@ def comparable(value: Any) -> Any:
     nil remains None.
     """
     return value if value is None or type(value) is int else identity(value)
+
+
+def micro_operations(value: Sequence[Sequence[Any]] | None) -> Sequence[MicroOperation]:
+    """The micro-operations of a recorded transaction, comparable."""
+    for _, key, what in value or ():
+        if type(key) is not int or (type(what) is not int and what is not None):
+            return [(f, comparable(key), comparable(what)) for f, key, what in value or ()]
+    return value or ()
+
+
+def _external(parts: Sequence[MicroOperation]) -> tuple[tuple[Version, ...], tuple[Version, ...]]:
+    """The reads of keys that had not occurred before, and the last write of each key."""
+    if len(parts) == 1:
+        [(f, *version)] = parts
+        return ((tuple(version),), ()) if f == "r" else ((), (tuple(version),))
+    seen: set[Any] = set()
+    reads: list[Version] = []
+    writes: dict[Any, Any] = {}
+    for f, key, value in parts:
+        if f != "r":
+            writes[key] = value
+        elif key not in seen:
+            reads.append((key, value))
+        seen.add(key)
+    return tuple(reads), tuple(writes.items())
 
 
 class Transactions:
@@ -111,7 +122,9 @@ class Transactions:
         self.by_index: dict[int, Transaction] = {}
         for invocation, completion in history.pairs():
             if invocation.f == "txn":
-                transaction = Transaction(completion or invocation)
+                operation = completion or invocation
+                parts = micro_operations(operation.value)
+                transaction = Transaction(invocation, operation, parts, *_external(parts))
                 self.all.append(transaction)
                 self.by_index[transaction.index] = transaction
         self.all.sort(key=lambda transaction: transaction.index)
@@ -122,51 +135,47 @@ class Transactions:
 # Anomalies without cycles
 
 
-def writers(transactions: Iterable[Transaction]) -> dict[tuple[Any, Any], Transaction]:
-    """The transaction that wrote each (key, value)."""
+def writers(transactions: Iterable[Transaction]) -> dict[Version, Transaction]:
+    """The transaction that wrote each version."""
     return {
-        (part.key, part.value): transaction
+        (key, value): transaction
         for transaction in transactions
-        for part in transaction.parts
-        if part.f != "r"
+        for f, key, value in transaction.parts
+        if f != "r"
     }
 
 
-def intermediate_writers(
-    transactions: Iterable[Transaction],
-) -> dict[tuple[Any, Any], Transaction]:
-    """The transaction that wrote each (key, value) and then overwrote it itself."""
-    found: dict[tuple[Any, Any], Transaction] = {}
+def intermediate_writers(transactions: Iterable[Transaction]) -> dict[Version, Transaction]:
+    """The transaction that wrote each version and then overwrote it itself."""
+    found: dict[Version, Transaction] = {}
     for transaction in transactions:
         last: dict[Any, Any] = {}
-        for part in transaction.parts:
-            if part.f != "r":
-                if part.key in last:
-                    found[part.key, last[part.key]] = transaction
-                last[part.key] = part.value
+        for f, key, value in transaction.parts:
+            if f != "r":
+                if key in last:
+                    found[key, last[key]] = transaction
+                last[key] = value
     return found
 
 
 def lost_updates(transactions: Iterable[Transaction]) -> Iterator[Case]:
     """Cases of two or more transactions that read the same version of a key and wrote that key."""
-    updates: dict[tuple[Any, Any], list[Transaction]] = {}
-    shown: dict[tuple[Any, Any], Any] = {}
+    updates: dict[Version, list[tuple[Transaction, int]]] = {}
     for transaction in transactions:
-        reads: dict[Any, MicroOperation] = {}
+        reads: dict[Any, int] = {}  # where the first read of each key is
         written: set[Any] = set()
-        for part in transaction.parts:
-            if part.f == "r":
-                reads.setdefault(part.key, part)
-            elif part.key in reads and part.key not in written:
-                written.add(part.key)
-                version = part.key, reads[part.key].value
-                updates.setdefault(version, []).append(transaction)
-                shown[version] = reads[part.key].shown[2]
-    for version, rivals in updates.items():
+        for place, (f, key, _) in enumerate(transaction.parts):
+            if f == "r":
+                reads.setdefault(key, place)
+            elif key in reads and key not in written:
+                written.add(key)
+                version = key, transaction.parts[reads[key]][2]
+                updates.setdefault(version, []).append((transaction, reads[key]))
+    for (key, _), rivals in updates.items():
         if len(rivals) > 1:
-            key, value = version[0], shown[version]
-            txns = [as_map(rival.operation) for rival in rivals]
-            yield {"key": key, "value": value, "txns": txns}
+            reader, place = rivals[-1]
+            txns = [as_map(rival.operation) for rival, _ in rivals]
+            yield {"key": key, "value": reader.shown[place][2], "txns": txns}
 
 
 # Anomalies with cycles

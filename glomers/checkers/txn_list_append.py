@@ -29,9 +29,9 @@ from glomers.checkers.dependencies import (
 from glomers.checkers.transactions import (
     Anomalies,
     Case,
-    MicroOperation,
     Transaction,
     Transactions,
+    Version,
     add_orders,
     comparable,
     cycle_anomalies,
@@ -47,7 +47,7 @@ from glomers.history.operations import History, as_map
 from glomers.options import Options
 
 Elements = tuple[Any, ...]
-Version = tuple[Any, Any]  # a key and its last element; None for the empty list
+# A version's value is its last element here; None for the empty list.
 
 # Two transactions may be related in several ways; the first of these names the edge (as in Elle).
 PREFERENCE = tuple(NAMES)
@@ -59,7 +59,7 @@ def check(history: History, options: Options) -> Case:
 
     Raises UnknownModelError for an unknown consistency model.
     """
-    transactions = Transactions(history)
+    transactions = history.derived(Transactions)
     if twice := _appended_twice(transactions):
         return {"valid?": UNKNOWN, "error": twice}
     model = Model(transactions)
@@ -87,18 +87,18 @@ def warnings(history: History, options: Options) -> list[Case]:
     return txn_warnings.warnings(history, options, elements)
 
 
-def elements(read: MicroOperation) -> Elements:
-    """The elements that a read showed, comparable; none for nil."""
-    return tuple(map(comparable, read.shown[2] or ()))
+def elements(shown: Sequence[Any] | None) -> Elements:
+    """The elements of a recorded list, comparable; none for nil."""
+    return tuple(map(comparable, shown or ()))
 
 
 def _appended_twice(transactions: Transactions) -> str:
     """Which element was appended twice, so that the analysis is impossible; "" if none was."""
     appends = Counter(
-        (part.key, part.value)
+        (key, value)
         for transaction in transactions.all
-        for part in transaction.parts
-        if part.f == "append"
+        for f, key, value in transaction.parts
+        if f == "append"
     )
     return next(
         (
@@ -113,30 +113,36 @@ def _appended_twice(transactions: Transactions) -> str:
 # Anomalies of single transactions and reads
 
 
-def _reads(transactions: Transactions) -> Iterator[tuple[Transaction, MicroOperation, Elements]]:
+def _reads(transactions: Transactions) -> Iterator[tuple[Transaction, Any, Any, Elements]]:
+    """Each read: its transaction, as recorded, the key, and the elements."""
     for transaction in transactions.ok:
-        for part in transaction.parts:
-            if part.f == "r":
-                yield transaction, part, elements(part)
+        for f, key, value, recorded in _with_elements(transaction):
+            if f == "r":
+                yield transaction, recorded, key, value
+
+
+def _with_elements(transaction: Transaction) -> Iterator[tuple[str, Any, Any, Any]]:
+    """The micro-operations: f, key, the element or the elements of a read, and as recorded."""
+    for (f, key, value), recorded in zip(transaction.parts, transaction.shown, strict=True):
+        yield f, key, elements(recorded[2]) if f == "r" else value, recorded
 
 
 def _internal(transactions: Transactions) -> Iterator[Case]:
     """Cases of a transaction whose read contradicts its own earlier reads and appends."""
     for transaction in transactions.ok:
         expected: dict[Any, Elements] = {}
-        for part in transaction.parts:
-            if part.f != "r":
-                expected[part.key] = (*expected.get(part.key, (ANYTHING,)), part.value)
+        for f, key, value, recorded in _with_elements(transaction):
+            if f != "r":
+                expected[key] = (*expected.get(key, (ANYTHING,)), value)
                 continue
-            shown = elements(part)
-            if part.key in expected and not _fits(shown, expected[part.key]):
+            if key in expected and not _fits(value, expected[key]):
                 yield {
                     "op": as_map(transaction.operation),
-                    "mop": part.shown,
-                    "expected": list(expected[part.key]),
+                    "mop": recorded,
+                    "expected": list(expected[key]),
                 }
                 break
-            expected[part.key] = shown
+            expected[key] = value
 
 
 def _fits(shown: Elements, expected: Elements) -> bool:
@@ -149,17 +155,16 @@ def _fits(shown: Elements, expected: Elements) -> bool:
 def _future_reads(transactions: Transactions) -> Iterator[Case]:
     """Cases of a transaction that read an element before it appended it itself."""
     for transaction in transactions.ok:
-        shown: dict[Version, MicroOperation] = {}
-        for part in transaction.parts:
-            if part.f == "r":
-                for element in elements(part):
-                    shown.setdefault((part.key, element), part)
-            elif (part.key, part.value) in shown:
-                read = shown[part.key, part.value]
+        shown: dict[Version, Any] = {}
+        for f, key, value, recorded in _with_elements(transaction):
+            if f == "r":
+                for element in value:
+                    shown.setdefault((key, element), recorded)
+            elif (key, value) in shown:
                 yield {
                     "op": as_map(transaction.operation),
-                    "mop": read.shown,
-                    "element": part.value,
+                    "mop": shown[key, value],
+                    "element": value,
                 }
                 break
 
@@ -167,25 +172,25 @@ def _future_reads(transactions: Transactions) -> Iterator[Case]:
 def _aborted_reads(transactions: Transactions) -> Iterator[Case]:
     """Cases of a transaction that read what a failed transaction had appended."""
     failed = writers(transactions.failed)
-    for transaction, part, shown in _reads(transactions):
+    for transaction, recorded, key, shown in _reads(transactions) if failed else ():
         for element in shown:
-            if writer := failed.get((part.key, element)):
-                yield _read_of(transaction, part, writer, element)
+            if writer := failed.get((key, element)):
+                yield _read_of(transaction, recorded, writer, element)
 
 
 def _intermediate_reads(transactions: Transactions) -> Iterator[Case]:
     """Cases of a transaction that read a list in the middle of another transaction's appends."""
     intermediate = intermediate_writers(transactions.all)
-    for transaction, part, shown in _reads(transactions):
-        writer = intermediate.get((part.key, shown[-1])) if shown else None
+    for transaction, recorded, key, shown in _reads(transactions):
+        writer = intermediate.get((key, shown[-1])) if shown else None
         if writer and writer is not transaction:
-            yield _read_of(transaction, part, writer, shown[-1])
+            yield _read_of(transaction, recorded, writer, shown[-1])
 
 
-def _read_of(reader: Transaction, part: MicroOperation, writer: Transaction, element: Any) -> Case:
+def _read_of(reader: Transaction, recorded: Any, writer: Transaction, element: Any) -> Case:
     return {
         "op": as_map(reader.operation),
-        "mop": part.shown,
+        "mop": recorded,
         "writer": as_map(writer.operation),
         "element": element,
     }
@@ -193,10 +198,10 @@ def _read_of(reader: Transaction, part: MicroOperation, writer: Transaction, ele
 
 def _duplicates(transactions: Transactions) -> Iterator[Case]:
     """Cases of a read that showed an element more than once."""
-    for transaction, part, shown in _reads(transactions):
+    for transaction, recorded, _, shown in _reads(transactions):
         if len(set(shown)) < len(shown):
             twice = {element: n for element, n in Counter(shown).items() if n > 1}
-            yield {"op": as_map(transaction.operation), "mop": part.shown, "duplicates": twice}
+            yield {"op": as_map(transaction.operation), "mop": recorded, "duplicates": twice}
 
 
 # Dependencies
@@ -213,10 +218,10 @@ class Model:
         self._lists: dict[Any, list[Elements]] = {}
         # The transactions whose read ended with that element.
         self._readers: dict[Version, list[int]] = defaultdict(list)
-        for transaction, part, shown in _reads(transactions):
-            self._readers[part.key, shown[-1] if shown else None].append(transaction.index)
+        for transaction, _, key, shown in _reads(transactions):
+            self._readers[key, shown[-1] if shown else None].append(transaction.index)
             if shown:
-                self._lists.setdefault(part.key, []).append(shown)
+                self._lists.setdefault(key, []).append(shown)
         for key, lists in self._lists.items():
             self._lists[key] = sorted(dict.fromkeys(lists), key=len)
         self._order = {key: list(dict.fromkeys(lists[-1])) for key, lists in self._lists.items()}
@@ -253,20 +258,20 @@ class Model:
                 elif writer.operation.type == "fail" and failed is None:
                     failed, between = writer, [element]
 
-    def _previous(self, append: MicroOperation) -> Any:
-        """The element before the appended one; if that was never read, the last that was read."""
-        version = append.key, append.value
+    def _previous(self, key: Any, element: Any) -> Any:
+        """The element before an appended one; if that was never read, the last that was read."""
+        version = key, element
         if version in self._before:
             return self._before[version]
-        order: Sequence[Any] = self._order.get(append.key, ())
+        order: Sequence[Any] = self._order.get(key, ())
         return order[-1] if order else None
 
     def graph(self) -> DependencyGraph:
         graph = DependencyGraph()
         for transaction in self._possible:
-            for part in transaction.parts:
-                if part.f == "append":
-                    previous = part.key, self._previous(part)
+            for f, key, value in transaction.parts:
+                if f == "append":
+                    previous = key, self._previous(key, value)
                     if first := self._writer.get(previous):
                         graph.link(first.index, transaction.index, WW)
                     for reader in self._readers.get(previous, ()):
@@ -290,24 +295,23 @@ class Model:
         self, first: Transaction, second: Transaction, relation: int
     ) -> Iterator[tuple[int, int, Any, Any, Any]]:
         """For each pair of related micro-operations: their positions, key and elements."""
-        for j, later in enumerate(second.parts):
-            for i, earlier in enumerate(first.parts):
-                if earlier.key != later.key or (later.f == "r") != (relation == WR):
+        for j, (later_f, key, later, _) in enumerate(_with_elements(second)):
+            for i, (earlier_f, same, earlier, _) in enumerate(_with_elements(first)):
+                if key != same or (later_f == "r") != (relation == WR):
                     continue
-                if (earlier.f == "r") != (relation == RW):
+                if (earlier_f == "r") != (relation == RW):
                     continue
-                before = _last(earlier)
-                expected = _last(later) if relation == WR else self._previous(later)
+                before, after = _last(earlier_f, earlier), _last(later_f, later)
+                expected = after if relation == WR else self._previous(key, after)
                 if before == expected:
-                    yield i, j, later.key, before, _last(later)
+                    yield i, j, key, before, after
 
 
-def _last(part: MicroOperation) -> Any:
-    """The element that `part` appended, or the last that it read; None for an empty list."""
-    if part.f == "append":
-        return part.value
-    shown = elements(part)
-    return shown[-1] if shown else None
+def _last(f: str, value: Any) -> Any:
+    """The element that was appended, or the last that was read; None for an empty list."""
+    if f != "r":
+        return value
+    return value[-1] if value else None
 
 
 def _reason(relation: int, key: Any, before: Any, after: Any, names: tuple[str, str]) -> str:

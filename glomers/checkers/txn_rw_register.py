@@ -16,7 +16,7 @@ because every read of nil comes before every write of its key.)
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -34,10 +34,11 @@ from glomers.checkers.dependencies import (
 from glomers.checkers.transactions import (
     Anomalies,
     Case,
-    MicroOperation,
     Transaction,
     Transactions,
+    Version,
     add_orders,
+    comparable,
     cycle_anomalies,
     explain,
     figures,
@@ -51,7 +52,6 @@ from glomers.history.edn import Keyword
 from glomers.history.operations import History, as_map
 from glomers.options import Options
 
-Version = tuple[Any, Any]  # a key and its value
 Index = dict[Version, list[int]]
 Successors = dict[Version, dict[Version, None]]
 
@@ -64,7 +64,7 @@ def check(history: History, options: Options) -> Case:
 
     Raises UnknownModelError for an unknown consistency model.
     """
-    transactions = Transactions(history)
+    transactions = history.derived(Transactions)
     model = Model(transactions)
     if ambiguous := model.ambiguous():
         return {"valid?": UNKNOWN, "error": ambiguous}
@@ -91,43 +91,37 @@ def _internal(transactions: Transactions) -> Iterator[Case]:
     """Cases of a transaction whose read contradicts its own previous read or write of the key."""
     for transaction in transactions.ok:
         expected: dict[Any, Any] = {}
-        for part in transaction.parts:
-            if part.f == "r" and expected.get(part.key, part.value) != part.value:
+        for place, (f, key, value) in enumerate(transaction.parts):
+            if f == "r" and expected.get(key, value) != value:
                 yield {
                     "op": as_map(transaction.operation),
-                    "mop": part.shown,
-                    "expected": expected[part.key],
+                    "mop": transaction.shown[place],
+                    "expected": expected[key],
                 }
                 break
-            expected[part.key] = part.value
+            expected[key] = value
 
 
 def _aborted_reads(transactions: Transactions) -> Iterator[Case]:
     """Cases of a transaction that read what a failed transaction had written."""
-    failed = writers(transactions.failed)
-    for transaction in transactions.ok:
-        for part in transaction.parts:
-            writer = failed.get((part.key, part.value))
-            if part.f == "r" and writer:
-                yield _read_of(transaction, part, writer)
+    yield from _reads_of(writers(transactions.failed), transactions)
 
 
 def _intermediate_reads(transactions: Transactions) -> Iterator[Case]:
     """Cases of a transaction that read what another one wrote and then overwrote itself."""
-    intermediate = intermediate_writers(transactions.all)
-    for transaction in transactions.ok:
-        for part in transaction.parts:
-            writer = intermediate.get((part.key, part.value))
-            if part.f == "r" and writer and writer is not transaction:
-                yield _read_of(transaction, part, writer)
+    yield from _reads_of(intermediate_writers(transactions.all), transactions)
 
 
-def _read_of(reader: Transaction, part: MicroOperation, writer: Transaction) -> Case:
-    return {
-        "op": as_map(reader.operation),
-        "mop": part.shown,
-        "writer": as_map(writer.operation),
-    }
+def _reads_of(written: Mapping[Version, Transaction], transactions: Transactions) -> Iterator[Case]:
+    """Reads of these versions in other transactions than those that wrote them."""
+    for transaction in transactions.ok if written else ():
+        for place, (f, key, value) in enumerate(transaction.parts):
+            if f == "r" and (writer := written.get((key, value))) and writer is not transaction:
+                yield {
+                    "op": as_map(transaction.operation),
+                    "mop": transaction.shown[place],
+                    "writer": as_map(writer.operation),
+                }
 
 
 # Dependencies
@@ -141,9 +135,9 @@ class Model:
         self._reads: Index = defaultdict(list)
         self._writes: Index = defaultdict(list)
         for transaction in transactions.ok:
-            for version in transaction.external_reads().items():
+            for version in transaction.reads:
                 self._reads[version].append(transaction.index)
-            for version in transaction.external_writes().items():
+            for version in transaction.writes:
                 self._writes[version].append(transaction.index)
         order = chain(self._after_the_initial(), self._writes_follow_reads())
         self._successors = _successors(order)
@@ -169,10 +163,11 @@ class Model:
     def _writes_follow_reads(self) -> Iterator[tuple[Version, Version]]:
         """Pairs of the version of a key that a transaction read, and the one that it wrote."""
         for transaction in self._transactions.ok:
-            reads = transaction.external_reads()
-            for key, value in transaction.external_writes().items():
+            reads = dict(transaction.reads) if transaction.writes else {}
+            for version in transaction.writes if reads else ():
+                key, _ = version
                 if key in reads:
-                    yield (key, reads[key]), (key, value)
+                    yield (key, reads[key]), version
 
     def take_graph(self) -> DependencyGraph:
         """The dependencies by what was read and written. May only be called once.
@@ -185,12 +180,16 @@ class Model:
         writes, self._writes = self._writes, {}
         for version, readers in reads.items():
             for writer in writes.get(version, ()):
-                graph.link_all(((writer, reader) for reader in readers), WR)
+                for reader in readers:
+                    graph.link(writer, reader, WR)
         for before, successors in self._successors.items():
-            for after in successors:
+            wrote, read = writes.get(before, ()), reads.get(before, ())
+            for after in successors if wrote or read else ():
                 for second in writes.get(after, ()):
-                    graph.link_all(((first, second) for first in writes.get(before, ())), WW)
-                    graph.link_all(((first, second) for first in reads.get(before, ())), RW)
+                    for first in wrote:
+                        graph.link(first, second, WW)
+                    for first in read:
+                        graph.link(first, second, RW)
         return graph
 
     def explain(self, a: int, b: int, relation: int, names: tuple[str, str]) -> Step:
@@ -199,11 +198,11 @@ class Model:
         if relation not in (WW, WR, RW):
             history = self._transactions.history
             return explain_order(history, first.operation, second.operation, relation, names)
-        befores = first.external_reads() if relation == RW else first.external_writes()
-        afters = second.external_reads() if relation == WR else second.external_writes()
+        befores = first.reads if relation == RW else first.writes
+        afters = dict(second.reads if relation == WR else second.writes)
         key, before, after = next(
             (key, before, afters[key])
-            for key, before in befores.items()
+            for key, before in befores
             if key in afters and self._related(relation, (key, before), (key, afters[key]))
         )
         i = first.position("r" if relation == RW else "w", key, before)
@@ -257,12 +256,15 @@ def _cycles(successors: Successors) -> list[Case]:
 
 def warnings(history: History, options: Options) -> list[Case]:
     """Warnings of what the verdict lets pass: see txn_warnings.py and suspected_g0.py."""
-    found = txn_warnings.warnings(
-        history, options, lambda part: [] if part.value is None else [part.value]
-    )
-    if suspicions := suspected_g0.cases(Transactions(history), options):
+    found = txn_warnings.warnings(history, options, _seen)
+    if suspicions := suspected_g0.cases(history.derived(Transactions), options):
         found.append(warning("suspicious-G0", suspected_g0.TEXT, suspicions))
     return found
+
+
+def _seen(shown: Any) -> tuple[Any, ...]:
+    """The value that a read showed, comparable; none for nil."""
+    return () if shown is None else (comparable(shown),)
 
 
 CHECKER = Checker(check, figures, explain, warnings)

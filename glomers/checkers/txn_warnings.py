@@ -17,19 +17,12 @@ Others show that the run proved nothing:
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from glomers.checkers.transactions import (
-    Case,
-    MicroOperation,
-    Transaction,
-    Transactions,
-    comparable,
-    writers,
-)
+from glomers.checkers.transactions import Case, Transaction, Transactions, Version, writers
 from glomers.checkers.verdict import warning
 from glomers.history import evidence
 from glomers.history.operations import History, Operation, as_map
@@ -45,15 +38,13 @@ TEXTS = {
     "isolated": "a node never showed what another node had written",
 }
 
-Seen = Callable[[MicroOperation], Iterable[Any]]
+# The values that a read shows, comparable, of what is recorded of it; none for a key never written.
+Seen = Callable[[Any], Sequence[Any]]
 
 
 def warnings(history: History, options: Options, seen: Seen) -> list[dict[str, Any]]:
-    """A warning for each kind that was found: what it is, the number of cases, and the first.
-
-    `seen(read)` are the values that a read shows, comparable; none for a key never written.
-    """
-    transactions = Transactions(history)
+    """A warning for each kind that was found: what it is, the number of cases, and the first."""
+    transactions = history.derived(Transactions)
     run = Run(transactions, options, seen)
     cases: dict[str, list[Case]] = {
         "mismatch": list(_mismatches(transactions)),
@@ -83,40 +74,49 @@ def node_of(operation: Operation, options: Options) -> str:
 
 def _mismatches(transactions: Transactions) -> Iterator[Case]:
     for transaction in transactions.ok:
-        request = transactions.history.invocation(transaction.operation)
-        answer = transaction.operation
-        if request and [*map(_asked, request.value)] != [*map(_asked, answer.value or ())]:
-            yield {"request": request.value, "op": as_map(answer)}
+        if not _fills_in(transaction):
+            yield {"request": transaction.request.value, "op": as_map(transaction.operation)}
 
 
-def _asked(part: list[Any]) -> tuple[Any, ...]:
-    """A micro-operation without the value of a read, which the node fills in."""
-    f, key, value = part
-    return f, comparable(key), None if f == "r" else comparable(value)
+def _fills_in(transaction: Transaction) -> bool:
+    """Whether an answer is the request, but for the values of reads."""
+    asked, parts = transaction.asked, transaction.parts
+    if len(asked) != len(parts):
+        return False
+    for (f, key, value), (g, same, other) in zip(asked, parts, strict=True):
+        if f != g or key != same or (f != "r" and value != other):
+            return False
+    return True
 
 
 def _unwritten(transactions: Transactions, seen: Seen) -> Iterator[Case]:
     written = {
-        (comparable(key), comparable(value))
-        for invocation, _ in transactions.history.pairs()
-        if invocation.f == "txn"
-        for f, key, value in invocation.value
+        (key, value)
+        for transaction in transactions.all
+        for f, key, value in transaction.asked
         if f != "r"
     }
     for transaction in transactions.ok:
-        for part in transaction.parts:
-            if part.f == "r" and any((part.key, value) not in written for value in seen(part)):
-                yield {"op": as_map(transaction.operation), "mop": part.shown}
+        for (f, key, _), shown in zip(transaction.parts, transaction.shown, strict=True):
+            if f == "r":
+                for value in seen(shown[2]):
+                    if (key, value) not in written:
+                        yield {"op": as_map(transaction.operation), "mop": shown}
+                        break
 
 
 def _future_reads(transactions: Transactions, seen: Seen) -> Iterator[Case]:
     for transaction in transactions.ok:
-        later = Counter((part.key, part.value) for part in transaction.parts if part.f != "r")
-        for part in transaction.parts:
-            if part.f != "r":
-                later[part.key, part.value] -= 1
-            elif any(later[part.key, value] > 0 for value in seen(part)):
-                yield {"op": as_map(transaction.operation), "mop": part.shown}
+        later: set[Version] = set()
+        found = []
+        for (f, key, value), shown in zip(
+            reversed(transaction.parts), reversed(transaction.shown), strict=True
+        ):
+            if f != "r":
+                later.add((key, value))
+            elif later and any((key, value) in later for value in seen(shown[2])):
+                found.append({"op": as_map(transaction.operation), "mop": shown})
+        yield from reversed(found)
 
 
 # What each node showed
@@ -124,29 +124,28 @@ def _future_reads(transactions: Transactions, seen: Seen) -> Iterator[Case]:
 
 @dataclass(slots=True)
 class View:
-    """What the clients of one node saw, in reads of keys that the transaction hadn't written."""
+    """What the clients of one node saw, in reads of keys that the transaction hadn't written.
+
+    Nothing is counted any more once it is settled that there is nothing to warn of.
+    """
 
     reads: int = 0
     own_occasions: int = 0  # reads of keys that this node had acknowledged a write of
     other_occasions: int = 0  # reads of keys another node had written, with no partition since
-    shown: int = 0  # reads that showed a write
-    others_shown: int = 0  # reads that showed a write of another node
+    shown: bool = False  # whether a read showed a write
+    settled: bool = False  # whether one showed a write of another node, if there are others
     echoes: bool = True  # whether every answer was the request itself
 
 
 class Run:
-    """What the clients of each node saw, in the course of a history."""
+    """What the clients of each node saw, in the course of a history, until all is settled."""
 
     def __init__(self, transactions: Transactions, options: Options, seen: Seen) -> None:
         self._transactions = transactions
         self._options = options
         self._seen = seen
         self.views: dict[str, View] = {node: View() for node in options.nodes}
-        # The node that was asked to write each value.
-        self._origin = {
-            version: node_of(transaction.operation, options)
-            for version, transaction in writers(transactions.all).items()
-        }
+        self._writers = writers(transactions.all)
         # Key -> the nodes that acknowledged a write of it: ever, and since the last fault.
         self._acknowledged: dict[Any, set[str]] = defaultdict(set)
         self._connected: dict[Any, set[str]] = defaultdict(set)
@@ -154,6 +153,8 @@ class Run:
         for operation in transactions.history:
             if operation.is_client:
                 self._follow(operation)
+                if all(view.settled for view in self.views.values()):
+                    break
             else:
                 verb, _, partition = operation.f.partition("-")
                 if partition and verb == "start":
@@ -169,35 +170,32 @@ class Run:
         if completion is None or completion.type != "ok" or completion.f != "txn":
             return
         transaction = self._transactions.by_index[completion.index]
+        node = node_of(operation, self._options)
         if began:
-            self._asked(transaction)
+            self._asked(transaction, node)
             return
-        self._answered(transaction)
-        for key in transaction.external_writes():
-            self._acknowledged[key].add(node_of(operation, self._options))
+        self._answered(transaction, node)
+        for key, _ in transaction.writes:
+            self._acknowledged[key].add(node)
             if not self._partitions:
-                self._connected[key].add(node_of(operation, self._options))
+                self._connected[key].add(node)
 
-    def _asked(self, transaction: Transaction) -> None:
-        node = node_of(transaction.operation, self._options)
+    def _asked(self, transaction: Transaction, node: str) -> None:
         view = self.views[node]
-        for key in transaction.external_reads():
+        for key, _ in transaction.reads:
             view.reads += 1
             view.own_occasions += node in self._acknowledged[key]
             view.other_occasions += bool(self._connected[key] - {node})
 
-    def _answered(self, transaction: Transaction) -> None:
-        node = node_of(transaction.operation, self._options)
+    def _answered(self, transaction: Transaction, node: str) -> None:
         view = self.views[node]
-        request = self._transactions.history.invocation(transaction.operation)
-        view.echoes &= request is not None and request.value == transaction.operation.value
-        for part in transaction.firsts():
-            if part.f == "r":
-                values = list(self._seen(part))
-                view.shown += bool(values)
-                view.others_shown += any(
-                    self._origin.get((part.key, value), node) != node for value in values
-                )
+        view.echoes &= transaction.request.value == transaction.operation.value
+        for key, shown in transaction.first_reads():
+            for value in self._seen(shown):
+                view.shown = True
+                writer = self._writers.get((key, value))
+                others = writer and node_of(writer.operation, self._options) != node
+                view.settled |= bool(others) or len(self.views) == 1
 
     def silent(self) -> Iterator[Case]:
         for node, view in self.views.items():
@@ -206,5 +204,5 @@ class Run:
 
     def isolated(self) -> Iterator[Case]:
         for node, view in self.views.items():
-            if view.shown and view.other_occasions >= OCCASIONS and not view.others_shown:
+            if view.shown and view.other_occasions >= OCCASIONS and not view.settled:
                 yield {"node": node, "reads": view.reads, "occasions": view.other_occasions}

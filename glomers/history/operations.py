@@ -13,10 +13,10 @@ import json
 import re
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from glomers.errors import UsageError, quote
 from glomers.history import edn
@@ -25,6 +25,8 @@ from glomers.history.edn import Keyword, Record
 NEMESIS = "nemesis"
 NONE = -1  # the place where there is no operation
 TYPES = ("invoke", "ok", "fail", "info")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,14 @@ class History(Sequence[Operation]):
         self._places: dict[int, int] | None = None
         if any(operation.index != place for place, operation in enumerate(self._operations)):
             self._places = {operation.index: i for i, operation in enumerate(self._operations)}
+        self._derived: dict[Callable[[History], Any], Any] = {}
+
+    def derived(self, make: Callable[[History], T]) -> T:
+        """`make(history)`, made once for all who ask, and kept as long as the history is."""
+        if make not in self._derived:
+            self._derived[make] = make(self)
+        made: T = self._derived[make]
+        return made
 
     def __len__(self) -> int:
         return len(self._operations)
