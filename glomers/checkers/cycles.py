@@ -33,6 +33,7 @@ G-nonadjacent-item beside it may be overlooked; no other class of cycle ever is.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -85,9 +86,33 @@ def every(bits: int) -> int:
 
 def components(graph: DependencyGraph) -> Iterator[Component]:
     """The strongly connected components of two or more transactions, ordered by their first."""
-    groups = (nodes for nodes in strongly_connected(graph.successors) if len(nodes) > 1)
+    candidates = _around_steps_back(graph.successors)
+    groups = (nodes for nodes in strongly_connected(candidates) if len(nodes) > 1)
     for nodes in sorted(map(sorted, groups)):
         yield Component(nodes, graph)
+
+
+def _around_steps_back(successors: Mapping[int, Mapping[int, int]]) -> Mapping[int, Iterable[int]]:
+    """The part of a graph that holds all its cycles: what edges to lower numbers span.
+
+    A cycle must come back from its highest number to its lowest, so such edges span all that is
+    between. Numbers are the order in which transactions ended, so most edges lead to higher ones,
+    and there is little left in which to search for components.
+    """
+    starts: list[int] = []
+    ends: list[int] = []
+    back = ((min(after), node) for node, after in successors.items())
+    for start, end in sorted((low, node) for low, node in back if low < node):
+        if ends and start <= ends[-1]:
+            ends[-1] = max(ends[-1], end)
+        else:
+            starts.append(start)
+            ends.append(end)
+    return {
+        node: after
+        for node, after in successors.items()
+        if (place := bisect_right(starts, node)) and node <= ends[place - 1]
+    }
 
 
 def strongly_connected(successors: Mapping[Node, Iterable[Node]]) -> Iterator[list[Node]]:

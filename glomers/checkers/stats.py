@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,10 +25,10 @@ def check(history: History, options: Options) -> dict[str, Any]:
 
     Unlike in Jepsen, it is "unknown" if there was no operation, because that proves nothing.
     """
-    by_f: dict[str, Counter[str]] = {}
-    for operation in history.client_operations():
-        if operation.type != "invoke":
-            by_f.setdefault(operation.f, Counter())[operation.type] += 1
+    ended = Counter((op.f, op.type) for op in history.client_operations() if op.type != "invoke")
+    by_f: dict[str, Counter[str]] = defaultdict(Counter)
+    for (f, type), count in ended.items():
+        by_f[f][type] += count
     results = {f: _counts(by_f[f]) for f in sorted(by_f)}
     overall = _counts(sum(by_f.values(), Counter()))
     verdicts = [part["valid?"] for f, part in results.items() if f not in EXEMPT]

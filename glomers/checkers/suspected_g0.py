@@ -17,7 +17,7 @@ node's own write is always newer than all that the node has shown.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -103,12 +103,11 @@ def _orders(transactions: Transactions, options: Options) -> Iterator[Order]:
 
 def _moments(transactions: Transactions) -> Iterator[tuple[Transaction, bool]]:
     """The beginning (True) and the end (False) of each successful transaction, in order."""
-    history = transactions.history
-    for operation in history.client_operations():
-        began = operation.type == "invoke"
-        completion = history.completion(operation) if began else operation
-        if completion and completion.type == "ok" and completion.f == "txn":
-            yield transactions.by_index[completion.index], began
+    beginning = deque(sorted(transactions.ok, key=lambda transaction: transaction.request.index))
+    for ending in transactions.ok:
+        while beginning and beginning[0].request.index < ending.index:
+            yield beginning.popleft(), True
+        yield ending, False
 
 
 def _shown(transaction: Transaction) -> dict[Any, tuple[Any, Any]]:

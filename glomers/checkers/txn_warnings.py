@@ -107,6 +107,8 @@ def _unwritten(transactions: Transactions, seen: Seen) -> Iterator[Case]:
 
 def _future_reads(transactions: Transactions, seen: Seen) -> Iterator[Case]:
     for transaction in transactions.ok:
+        if not transaction.writes:
+            continue
         later: set[Version] = set()
         found = []
         for (f, key, value), shown in zip(

@@ -64,7 +64,7 @@ class History(Sequence[Operation]):
         self._partners = array("q", [NONE]) * len(self._operations)
         open_by_process: dict[int | str, int] = {}
         for place, operation in enumerate(self._operations):
-            if not operation.is_client:
+            if operation.process == NEMESIS:
                 continue
             if operation.type == "invoke":
                 open_by_process[operation.process] = place
@@ -98,7 +98,7 @@ class History(Sequence[Operation]):
 
     def client_operations(self) -> Iterator[Operation]:
         """All operations except the nemesis's."""
-        return (operation for operation in self._operations if operation.is_client)
+        return (operation for operation in self._operations if operation.process != NEMESIS)
 
     def completion(self, invocation: Operation) -> Operation | None:
         """The operation that ended `invocation`, or None if the test ended first."""
