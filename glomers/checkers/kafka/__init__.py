@@ -86,7 +86,7 @@ def check(history: History, options: Options) -> dict[str, Any]:
     If a poll shows a message that nobody sent, Jepsen's checker fails and the verdict is "unknown".
     The same verdict is given here, with an `error`, unless there are anomalies, too.
     """
-    facts = gather(history)
+    facts = history.derived(gather)
     errors: dict[str, Any] = {
         kind: {"count": len(cases), "errs": _most_telling(kind, cases)}
         for kind, cases in find(facts).items()

@@ -89,15 +89,14 @@ def _lost_writes(facts: Facts) -> Iterator[Case]:
             for message in messages:
                 first.setdefault(message, index)
                 last[message] = index
-        polled = [m for m in facts.readers[key] if m in seen and m in first]
-        if not polled:
+        bound = max((first[message] for message in seen if message in first), default=-1)
+        missing = [m for m, index in last.items() if index <= bound and m not in seen]
+        if not missing:
             continue
-        furthest = max(polled, key=first.__getitem__)
-        bound = first[furthest]
-        expected = sorted((m for m, index in last.items() if index <= bound), key=last.__getitem__)
-        for message in expected:
+        furthest = next(m for m in facts.readers[key] if m in seen and first.get(m) == bound)
+        for message in sorted(missing, key=last.__getitem__):
             writer = facts.writers[key].get(message)
-            if message not in seen and writer and writer.type == "ok":
+            if writer and writer.type == "ok":
                 yield {
                     "key": key,
                     "value": plain(message),
@@ -116,7 +115,7 @@ def _aborted_reads(facts: Facts) -> Iterator[Case]:
         key: {message: writer for message, writer in writers.items() if writer.type == "fail"}
         for key, writers in facts.writers.items()
     }
-    for completion in facts.completions:
+    for completion in facts.completions if any(failed.values()) else ():
         if completion.operation.type != "ok":
             continue
         for key, polled in completion.polls.items():
@@ -153,7 +152,7 @@ def _read(key: str, message: Message, writer: Operation, reader: Operation) -> C
 
 def _precommitted_reads(facts: Facts) -> Iterator[Case]:
     for completion in facts.completions:
-        for key, sent in completion.sends.items():
+        for key, sent in completion.sends.items() if completion.polls else ():
             polled = completion.polls[key].messages if key in completion.polls else []
             if own := set(polled).intersection(sent.messages):
                 value = plain(next(message for message in sent.messages if message in own))
@@ -169,6 +168,8 @@ def _internal(facts: Facts, side: str, part: Callable[[Completion], ByKey]) -> E
     errors: Errors = {f"int-{side}-skip": [], f"int-nonmonotonic-{side}": []}
     for completion in facts.completions:
         for key, entries in part(completion).items():
+            if len(entries.messages) < 2:
+                continue
             log = facts.log(key)
             for before, after, delta in log.jumps(entries.messages):
                 case: Case = {"key": key, "values": [plain(before), plain(after)], "delta": delta}
@@ -203,10 +204,12 @@ def _external_polls(facts: Facts) -> Errors:
                     polled.messages[0],
                 )
                 delta = log.delta(before, after)
+                if delta == 1:
+                    continue
                 case = {"key": key, "delta": delta, "ops": _ops(last, completion)}
                 if delta > 1:
                     skips.append({**case, "skipped": log.between(before, after)})
-                elif delta < 1:
+                else:
                     backwards.append({**case, "values": [plain(before), plain(after)]})
             previous.update(dict.fromkeys(completion.polls, completion))
     return {"poll-skip": skips, "nonmonotonic-poll": backwards}

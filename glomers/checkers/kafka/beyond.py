@@ -30,7 +30,7 @@ ENOUGH_POLLS = 3  # polls after which a process should have seen everything
 
 def warnings(history: History, options: Options) -> list[dict[str, Any]]:
     """A warning for each kind that was found: what it is, the number of cases, and the first."""
-    facts = gather(history)
+    facts = history.derived(gather)
     cases: dict[str, list[Case]] = {kind: [] for kind in TEXTS}
     cases["silent"] += _silence(facts)
     for completions in facts.by_process():
@@ -86,6 +86,9 @@ def _misfits(log: Log, position: int | None, exact: bool, offsets: Sequence[int]
 
     The position is None if the key was not asked for, and a lower bound if it isn't `exact`.
     """
+    place = 0 if position is None else bisect_left(log.offsets, position)
+    if position is not None and offsets == log.offsets[place : place + len(offsets)]:
+        return  # the usual case takes only one comparison
     if position is None:
         yield "unasked-key"
     if any(later <= earlier for earlier, later in pairwise(offsets)):
@@ -94,5 +97,5 @@ def _misfits(log: Log, position: int | None, exact: bool, offsets: Sequence[int]
         first = min(offsets)
         if first < position:
             yield "below-offset"
-        elif exact and first > log.offsets[bisect_left(log.offsets, position)]:
+        elif exact and first > log.offsets[place]:
             yield "gap"

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Any
@@ -33,8 +34,9 @@ class Entries:
     messages: list[Message] = field(default_factory=list)
 
     def extend(self, pairs: Sequence[Sequence[Any]]) -> None:
-        self.offsets.extend(pair[0] for pair in pairs)
-        self.messages.extend(identity(pair[1]) for pair in pairs)
+        for offset, message in pairs:
+            self.offsets.append(offset)
+            self.messages.append(message if type(message) is int else identity(message))
 
     def pairs(self) -> Iterator[tuple[Any, Message]]:
         return zip(self.offsets, self.messages, strict=True)
@@ -90,22 +92,30 @@ class Log:
 EMPTY = Log(())
 
 
-@dataclass(slots=True)
+@dataclass
 class Facts:
     """What the checks look up; made by `gather`.
 
     `writers` has the send of each message: its completion, or its invocation if it has none.
-    `readers` has the first poll that showed each message, `seen` the messages that successful polls
-    showed. `premature` has polls of messages not sent at the time, as (key, message, poll).
+    `seen` has the messages that successful polls showed. `premature` has polls of messages not sent
+    at the time, as (key, message, poll).
     """
 
     history: History
     completions: list[Completion] = field(default_factory=list)
     writers: dict[str, dict[Message, Operation]] = field(default_factory=lambda: defaultdict(dict))
-    readers: dict[str, dict[Message, Operation]] = field(default_factory=lambda: defaultdict(dict))
     seen: dict[str, set[Message]] = field(default_factory=lambda: defaultdict(set))
     premature: list[tuple[str, Message, Operation]] = field(default_factory=list)
     logs: dict[str, Log] = field(default_factory=dict)
+
+    @cached_property
+    def readers(self) -> dict[str, dict[Message, Operation]]:
+        """The first poll that showed each message."""
+        readers: dict[str, dict[Message, Operation]] = defaultdict(dict)
+        for completion in reversed(self.completions):
+            for key, entries in completion.polls.items():
+                readers[key].update(dict.fromkeys(entries.messages, completion.operation))
+        return readers
 
     def log(self, key: str) -> Log:
         return self.logs.get(key, EMPTY)
@@ -123,7 +133,9 @@ def gather(history: History) -> Facts:
     for operation in history.client_operations():
         sent = sends(operation)
         for key, entries in sent.items():
-            facts.writers[key].update(dict.fromkeys(entries.messages, operation))
+            writers = facts.writers[key]
+            for message in entries.messages:
+                writers[message] = operation
         if operation.type == "invoke":
             continue
         polled = polls(operation)
@@ -133,9 +145,6 @@ def gather(history: History) -> Facts:
             facts.premature += [(key, m, operation) for m in entries.messages if m not in known]
             if operation.type == "ok":
                 facts.seen[key].update(entries.messages)
-    for completion in reversed(facts.completions):
-        for key, entries in completion.polls.items():
-            facts.readers[key].update(dict.fromkeys(entries.messages, completion.operation))
     facts.logs = _logs(facts)
     return facts
 
@@ -169,7 +178,7 @@ def _logs(facts: Facts) -> dict[str, Log]:
     for completion in facts.completions:
         for key, entries in completion.polls.items():
             found[key].update(dict.fromkeys(entries.pairs()))
-        for key, entries in completion.sends.items():
-            if completion.operation.type == "ok":
+        if completion.operation.type == "ok":
+            for key, entries in completion.sends.items():
                 found[key].update(dict.fromkeys(entries.pairs()))
     return {key: Log(pairs) for key, pairs in found.items()}

@@ -69,10 +69,11 @@ class Position:
 
 def worst_realtime_lag(facts: Facts) -> dict[str, Any]:
     """The first poll with the greatest lag, by Jepsen's rules and keys; times are in seconds."""
-    growth = _growth(facts)
+    shown = [_highest(completion) for completion in facts.completions]
+    growth = _growth(facts, shown)
     positions: dict[Any, Position] = defaultdict(lambda: Position(growth))
     worst: tuple[float, str, Any, int] | None = None
-    for completion in facts.completions:
+    for completion, highest in zip(facts.completions, shown, strict=True):
         operation = completion.operation
         if operation.type != "ok":
             continue
@@ -80,7 +81,7 @@ def worst_realtime_lag(facts: Facts) -> dict[str, Any]:
         if operation.f == "assign":
             positions[process] = positions[process].assign(operation.value)
         elif operation.f in ("poll", "txn"):
-            for key, offset in _highest(completion).items():
+            for key, offset in highest.items():
                 positions[process].move(key, offset)
             invocation = facts.history.invocation(operation)
             overdue = positions[process].most_overdue()
@@ -94,10 +95,10 @@ def worst_realtime_lag(facts: Facts) -> dict[str, Any]:
     return {"time": time / NANOS, "process": process, "key": key, "lag": lag / NANOS}
 
 
-def _growth(facts: Facts) -> dict[str, Growth]:
+def _growth(facts: Facts, shown: Iterable[Mapping[str, int]]) -> dict[str, Growth]:
     growth: dict[str, Growth] = defaultdict(Growth)
-    for completion in facts.completions:
-        for key, offset in _highest(completion).items():
+    for completion, highest in zip(facts.completions, shown, strict=True):
+        for key, offset in highest.items():
             growth[key].note(offset, completion.operation.time)
     return growth
 

@@ -30,7 +30,7 @@ def explain(result: Case, kinds: Sequence[str], evidence: Evidence) -> Iterator[
     """The first cases: one of each kind, then the second of each."""
     if not len(evidence.history):
         return
-    teller = Teller(gather(evidence.history), evidence)
+    teller = Teller(evidence.history.derived(gather), evidence)
     yield from in_turn([teller.cases(kind, result[kind]) for kind in kinds if kind in result])
 
 
