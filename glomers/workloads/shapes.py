@@ -16,7 +16,8 @@ languages write an empty list as null. Null passes for no other shape.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import repeat
 from typing import Any
 
 from glomers.errors import quote
@@ -44,56 +45,78 @@ class OneOf:
 
 def mismatch(value: Any, shape: Any, where: str = "", optional: Mapping[str, Any] = {}) -> str:
     """What is wrong with `value`, and where, in a few words; "" if it has the shape."""
-    if shape is Any:
+    problem = _problem(value, shape, optional)
+    if problem is None:
         return ""
+    steps, text = problem
+    for step in reversed(steps):
+        if isinstance(step, int):
+            where += f"[{step}]"
+        else:
+            name = quote(step, LONG)  # a node may name a field as it likes
+            where = f"{where}.{name}" if where else f"`{name}`"
+    return f"{where or 'it'} {text()}"
+
+
+# The way to what is wrong (fields and indices, the innermost first), and what is wrong there. The
+# text is only made when it is shown, because most values are right.
+Problem = tuple[list[Any], Callable[[], str]]
+
+
+def _problem(value: Any, shape: Any, optional: Mapping[str, Any] = {}) -> Problem | None:
+    """What is wrong with `value`; None if it has the shape."""
+    if shape is Any:
+        return None
     if isinstance(shape, type):
         right = isinstance(value, shape) or (shape is float and isinstance(value, int))
         if right and (shape is bool or not isinstance(value, bool)):
-            return ""
-        return f"{where or 'it'} should be {NAMES[shape]}, not {_show(value)}"
+            return None
+        return [], lambda: f"should be {NAMES[shape]}, not {_show(value)}"
+    if isinstance(shape, (list, tuple)):
+        return _array_problem(value, shape)
+    if isinstance(shape, dict):
+        return _object_problem(value, shape, optional)
     if isinstance(shape, OneOf):
         for alternative in shape.shapes:
-            if not mismatch(value, alternative):
-                return ""
-        return f"{where or 'it'} should be {describe(shape)}, not {_show(value)}"
-    if isinstance(shape, dict):
-        if not isinstance(value, dict):
-            return f"{where or 'it'} should be an object, not {_show(value)}"
-        return _object_mismatch(value, shape, where, optional)
-    if isinstance(shape, (list, tuple)):
-        if value is None and isinstance(shape, list):
-            return ""
-        if not isinstance(value, list):
-            return f"{where or 'it'} should be an array, not {_show(value)}"
-        if isinstance(shape, tuple) and len(value) != len(shape):
-            return f"{where or 'it'} should have {len(shape)} elements, not {len(value)}"
-        if shape == [Any]:
-            return ""
-        shapes = shape * len(value) if isinstance(shape, list) else shape
-        for index, (element, expected) in enumerate(zip(value, shapes, strict=True)):
-            if expected is not Any and mismatch(element, expected):
-                return mismatch(element, expected, f"{where}[{index}]")
-        return ""
+            if _problem(value, alternative) is None:
+                return None
+        return [], lambda: f"should be {describe(shape)}, not {_show(value)}"
     if value == shape and isinstance(value, bool) == isinstance(shape, bool):
-        return ""
-    return f"{where or 'it'} should be {_show(shape)}, not {_show(value)}"
+        return None
+    return [], lambda: f"should be {_show(shape)}, not {_show(value)}"
 
 
-def _object_mismatch(
-    value: dict[str, Any], shape: dict[Any, Any], where: str, optional: Mapping[str, Any]
-) -> str:
-    def path(field: str) -> str:
-        name = quote(field, LONG)  # a node may name a field as it likes
-        return f"{where}.{name}" if where else f"`{name}`"
+def _array_problem(value: Any, shape: list[Any] | tuple[Any, ...]) -> Problem | None:
+    if value is None and isinstance(shape, list):
+        return None
+    if not isinstance(value, list):
+        return [], lambda: f"should be an array, not {_show(value)}"
+    if isinstance(shape, tuple) and len(value) != len(shape):
+        return [], lambda: f"should have {len(shape)} elements, not {len(value)}"
+    if shape == [Any]:
+        return None
+    shapes = repeat(shape[0]) if isinstance(shape, list) else shape
+    for index, (element, expected) in enumerate(zip(value, shapes)):
+        if expected is not Any and (problem := _problem(element, expected)):
+            problem[0].append(index)
+            return problem
+    return None
 
+
+def _object_problem(
+    value: Any, shape: dict[Any, Any], optional: Mapping[str, Any]
+) -> Problem | None:
+    if not isinstance(value, dict):
+        return [], lambda: f"should be an object, not {_show(value)}"
     for field, expected in shape.items():
         if field is str:
             continue
         if field not in value:
-            return f"{path(field)} is missing"
-        if problem := mismatch(value[field], expected, path(field)):
+            return [field], lambda: "is missing"
+        if problem := _problem(value[field], expected):
+            problem[0].append(field)
             return problem
-    for field in value:
+    for field, element in value.items():
         if field in shape:
             continue
         if str in shape:
@@ -101,10 +124,11 @@ def _object_mismatch(
         elif field in optional:
             expected = optional[field]
         else:
-            return f"{path(field)} is not expected"
-        if problem := mismatch(value[field], expected, path(field)):
+            return [field], lambda: "is not expected"
+        if problem := _problem(element, expected):
+            problem[0].append(field)
             return problem
-    return ""
+    return None
 
 
 def describe(shape: Any) -> str:
