@@ -27,7 +27,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -43,7 +43,7 @@ _set_handler = _c_library.signal
 _set_handler.argtypes = [ctypes.c_int, ctypes.c_void_p]
 _set_handler.restype = ctypes.c_void_p
 
-_running: Callable[[], int] | None = None  # which thread has its turn
+_running: int | None = None  # the thread that runs nodes' code
 _patience = 0.0
 _standing: set[int] = set()  # threads that stand still for good
 
@@ -73,8 +73,8 @@ def seize(thread: int) -> None:
 
 
 @contextmanager
-def watched(running: Callable[[], int], patience: float) -> Iterator[None]:
-    """Let the main thread keep its turns. `running()` is the thread that runs nodes' code.
+def watched(running: int, patience: float) -> Iterator[None]:
+    """Let the main thread keep its turns, while the thread `running` runs nodes' code.
 
     `patience` is for how many seconds such code may run without coming back. In another thread,
     which no signal reaches, this does nothing.
@@ -113,7 +113,7 @@ def _take_back() -> None:
 def _take(number: int) -> None:
     """What the signal does, in the thread that it has found."""
     me = threading.get_ident()
-    if _running is None or me != _running():
+    if _running is None or me != _running:
         return
     exits.must_leave_at_once = True
     _standing.add(me)

@@ -14,8 +14,8 @@ operating system, decides which one runs.
   `Stopped`, so that the library doesn't either. Code that still swallows it, again and again, is
   left behind where it is.
 
-All greenlets of a loop live in one thread of the system's, which isn't the main one. So the main
-thread can watch them, and Ctrl-C has an effect, whatever a node's code does.
+All greenlets of a loop live in one thread of the system, which isn't the main one
+(`greenlet_thread.py`).
 
 Turns change only where a strand parks. So a run depends only on its events, and can be repeated.
 
@@ -48,11 +48,12 @@ from math import ulp
 from types import FrameType
 from typing import Any, Protocol
 
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
 from glomers.errors import NodeError
 from glomers.history.times import MILLIS, NANOS, nanos
-from glomers.simulated import seizing
+from glomers.simulated import greenlet_thread, seizing
+from glomers.simulated.greenlet_thread import GreenletThread
 from glomers.world.loop import Loop
 from maelstrom_node import Stopped
 
@@ -63,7 +64,6 @@ KINDS_TOLD = 3  # kinds of messages that an error names if time stood still
 GRACE = 1.0  # seconds of real time within which all strands should end at the end
 UNWINDING = 0.3  # seconds of real time in which a strand that must stop may end by itself
 STUBBORN = 100  # times that a strand may swallow NodeStopped
-STACK_SIZE = 8 << 20  # bytes, as a thread usually has on Linux
 MOST_WAITING = 30_000  # strands; Linux has about as many threads
 
 
@@ -132,12 +132,7 @@ class TurnLoop(Loop):
         self._paused: dict[Owner, list[tuple[Callable[..., object], tuple[Any, ...]]]] = {}
         self._idle: list[greenlet] = []
         self._root: greenlet  # the thread's own, from which the others are started
-        self._thread: threading.Thread | None = None
-        self._task: Callable[[], object] | None = None  # what the thread is to do
-        self._asked = threading.Lock()  # held while there is nothing to do
-        self._over = threading.Lock()  # held until that is done
-        self._closed = False  # the thread has ended
-        self._lost = False  # the thread stands still for good
+        self._thread: GreenletThread | None = None  # from the first run to the end
         self._failure: BaseException | None = None
         self._sent: Counter[str] = Counter()  # what was sent since time seemed to stand still
         self._watchers: list[tuple[float, float, Callable[[], object]]] = []
@@ -148,48 +143,31 @@ class TurnLoop(Loop):
         """Run events until `stop` is called or none is left. Raises what an event raised."""
         with self._borrowed():
             self._stopped = False
-            with seizing.watched(lambda: self._thread_id, self.watchdog):
-                self._watch()
+            if self._thread is None:
+                self._thread = greenlet_thread.take()
+            with seizing.watched(self._thread.id, self.watchdog):
+                self._watch(self._thread)
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
 
-    def _watch(self) -> None:
+    def _watch(self, thread: GreenletThread) -> None:
         """Let the loop run, and wait for its end; raise NodeError if a strand doesn't come back."""
         events, since = self.events, time.monotonic()
         try:
-            self._ask(self._run_events)
-            while not self._over.acquire(timeout=min(GLANCE, self.watchdog)):
+            thread.begin(self._run_events)
+            while not thread.wait(min(GLANCE, self.watchdog)):
                 seizing.wind_up()
                 now = time.monotonic()
                 if self.events != events:
                     events, since = self.events, now
-                elif now - since >= self.watchdog or seizing.stands(self._thread_id):
-                    raise self._stuck()
+                elif now - since >= self.watchdog or seizing.stands(thread.id):
+                    raise self._stuck(thread)
                 self._call_watchers(now)
         except KeyboardInterrupt:
             self._stopped = True
-            self._end_running()
+            self._end_running(thread)
             raise
-
-    def _ask(self, task: Callable[[], object]) -> None:
-        """Let the thread carry out `task`, and then release `_over`."""
-        self._task = task
-        self._over = threading.Lock()
-        self._over.acquire()
-        if self._thread is None:
-            self._asked.acquire()
-            before = threading.stack_size(STACK_SIZE)
-            try:
-                self._thread = threading.Thread(target=self._attend, name="turns", daemon=True)
-                self._thread.start()
-            finally:
-                threading.stack_size(before)
-        self._asked.release()
-
-    @property
-    def _thread_id(self) -> int:
-        return (self._thread and self._thread.ident) or 0
 
     def _call_watchers(self, now: float) -> None:
         for number, (due, interval, function) in enumerate(self._watchers):
@@ -202,11 +180,11 @@ class TurnLoop(Loop):
         seconds = interval / NANOS
         self._watchers.append((time.monotonic() + seconds, seconds, function))
 
-    def _stuck(self) -> NodeError:
+    def _stuck(self, thread: GreenletThread) -> NodeError:
         """Stop the running strand; return the error that says where it was."""
         self._stopped = True
         strand = self.strand
-        frame = seizing.frame_of(self._thread_id)
+        frame = seizing.frame_of(thread.id)
         error = NodeError(
             strand.node.id if strand else "?",
             f"has been running for {self.watchdog:g} s of real time without coming back.",
@@ -214,38 +192,38 @@ class TurnLoop(Loop):
             expected="code that waits only by the node's own calls (rpc, sleep, …) or Python's "
             "threading, time and queue",
         )
-        self._end_running()
+        self._end_running(thread)
         return error
 
-    def _end_running(self) -> None:
+    def _end_running(self, thread: GreenletThread) -> None:
         """Stop the running strand: by an exception, or where it is if that has no effect."""
-        thread, strand = self._thread_id, self.strand
-        if strand:
-            strand.stopped = True
-        if not seizing.stands(thread):
-            if self._over.acquire(timeout=UNWINDING / 3):  # the present event is over
+        if self.strand:
+            self.strand.stopped = True
+        if not seizing.stands(thread.id):
+            if thread.wait(UNWINDING / 3):  # the present event is over
                 return
-            _raise_in(thread, NodeStopped)
-            if self._over.acquire(timeout=UNWINDING):
+            _raise_in(thread.id, NodeStopped)
+            if thread.wait(UNWINDING):
                 return
-            seizing.seize(thread)
+            seizing.seize(thread.id)
             _withdraw()
-        self._lost = True
+        self._thread = None  # nobody will use it again
         self.strand = None
 
     def shut_down(self) -> None:
-        """End every strand and the thread, or give up on them after GRACE seconds.
+        """End every strand, or give up on them after GRACE seconds.
 
         The loop can't be used afterwards.
         """
         self._stopped = True
-        deadline = time.monotonic() + GRACE
-        if self._thread is None or self._lost:
+        thread, self._thread = self._thread, None
+        if thread is None:
             return
+        deadline = time.monotonic() + GRACE
         with self._borrowed():
-            self._ask(self._end_all)
-            if self._over.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                self._thread.join()
+            thread.begin(self._end_all)
+            if thread.wait(deadline - time.monotonic()):
+                greenlet_thread.give_back(thread)
 
     def _borrowed(self) -> AbstractContextManager[None]:
         if running() is not None:
@@ -255,34 +233,25 @@ class TurnLoop(Loop):
 
     # What the thread does, in its own greenlet
 
-    def _attend(self) -> None:
-        """Carry out the main thread's tasks, until `_end_all` was one of them."""
+    def _run_events(self) -> None:
         _here.loop = self
         self._root = getcurrent()
-        seizing.welcome()
-        while not self._closed:
-            self._asked.acquire()
-            assert self._task is not None
-            try:
-                self._task()
-            except NodeStopped:  # raised by `_end_running` when no strand runs any more
-                self._stopped = True
-            self._over.release()
-
-    def _run_events(self) -> None:
-        while not self._stopped:
-            (self._idle.pop() if self._idle else greenlet(self._work)).switch()
+        try:
+            while not self._stopped:
+                (self._idle.pop() if self._idle else greenlet(self._work)).switch()
+        except NodeStopped:  # raised by `_end_running` when no strand runs any more
+            self._stopped = True
 
     def _end_all(self) -> None:
-        self._closed = True
+        _here.loop = self
         while self._parked:
             strand, _ = self._parked.popitem()
             strand.stopped = True
             assert strand.greenlet is not None
             strand.greenlet.switch()  # it unwinds, and finds that the loop is over
-        for idle in self._idle:
-            idle.throw()
-        self._idle.clear()
+        while self._idle:
+            self._idle.pop().throw()
+        _here.loop = None
 
     # What the running greenlet does
 
@@ -294,6 +263,8 @@ class TurnLoop(Loop):
                     self.step()
             except NodeStopped:
                 pass
+            except GreenletExit:
+                return
             except BaseException as error:
                 self._failure = error
             self._stopped = True

@@ -93,7 +93,7 @@ def test_a_signal_that_nobody_took_stops_no_thread_of_the_next_run():
     try:
         signal.pthread_kill(threading.get_ident(), signal.SIGVTALRM)
         assert signal.SIGVTALRM in signal.sigpending()
-        with seizing.watched(threading.get_ident, patience=60):
+        with seizing.watched(threading.get_ident(), patience=60):
             assert signal.SIGVTALRM not in signal.sigpending()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -321,3 +321,14 @@ node.run()
             nodes.advance(1)
         answer = nodes.assert_sent("n0", "c9", "error").body
         assert "a simulated node can't run a simulation" in answer["text"]
+
+
+def test_no_thread_ends_with_a_simulation(script):
+    # greenlet looks for references to those of a thread that ends, and may then drop one too many.
+    path = script(HEAD + "node.run()")
+    with simulated(path), simulated(path):
+        pass
+    threads = threading.active_count()
+    for _ in range(5):
+        with simulated(path), simulated(path):
+            assert threading.active_count() == threads
