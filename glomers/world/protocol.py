@@ -62,25 +62,32 @@ class Sender:
         """The parts of a message. Raises _BadLine."""
         if not isinstance(message, dict):
             raise _BadLine("printed JSON that is not an object.")
-        for field, type, name in (("src", str, "string"), ("dest", str, "string"),
-                                  ("body", dict, "object")):  # fmt: skip
-            if field not in message:
-                raise _BadLine(f"sent a message without `{field}`.")
-            if not isinstance(message[field], type):
-                shown = quote(json.dumps(message[field]), 40)
-                raise _BadLine(f"sent a message whose `{field}` is {shown}, which is no {name}.")
+        src, dest, body = message.get("src"), message.get("dest"), message.get("body")
+        if not (isinstance(src, str) and isinstance(dest, str) and isinstance(body, dict)):
+            _refuse_envelope(message)
         if len(message) > len(ENVELOPE):
             _check_rest(message)
-        src, dest = message["src"], message["dest"]
         if not self._network.knows(src):
             raise _BadLine(f"sent a message from {src!r}, which does not exist.")
         if not self._network.knows(dest):
             raise _BadLine(f"sent a message to {dest!r}, which does not exist.")
-        return src, dest, message["body"]
+        return src, dest, body
 
 
 class _BadLine(Exception):
     """What is wrong with a line, in words that continue "Node n0 …"."""
+
+
+def _refuse_envelope(message: dict[str, Any]) -> NoReturn:
+    """Raise _BadLine for what a message lacks of `src`, `dest` and `body`."""
+    types = {"src": (str, "string"), "dest": (str, "string"), "body": (dict, "object")}
+    for field, (type, name) in types.items():
+        if field not in message:
+            raise _BadLine(f"sent a message without `{field}`.")
+        if not isinstance(message[field], type):
+            shown = quote(json.dumps(message[field]), 40)
+            raise _BadLine(f"sent a message whose `{field}` is {shown}, which is no {name}.")
+    raise AssertionError(message)
 
 
 def _check_rest(message: dict[str, Any]) -> None:
@@ -109,7 +116,7 @@ def _is_init_ok(message: dict[str, Any]) -> bool:
 def _parsed(line: bytes) -> Any:
     """The JSON of a line. Raises _BadLine."""
     try:
-        value = _DECODER.decode(line.decode("utf-8"))
+        value = _decode(line.decode("utf-8"))
     except UnicodeDecodeError:
         raise _BadLine("printed a line that is not UTF-8.") from None
     except RecursionError:
@@ -127,6 +134,18 @@ def _parsed(line: bytes) -> Any:
             raise _BadLine(_TOO_DEEP)
         sys.setrecursionlimit(max(CALLS, sys.getrecursionlimit()))
     return value
+
+
+def _decode(text: str) -> Any:
+    """The value of a JSON text. Raises what JSONDecoder.decode does.
+
+    That looks for white space around the value, which takes as long as a short message.
+    """
+    try:
+        value, end = _DECODER.raw_decode(text)
+    except json.JSONDecodeError:
+        end = -1
+    return value if end == len(text) else _DECODER.decode(text)
 
 
 def _refuse_constant(name: str) -> NoReturn:
