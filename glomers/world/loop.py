@@ -34,7 +34,9 @@ class Loop:
     def call_at(self, when: int, function: Callable[..., object], *args: Any) -> None:
         """Run `function(*args)` at time `when`, or at once if that has passed."""
         self._scheduled += 1
-        heapq.heappush(self._heap, (max(when, self.now), self._scheduled, function, args))
+        now = self.now
+        due = when if when > now else now  # faster than max
+        heapq.heappush(self._heap, (due, self._scheduled, function, args))
 
     def call_later(self, delay: int, function: Callable[..., object], *args: Any) -> None:
         """Run `function(*args)` after `delay` nanoseconds."""

@@ -28,7 +28,7 @@ import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from glomers.history.times import MILLIS
 from glomers.world.loop import Loop
@@ -39,8 +39,7 @@ UNSENT = -1
 AT_ONCE = (0,)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A message under way. `line` is its JSON text, without the newline.
 
     `of_client` tells whether a client sends or receives it. Such messages count as local: they
@@ -232,30 +231,33 @@ class Network:
         return max(self.slowness.get(message.src, 1), self.slowness.get(message.dest, 1))
 
     def _enqueue(self, inbox: Inbox, message: Message, due: int) -> None:
-        self._arrivals += 1
-        heapq.heappush(inbox.waiting, (due, self._arrivals, message))
-        if not inbox.holds:
-            self._take(message.dest, inbox)
+        if inbox.holds:
+            self._arrivals += 1
+            heapq.heappush(inbox.waiting, (due, self._arrivals, message))
+        else:  # the receiver has taken all that came before
+            self._take(inbox, due, message)
 
-    def _take(self, endpoint: str, inbox: Inbox) -> None:
-        """Take the message that is due first and hold it until then."""
-        grudges = self._grudges.values()
-        while inbox.waiting:
-            due, _, message = heapq.heappop(inbox.waiting)
-            if any(message.src in grudge.get(endpoint, ()) for grudge in grudges):
-                self._journal.record("cut", self.loop.now, message)
-                continue
+    def _take(self, inbox: Inbox, due: int, message: Message) -> None:
+        """Hold a message until it is due, unless its sender is cut off at this moment."""
+        if self._grudges and self._is_cut_off(message):
+            self._journal.record("cut", self.loop.now, message)
+        else:
             inbox.holds = True
-            self.loop.call_at(due, self._deliver, endpoint, inbox, message)
-            return
+            self.loop.call_at(due, self._deliver, inbox, message)
 
-    def _deliver(self, endpoint: str, inbox: Inbox, message: Message) -> None:
+    def _is_cut_off(self, message: Message) -> bool:
+        dest, src = message.dest, message.src
+        return any(src in grudge.get(dest, ()) for grudge in self._grudges.values())
+
+    def _deliver(self, inbox: Inbox, message: Message) -> None:
         inbox.holds = False
-        if self._inboxes.get(endpoint) is not inbox:
+        if self._inboxes.get(message.dest) is not inbox:
             # The endpoint left or crashed while the message was held.
             self._journal.record("drop", self.loop.now, message)
             return
         assert inbox.deliver is not None, "a crashed endpoint takes no messages"
         self._journal.record("recv", self.loop.now, message)
-        self._take(endpoint, inbox)
+        while inbox.waiting and not inbox.holds:
+            due, _, after = heapq.heappop(inbox.waiting)
+            self._take(inbox, due, after)
         inbox.deliver(message)
