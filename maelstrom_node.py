@@ -1100,7 +1100,10 @@ class Replication:
         In four tries: if the process stands still for a time, that spoils one of them at most.
         """
         tries = 4
-        if not any(self.lock.acquire(timeout=self.LOCK_TIMEOUT / tries) for _ in range(tries)):
+        for _ in range(tries):
+            if self.lock.acquire(timeout=self.LOCK_TIMEOUT / tries):
+                break
+        else:
             name = f"{type(self).__name__}.{method}"
             raise RuntimeError(
                 f"{name} must be called without the lock, but the lock was held for "

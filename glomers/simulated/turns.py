@@ -42,8 +42,8 @@ import threading
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from math import ulp
 from types import FrameType
 from typing import Any, Protocol
@@ -111,6 +111,21 @@ def running() -> Strand | None:
     """The strand whose code the present thread runs; None in the workbench's own code."""
     loop: TurnLoop | None = getattr(_here, "loop", None)
     return None if loop is None else loop.strand
+
+
+class Outside:
+    """The context of workbench code that a node's code calls; every message needs one."""
+
+    __slots__ = ("_loop", "_strand")
+
+    def __init__(self, loop: TurnLoop) -> None:
+        self._loop = loop
+
+    def __enter__(self) -> None:
+        self._strand, self._loop.strand = self._loop.strand, None
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.strand = self._strand
 
 
 class TurnLoop(Loop):
@@ -412,14 +427,9 @@ class TurnLoop(Loop):
             sys.settrace(before)
             self._stands_still(list(lines))
 
-    @contextmanager
-    def outside(self) -> Iterator[None]:
+    def outside(self) -> Outside:
         """Mark workbench code that a node's code calls, so that its output isn't the node's."""
-        strand, self.strand = self.strand, None
-        try:
-            yield
-        finally:
-            self.strand = strand
+        return Outside(self)
 
     def pause(self, node: Owner) -> None:
         """Make a node's code stand still until `unpause`."""

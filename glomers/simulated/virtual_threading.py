@@ -73,7 +73,7 @@ class Lock:
         self._waiting: deque[Wait] = deque()
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        if timeout != -1:
+        if timeout != -1 and not (blocking and 0 <= timeout <= real.TIMEOUT_MAX):
             real.Lock().acquire(blocking, timeout)  # raises the real error
         me = self.world.strand()
         if self._owner is None or (self.reentrant and self._owner is me):

@@ -289,8 +289,8 @@ class Load:
             self.chosen(due - self._began, worker.number, invocation)
             worker.invoke(invocation)
             self._wake()
-        idle = not any(worker.busy for worker in workers)
-        if idle and (over or (schedule.exhausted and not self._lasts)):
+        is_ending = over or (schedule.exhausted and not self._lasts)
+        if is_ending and not any(worker.busy for worker in workers):
             then, self._then = self._then, None
             then()
 
