@@ -34,6 +34,9 @@ def check_script(path: Path) -> None:
     """
     if lacking := _is_no_file(path):
         raise UsageError(f"cannot simulate {path}: it {lacking}")
+    state = path, path.stat().st_mtime_ns
+    if state in _may_be_python:
+        return
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
@@ -45,6 +48,10 @@ def check_script(path: Path) -> None:
             f"cannot simulate {path}: only Python can be simulated, and {evidence}; "
             "without --simulate a node may be any program"
         )
+    _may_be_python.add(state)
+
+
+_may_be_python: set[tuple[Path, int]] = set()  # scripts and when they were changed: a sweep has one
 
 
 def _is_no_file(path: Path) -> str:
