@@ -17,9 +17,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from glomers.errors import NodeError, quote
 from glomers.history.edn import Keyword
@@ -44,8 +43,7 @@ class RequestFailed(Exception):
         self.definite = definite
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How an operation ended: `type` is "ok", "fail" or "info"; `value` is only used for "ok"."""
 
     type: str
@@ -54,6 +52,19 @@ class Outcome:
 
 
 Answers = Mapping[str, tuple[str, Mapping[Any, Any]]]
+
+
+@dataclass(slots=True)
+class Talk:
+    """A conversation under way: its last request, and when that was sent (ns)."""
+
+    node: str
+    conversation: Conversation
+    timeout: int  # nanoseconds
+    done: Callable[[Outcome], object]
+    idempotent: bool
+    request: Body = field(default_factory=dict)
+    sent: int = 0
 
 
 class Client:
@@ -75,7 +86,7 @@ class Client:
         self._last_id = 0
         self._awaited: int | None = None
         self._unanswered: set[int] = set()  # ids of requests that timed out
-        self._receive: Callable[[Body], object] = lambda body: None
+        self._talk: Talk
         network.join(name, self._on_message)
 
     def close(self) -> None:
@@ -98,61 +109,56 @@ class Client:
 
         `timeout` is in seconds, for each request.
         """
+        self._talk = talk = Talk(node, conversation, nanos(timeout), done, idempotent)
+        self._proceed(talk, next, conversation)
 
-        def proceed(step: Callable[[], Body]) -> None:
-            try:
-                body = step()
-            except StopIteration as end:
-                done(Outcome("ok", end.value))
-            except SessionCrash as crash:
-                done(Outcome("info", error=str(crash) or None))
-            except RequestFailed as failure:
-                certain = failure.definite or idempotent
-                done(Outcome("fail" if certain else "info", error=failure.error))
-            else:
-                self._request(node, body, timeout, answered)
+    def _proceed(self, talk: Talk, step: Callable[..., Body], *args: Any) -> None:
+        """Go on with a conversation: `step(*args)` makes its next request, or ends it."""
+        try:
+            body = step(*args)
+        except StopIteration as end:
+            talk.done(Outcome("ok", end.value))
+        except SessionCrash as crash:
+            talk.done(Outcome("info", error=str(crash) or None))
+        except RequestFailed as failure:
+            certain = failure.definite or talk.idempotent
+            talk.done(Outcome("fail" if certain else "info", error=failure.error))
+        else:
+            self._request(talk, body)
 
-        def answered(request: Body, answer: Body | None) -> None:
-            try:
-                answer = self._checked(node, request, answer)
-            except RequestFailed as failure:
-                proceed(partial(conversation.throw, failure))
-            else:
-                proceed(partial(conversation.send, answer))
-
-        proceed(partial(next, conversation))
-
-    def _request(
-        self,
-        node: str,
-        body: Body,
-        timeout: float,
-        answered: Callable[[Body, Body | None], object],
-    ) -> None:
-        """Send one request; call `answered` with it and its answer, or None after `timeout` s."""
+    def _request(self, talk: Talk, body: Body) -> None:
+        """Send one request, and wait for its answer."""
         self._last_id += 1
-        id = self._last_id
-        request = {**body, "msg_id": id}
+        self._awaited = id = self._last_id
+        talk.request = request = {**body, "msg_id": id}
+        talk.sent = self._loop.now
+        # The timer outlives the answer, so it holds on to nothing but the id.
+        self._loop.call_later(talk.timeout, self._expire, id)
+        message = {"src": self.name, "dest": talk.node, "body": request}
+        self._network.send(self.name, talk.node, request, json.dumps(message).encode())
 
-        def receive(answer: Body | None) -> None:
-            if self._awaited == id:
-                self._awaited = None
-                if answer is None:
-                    self._unanswered.add(id)
-                    self._note_silence(node, request, sent)
-                answered(request, answer)
+    def _expire(self, id: int) -> None:
+        """The time for an answer to this request is over."""
+        if self._awaited == id:
+            self._unanswered.add(id)
+            self._note_silence(self._talk)
+            self._answered(None)
 
-        self._awaited = id
-        self._receive = receive
-        sent = self._loop.now
-        self._loop.call_later(nanos(timeout), receive, None)
-        message = {"src": self.name, "dest": node, "body": request}
-        self._network.send(self.name, node, request, json.dumps(message).encode())
+    def _answered(self, answer: Body | None) -> None:
+        """Go on with the answer to the request that waits for one; None after the time-out."""
+        self._awaited = None
+        talk = self._talk
+        try:
+            answer = self._checked(talk.node, talk.request, answer)
+        except RequestFailed as failure:
+            self._proceed(talk, talk.conversation.throw, failure)
+        else:
+            self._proceed(talk, talk.conversation.send, answer)
 
     def _on_message(self, message: Message) -> None:
         reply_to = message.body.get("in_reply_to")
         if self._awaited is not None and type(reply_to) is int and reply_to == self._awaited:
-            self._receive(message.body)
+            self._answered(message.body)
         else:
             self._pass_over(message.src, message.body, message.line)
 
@@ -172,8 +178,9 @@ class Client:
             return
         self._incidents.note(kind, src, line, remark)
 
-    def _note_silence(self, node: str, request: Body, sent: int) -> None:
+    def _note_silence(self, talk: Talk) -> None:
         """Note that a request timed out, and what the node did instead of answering."""
+        node, request, sent = talk.node, talk.request, talk.sent
         when, latest = self._network.latest.get(node, (-1, None))
         instead = "it sent nothing after that"
         if latest and when >= sent:

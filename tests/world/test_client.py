@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from random import Random
 
 import pytest
@@ -35,7 +37,8 @@ class World:
         def conversation():
             return (yield {"type": "echo", "echo": "hi"})["echo"]
 
-        self.client.converse("n0", conversation(), 5.0, self.outcomes.append)
+        self.conversation = conversation()
+        self.client.converse("n0", self.conversation, 5.0, self.outcomes.append)
         self.wait(0.1)
 
     def answer(self, **body):
@@ -63,6 +66,19 @@ def test_the_answer_to_the_request_is_taken(world):
     world.answer(in_reply_to=1)
     assert [outcome.type for outcome in world.outcomes] == ["ok"]
     assert world.odd == {}
+
+
+def test_an_operation_that_has_ended_is_forgotten_at_once(world):
+    """It has to be in no cycle: a test has thousands, which the collector would go through."""
+    world.ask()
+    first = weakref.ref(world.conversation)
+    gc.disable()
+    try:
+        world.answer(in_reply_to=1)
+        world.ask()  # the time-out of the first request is still to come
+        assert first() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
