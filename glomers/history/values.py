@@ -23,7 +23,10 @@ def identity(value: Any) -> Any:
 
 def as_text(value: Any) -> str:
     """A JSON value as text, the same for equal values and for no others."""
-    return json.dumps(value, sort_keys=True)
+    return _SORTED.encode(value)
+
+
+_SORTED = json.JSONEncoder(sort_keys=True)  # made once: json.dumps would make one for each value
 
 
 def order(value: Any) -> Any:
