@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -134,7 +133,7 @@ class Player:
         try:
             request = step()
         except StopIteration as end:
-            self.complete("ok", worker, replace(invocation, value=end.value))
+            self.complete("ok", worker, invocation._replace(value=end.value))
         except (SessionCrash, TimedOut):
             retryable = invocation.f in self.workload.idempotent
             self.complete("fail" if retryable else "info", worker, invocation)

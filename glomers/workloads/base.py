@@ -21,7 +21,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from glomers.checkers import Checker
 from glomers.history.operations import History, Operation
@@ -36,8 +36,7 @@ Conversation = Generator[Body, Body, Any]
 FINAL = "final?"  # the key in the history that marks an operation of the final phase
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     """The next operation of a process; it becomes an `invoke` of the history.
 
     The worker first does nothing for `wait` seconds.

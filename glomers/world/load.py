@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from itertools import count
 from random import Random
 from typing import Any, Protocol
@@ -76,7 +75,7 @@ class Worker:
     def _complete(self, invocation: Invocation, outcome: Outcome) -> None:
         load = self._load
         value = outcome.value if outcome.type == "ok" else invocation.value
-        done = replace(invocation, value=value)
+        done = invocation._replace(value=value)
         ended = load.record(outcome.type, self.process, done, outcome.error)
         self.busy = False
         if outcome.type == "info":

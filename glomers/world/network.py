@@ -137,7 +137,7 @@ class Network:
         self.slowness: dict[str, int] = {}
         self.flaky = Flaky()
         self.fate: Callable[[Message], Sequence[int]] = self._draw_fate  # nanoseconds
-        self.filter: Callable[[Message], bool] = lambda message: False  # True: lose the message
+        self.filter: Callable[[Message], bool] | None = None  # True: lose the message
         self.latest: dict[str, tuple[int, Message]] = {}  # sender -> its last message, when sent
         self._grudges: dict[str, Mapping[str, frozenset[str]]] = {}
         self._journal = journal
@@ -201,7 +201,7 @@ class Network:
         if inbox.deliver is None:
             self._journal.record("drop", now, message)
             return
-        if self.filter(message):
+        if self.filter and self.filter(message):
             delays: Sequence[int] = ()
         elif message.of_client:
             delays = AT_ONCE

@@ -129,7 +129,9 @@ class Witness:
         for (src, dest, _), request in self._open.items():
             if src[0] == "c" or request.time > until:
                 continue
-            silence = silences.setdefault(request.type, Silence(request))
+            silence = silences.get(request.type)
+            if silence is None:
+                silence = silences[request.type] = Silence(request)
             silence.nodes[src] += 1
             silence.peers[dest] += 1
             silence.lost += request.lost
