@@ -140,6 +140,7 @@ class Network:
         self.filter: Callable[[Message], bool] | None = None  # True: lose the message
         self.latest: dict[str, tuple[int, Message]] = {}  # sender -> its last message, when sent
         self._grudges: dict[str, Mapping[str, frozenset[str]]] = {}
+        self._cut_off: Mapping[str, frozenset[str]] = {}  # all grudges together
         self._journal = journal
         self._inboxes: dict[str, Inbox] = {}
         self._former: dict[str, Late] = {}
@@ -176,10 +177,19 @@ class Network:
         A partition replaces the one of the same name; those of other names stay.
         """
         self._grudges[name] = grudge
+        self._join_grudges()
 
     def heal(self, name: str = "") -> None:
         """End the partition of that name, if there is one."""
         self._grudges.pop(name, None)
+        self._join_grudges()
+
+    def _join_grudges(self) -> None:
+        joined: dict[str, frozenset[str]] = {}
+        for grudge in self._grudges.values():
+            for node, dropped in grudge.items():
+                joined[node] = joined.get(node, frozenset()) | dropped
+        self._cut_off = joined
 
     # Messages
 
@@ -239,15 +249,11 @@ class Network:
 
     def _take(self, inbox: Inbox, due: int, message: Message) -> None:
         """Hold a message until it is due, unless its sender is cut off at this moment."""
-        if self._grudges and self._is_cut_off(message):
+        if message.src in self._cut_off.get(message.dest, ()):
             self._journal.record("cut", self.loop.now, message)
         else:
             inbox.holds = True
             self.loop.call_at(due, self._deliver, inbox, message)
-
-    def _is_cut_off(self, message: Message) -> bool:
-        dest, src = message.dest, message.src
-        return any(src in grudge.get(dest, ()) for grudge in self._grudges.values())
 
     def _deliver(self, inbox: Inbox, message: Message) -> None:
         inbox.holds = False
