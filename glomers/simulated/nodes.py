@@ -117,12 +117,14 @@ class SimulatedRuntime(maelstrom_node.Runtime):
         self._host.call_at(self._loop.now, "spawned", function, *args)
 
     def every(self, seconds: float, function: Callable[[], object]) -> None:
+        period = nanos(seconds)
+
         def run(due: int) -> None:
             self._host.run(function)
-            again = max(due + nanos(seconds), self._loop.now)
+            again = max(due + period, self._loop.now)
             self._host.call_at(again, "every", run, again)
 
-        first = self._loop.now + nanos(seconds)
+        first = self._loop.now + period
         self._host.call_at(first, "every", run, first)
 
     def sleep(self, seconds: float) -> None:

@@ -95,6 +95,8 @@ class Lock:
             me.waits_for = None
         return not wait.expired
 
+    __enter__ = acquire
+
     def release(self) -> None:
         loop = self.world.loop
         if self._owner is None or (self.reentrant and self._owner is not self.world.strand()):
@@ -127,9 +129,6 @@ class Lock:
                 return
             chain.append(lock._owner.name)
             lock = lock._owner.waits_for
-
-    def __enter__(self) -> bool:
-        return self.acquire()
 
     def __exit__(self, *_: object) -> None:
         self.release()

@@ -67,7 +67,7 @@ class Sender:
             _refuse_envelope(message)
         if len(message) > len(ENVELOPE):
             _check_rest(message)
-        if not self._network.knows(src):
+        if src != self._node and not self._network.knows(src):
             raise _BadLine(f"sent a message from {src!r}, which does not exist.")
         if not self._network.knows(dest):
             raise _BadLine(f"sent a message to {dest!r}, which does not exist.")
