@@ -1,13 +1,15 @@
 """How fast simulation is: `python -m benchmarks.simulation`, with `--real` beside real-time runs.
 
 Prints, for whole challenges, the seconds of CPU that a simulation takes, its events per second and
-how much faster than real time it is; and the time per event from 5 to 1,000 nodes as a ratio.
+how much faster than real time it is; the seeds a second of a sweep on all cores; and the time per
+event from 5 to 1,000 nodes as a ratio.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,9 +21,12 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from glomers import challenges
 from glomers.history.times import NANOS
-from glomers.options import Options
+from glomers.options import Options, parse_test
+from glomers.run import sweep
 from glomers.run.build import simulated_test
+from glomers.workloads import WORKLOADS
 
 ROOT = Path(__file__).parent.parent
 RUNS = 5
@@ -41,6 +46,8 @@ CHALLENGES = (
     ("3d, pushed", MANY, None),
     ("3e", replace(MANY, args=("--max-latency", "2s")), None),
 )
+# Challenge, seeds, least seeds a second on two cores.
+SWEEPS = (("3c", 500, 120), ("5b", 10, 1), ("6c", 10, 1))
 SIZES = (5, 25, 100, 300, 1000)
 
 
@@ -54,6 +61,19 @@ def measure(options: Options) -> tuple[float, int, float]:
         test.run()
         taken.append(time.process_time() - before)
     return min(taken), test.world.loop.events, test.world.loop.now / NANOS
+
+
+def seeds_a_second(challenge: str, seeds: int) -> float:
+    """How fast a sweep of a challenge is, at its official length and rate."""
+    command = challenges.find(challenge).commands[-1]
+    options = parse_test(command, sorted(WORKLOADS))
+    options = replace(options, bin=str(ROOT / options.bin))
+    every = [replace(options, seed=seed) for seed in range(seeds)]
+    with sweep.executor(None) as pool:
+        list(pool.map(sweep.run_seed, every[: os.cpu_count()]))  # each worker imports what it needs
+        began = time.monotonic()
+        list(pool.map(sweep.run_seed, every))
+        return seeds / (time.monotonic() - began)
 
 
 def real(options: Options) -> float:
@@ -91,6 +111,13 @@ def main() -> None:
             f"{virtual / seconds:,.0f}",
             f"{real(options):.1f}" if with_real else "",
         )
+    console.print(table)
+
+    table = Table(title=f"Sweeps on {os.cpu_count()} cores")
+    for column in ("challenge", "seeds", "seeds/s", "goal on 2 cores"):
+        table.add_column(column, justify="left" if column == "challenge" else "right")
+    for name, seeds, wanted in SWEEPS:
+        table.add_row(name, f"{seeds}", f"{seeds_a_second(name, seeds):.1f}", f"{wanted}")
     console.print(table)
 
     table = Table(title="Time per event, by the number of nodes, as a ratio to the least")
