@@ -13,9 +13,10 @@ The phases are Maelstrom's:
 
 from __future__ import annotations
 
+import gc
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -43,6 +44,8 @@ from glomers.world.world import World
 
 RECOVERY = 10.0  # seconds between the healing and the final operations
 MOST_NOTES = 5
+# How much there is to collect before Python looks for garbage (see gc.set_threshold).
+RARELY = (20_000, 10, 20)
 SOON = 1.0  # seconds after which a node has sent what a client wrote
 
 Log = Callable[[str], object]
@@ -113,6 +116,10 @@ class Test:
         much to record. What was recorded until then is kept and judged, `error` in the results
         says what happened, and `valid?` is False or "unknown".
         """
+        with _few_collections():
+            return self._run(judging)
+
+    def _run(self, judging: Callable[[], AbstractContextManager[None]]) -> Results:
         error: NodeError | KeyboardInterrupt | HistoryFull | None = None
         try:
             self._next_phase()
@@ -215,6 +222,21 @@ class Test:
             self._recording.begin_final()
         limit, told = self.workload.final_time_limit, self._told.final
         self.load.run(generator, None, limit, self._next_phase, told)
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Let Python look for garbage more rarely.
+
+    As often as it usually does, it takes a fifth of the time of a long simulation, because it looks
+    through the history that has grown until then, where there is none.
+    """
+    usual = gc.get_threshold()
+    gc.set_threshold(*RARELY)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def _must_talk(workload: Workload, history: History, options: Options) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
+
 import pytest
 from challenge_runs import options
 
@@ -104,3 +107,17 @@ def test_nodes_that_keep_what_clients_write_to_themselves_are_told_of(flags, tol
     kinds = [str(warning["kind"]) for warning in results.get("warnings", ())]
     assert ("unreplicated" in kinds) is told
     assert simulated_test(options("6c", strict=True, **usual)).run()["valid?"] is not told
+
+
+def test_python_looks_rarely_for_garbage_while_a_test_runs_and_as_before_afterwards():
+    usual = gc.get_threshold()
+    meanwhile = []
+
+    @contextmanager
+    def judging():
+        meanwhile.append(gc.get_threshold())
+        yield
+
+    simulated_test(options("1")).run(judging)
+    assert meanwhile == [drive.RARELY]
+    assert gc.get_threshold() == usual
