@@ -37,6 +37,8 @@ class TransactionGenerator(OperationGenerator):
         self._write = Keyword(write)
         self._keys = list(range(options.key_count or KEY_COUNT))
         self._next_key = len(self._keys)
+        self._doublings = min(len(self._keys), 1000)  # a float can't hold many more
+        self._span = 2**self._doublings - 1
         self._writes: dict[int, int] = {}
 
     def next(self, process: int, worker: int) -> Invocation:
@@ -62,9 +64,8 @@ class TransactionGenerator(OperationGenerator):
 
     def _place(self) -> int:
         """A random place among the keys, each twice as likely as the one before."""
-        doublings = min(len(self._keys), 1000)  # a float can't hold many more
-        from_the_first = math.log2(1 + self._random.random() * (2**doublings - 1))
-        return len(self._keys) - doublings + int(from_the_first)
+        from_the_first = math.log2(1 + self._random.random() * self._span)
+        return len(self._keys) - self._doublings + int(from_the_first)
 
 
 class TransactionWorkload(PlainWorkload):

@@ -76,6 +76,18 @@ def test_an_operation_is_known_by_its_index_even_if_some_are_left_out():
     assert History(list(whole)[:2]).invocation(whole[3]) is None
 
 
+def test_what_is_derived_from_a_history_is_made_once_and_belongs_to_it():
+    made = []
+
+    def length(of: History) -> int:
+        made.append(of)
+        return len(of)
+
+    one, other = history(invoke(0, "a"), ok(0, "a")), history(invoke(0, "a"))
+    assert [one.derived(length), one.derived(length), other.derived(length)] == [2, 2, 1]
+    assert made == [one, other]
+
+
 # Writing
 
 
