@@ -52,7 +52,6 @@ LINES_SHOWN = 5  # lines about one seed
 MOST_SEEDS = 10_000_000
 AT_A_TIME = 256  # seeds that are handed out
 DASK_TIMEOUT = "10s"
-ALLOCATIONS = 20_000  # objects more than were freed, until a worker looks for cycles of them
 MEMORY = 0.8  # of the machine's memory, for all workers together
 
 
@@ -171,11 +170,9 @@ def _share_of_memory(workers: int) -> int | None:
 def _begin_worker(memory: int | None) -> None:
     """Bound a worker's memory, and make it end with the sweep, even if the sweep is killed.
 
-    Also let Python's collector of cycles come less often: the parts of a world refer to each other,
-    but only few of what comes and goes while its test runs.
+    Also spare Python's collector of cycles what was imported: that stays.
     """
     gc.freeze()
-    gc.set_threshold(ALLOCATIONS)
     if memory is not None:
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         if hard == resource.RLIM_INFINITY or memory < hard:
