@@ -31,17 +31,22 @@ from glomers.interrupts import uninterrupted
 from glomers.invocation import shown
 from glomers.launch.program import problem as program_problem
 from glomers.real import descendants
-from glomers.world.cluster import Cluster, NodeLog, describe_status, tell_of_logs
+from glomers.world.cluster import (
+    MOST_UNREAD,
+    Cluster,
+    NodeLog,
+    closed_output,
+    ended,
+    tell_of_logs,
+    unread_input,
+)
 from glomers.world.incidents import Incidents
 from glomers.world.loop import RealLoop
 from glomers.world.network import Message, Network
-from glomers.world.protocol import MESSAGE, Sender
+from glomers.world.protocol import Lines, Sender
 
 CHUNK = 1 << 16
-LONGEST_LINE = 1 << 28  # bytes; more without a newline is no message
-MOST_UNREAD = 1 << 28  # bytes that a node may leave unread
 CHECK_INTERVAL = 100 * MILLIS
-UNFINISHED_AFTER = 500 * MILLIS  # after which a line without a newline counts as unfinished
 MOST_IN_PIPE = 16  # chunks that a pipe holds at most, with the system's usual limits
 LAST_LINES = 15
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # not the node's mistake
@@ -123,11 +128,10 @@ class ProcessNode:
         self._guardian = guardian
         self._show_stderr = show_stderr
         self._unread = bytearray()  # what waits for the node to read its standard input
-        self._stdout = bytearray()  # the unfinished line of its standard output
+        self._stdout = Lines(id)
         self._stderr = bytearray()
         self._last_stderr: deque[str] = deque(maxlen=LAST_LINES)
         self._stdout_closed_at: int | None = None
-        self._stdout_heard_at: int | None = None
         self._running = True
         self._log = log
         self._process = self._start()
@@ -245,45 +249,29 @@ class ProcessNode:
         if status is not None:
             self._read_stdout()
             self._drain_stderr()
-            raise self._error(
-                f"ended during the test: {describe_status(status)}.",
-                evidence=[*self._unfinished_evidence(), *self._stderr_evidence()],
-                expected="a node that answers until its standard input ends",
-            )
+            self._running = False
+            raise ended(self.id, status, self._last_words())
         closed_at = self._stdout_closed_at
         if closed_at is not None and self._loop.now - closed_at > 5 * CHECK_INTERVAL:
-            raise self._error(
-                "closed its standard output.",
-                evidence=[*self._unfinished_evidence(), *self._stderr_evidence()],
-                expected="standard output to stay open until the end of the test",
-            )
+            self._running = False
+            raise closed_output(self.id, self._last_words())
         self._loop.call_later(CHECK_INTERVAL, self._check)
-
-    def _error(self, problem: str, *, evidence: Sequence[str], expected: str) -> NodeError:
-        self._running = False
-        return NodeError(self.id, problem, evidence=evidence, expected=expected)
 
     def evidence(self) -> list[str]:
         """The unfinished line on standard output, and the last lines of standard error."""
         self._drain_stderr()
-        evidence = self._unfinished_evidence()
-        if self._stdout_heard_at is None:
+        evidence = self._stdout.evidence()
+        if self._stdout.heard_at is None:
             evidence.append("It printed nothing to standard output. Is every line flushed?")
         return [*evidence, *self._stderr_evidence()]
+
+    def _last_words(self) -> list[str]:
+        return [*self._stdout.evidence(), *self._stderr_evidence()]
 
     @property
     def unfinished_line(self) -> str:
         """The text after the last newline, if it was printed a while ago; "" otherwise."""
-        heard_at = self._stdout_heard_at
-        if not self._stdout or heard_at is None or self._loop.now - heard_at < UNFINISHED_AFTER:
-            return ""
-        return quote(bytes(self._stdout))
-
-    def _unfinished_evidence(self) -> list[str]:
-        if not self._stdout:
-            return []
-        where = "Its standard output ends with a line that has no newline, so it was never read:"
-        return [where, f"  {quote(bytes(self._stdout))}"]
+        return self._stdout.unfinished(self._loop.now)
 
     def _stderr_evidence(self) -> list[str]:
         if not self._last_stderr:
@@ -302,11 +290,8 @@ class ProcessNode:
         if not had_unread:
             self._write_stdin()
         if len(self._unread) > MOST_UNREAD:
-            raise self._error(
-                f"does not read its standard input: {len(self._unread) >> 20} MiB wait for it.",
-                evidence=self._stderr_evidence(),
-                expected="a node that reads its messages",
-            )
+            self._running = False
+            raise unread_input(self.id, len(self._unread), self._stderr_evidence())
 
     def _write_stdin(self) -> None:
         try:
@@ -334,21 +319,8 @@ class ProcessNode:
             if self._stdout_closed_at is None:
                 self._stdout_closed_at = self._loop.now
             return
-        start = len(self._stdout)
-        self._stdout += chunk
-        self._stdout_heard_at = self._loop.now
-        if b"\n" not in chunk:
-            if start > LONGEST_LINE:
-                raise self._error(
-                    f"printed {start >> 20} MiB without an end of line.",
-                    evidence=(quote(bytes(self._stdout[:200])),),
-                    expected=MESSAGE,
-                )
-            return
-        *lines, rest = bytes(self._stdout).split(b"\n")
-        self._stdout = bytearray(rest)
         try:
-            for line in lines:
+            for line in self._stdout.feed(chunk, self._loop.now):
                 self._sender.send(line)
         except NodeError:
             self._running = False

@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import BinaryIO
 
+from glomers.errors import NodeError
 from glomers.history.node_logs import Finding, LogReader
 from glomers.scenario import Switch
 from glomers.world.incidents import Incidents
 
 MOST_LOG = 1 << 26  # bytes of standard error that are kept of a node
+MOST_UNREAD = 1 << 28  # bytes that a node may leave unread
 MOST_TIMES = 100_000  # moments at which a node printed something, that are kept
 
 
@@ -108,6 +110,39 @@ def describe_status(status: int) -> str:
         return f"killed by {signal.Signals(-status).name}"
     except ValueError:
         return f"killed by signal {-status}"
+
+
+# How nodes break off. `evidence` is what they printed last.
+
+
+def ended(node: str, status: int, evidence: Sequence[str]) -> NodeError:
+    """The error of a node that ended during the test; `status` as in `describe_status`."""
+    return NodeError(
+        node,
+        f"ended during the test: {describe_status(status)}.",
+        evidence=evidence,
+        expected="a node that answers until its standard input ends",
+    )
+
+
+def closed_output(node: str, evidence: Sequence[str]) -> NodeError:
+    """The error of a node that closed its standard output."""
+    return NodeError(
+        node,
+        "closed its standard output.",
+        evidence=evidence,
+        expected="standard output to stay open until the end of the test",
+    )
+
+
+def unread_input(node: str, size: int, evidence: Sequence[str]) -> NodeError:
+    """The error of a node that leaves `size` bytes unread, which are more than MOST_UNREAD."""
+    return NodeError(
+        node,
+        f"does not read its standard input: {size >> 20} MiB wait for it.",
+        evidence=evidence,
+        expected="a node that reads its messages",
+    )
 
 
 def _mebibytes(count: int) -> str:

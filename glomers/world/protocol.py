@@ -14,16 +14,66 @@ import sys
 from typing import Any, NoReturn
 
 from glomers.errors import PROTOCOL, NodeError, quote
+from glomers.history.times import MILLIS
 from glomers.history.values import depth
 from glomers.world.network import Network
 
 MESSAGE = '{"src": "n1", "dest": "c1", "body": {"type": "…", …}}, one JSON object on a line'
 ENVELOPE = ("src", "dest", "body")
 
+LONGEST_LINE = 1 << 28  # bytes; more without a newline is no message
+UNFINISHED_AFTER = 500 * MILLIS  # after which a line without a newline counts as unfinished
+
 # Levels of nested lists and objects. Functions that handle values recurse up to 3 times a level.
 DEEPEST = 500
 CALLS = 4 * DEEPEST
 SHALLOW = 100  # levels for which Python's recursion limit of 1,000 calls is enough
+
+
+class Lines:
+    """Cuts into lines what one node prints to its standard output.
+
+    `rest` is what has no newline yet. `heard_at` is when (ns) the node printed last, or None.
+    """
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+        self.rest = bytearray()
+        self.heard_at: int | None = None
+
+    def feed(self, chunk: bytes, now: int) -> list[bytes]:
+        """Take in what the node has printed; return the lines that are complete.
+
+        Raises NodeError if a line is longer than LONGEST_LINE.
+        """
+        start = len(self.rest)
+        self.rest += chunk
+        self.heard_at = now
+        if b"\n" not in chunk:
+            if start > LONGEST_LINE:
+                raise NodeError(
+                    self._node,
+                    f"printed {start >> 20} MiB without an end of line.",
+                    evidence=(quote(bytes(self.rest[:200])),),
+                    expected=MESSAGE,
+                )
+            return []
+        *lines, rest = bytes(self.rest).split(b"\n")
+        self.rest = bytearray(rest)
+        return lines
+
+    def unfinished(self, now: int) -> str:
+        """The text after the last newline, if it was printed a while ago; "" otherwise."""
+        if not self.rest or self.heard_at is None or now - self.heard_at < UNFINISHED_AFTER:
+            return ""
+        return quote(bytes(self.rest))
+
+    def evidence(self) -> list[str]:
+        """The text after the last newline, for an error message."""
+        if not self.rest:
+            return []
+        where = "Its standard output ends with a line that has no newline, so it was never read:"
+        return [where, f"  {quote(bytes(self.rest))}"]
 
 
 class Sender:

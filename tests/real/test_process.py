@@ -234,7 +234,7 @@ def test_a_line_that_is_not_utf_8(run):
 
 
 def test_an_endless_line(run, monkeypatch):
-    monkeypatch.setattr("glomers.real.nodes.LONGEST_LINE", 1 << 20)
+    monkeypatch.setattr("glomers.world.protocol.LONGEST_LINE", 1 << 20)
     assert "without an end of line" in run(echo="while True: os.write(1, b'x' * 65536)")[1]
 
 
