@@ -272,7 +272,7 @@ def copy(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--single-file",
         action="store_true",
-        help="put the needed part of the library into the script itself (for real time only)",
+        help="put the needed part of the library into the script itself",
     )
     parsed = parser.parse_intermixed_args(arguments)
     copies.copy(parsed.challenge, parsed.folder, parsed.single_file, parsed.force)

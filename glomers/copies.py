@@ -4,8 +4,7 @@ A file that differs is only overwritten if the person asks for it: all files are
 first is written.
 
 A single file holds the script's docstring, the chapters of the library that the script needs, and
-then the script. They share one set of global names, which must not clash. A single file can't be
-simulated, because a simulation replaces the library's runtime, which is then the script's own code.
+then the script. They share one set of global names, which must not clash.
 """
 
 from __future__ import annotations

@@ -191,9 +191,10 @@ def test_a_script_is_copied_and_its_copy_simulated(installed):
     assert "Everything looks good!" in installed.run("glomers", "3c", *short)
 
 
-def test_a_single_file_is_run_in_real_time(installed):
-    installed.run("glomers", "copy", "1", "--single-file")
-    printed = installed.run("glomers", "1", "--bin", "echo.py", "--time-limit", "0.5")
+@pytest.mark.parametrize("clock", [[], ["--simulate"]], ids=["real", "virtual"])
+def test_a_single_file_is_run(installed, clock):
+    installed.run("glomers", "copy", "1", "--single-file", "--force")
+    printed = installed.run("glomers", "1", "--bin", "echo.py", "--time-limit", "0.5", *clock)
     assert "Everything looks good!" in printed
 
 

@@ -7,10 +7,15 @@ it, with the node's own `__builtins__`, which include this import.
 
 A name is looked up first among virtual modules, then among the node's own. All other modules are
 the real ones, which nodes share.
+
+All nodes share the workbench's own `maelstrom_node`, whose runtime is then the simulation's. A node
+that has another version of the file beside it uses that, like any module of its own: with its
+threads, on the node's standard streams.
 """
 
 from __future__ import annotations
 
+import filecmp
 import importlib
 import importlib.util
 import sys
@@ -20,11 +25,12 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, cast
 
+import maelstrom_node
 from glomers.simulated.borrowed import lender
 from glomers.simulated.preempting import Preempter
 from glomers.simulated.virtual import REFUSED, RUN_ANEW, Node, virtual_builtins
 
-LIBRARY = "maelstrom_node"  # shared by all nodes, because their runtime is made for this module
+LIBRARY = "maelstrom_node"
 
 
 class Importer:
@@ -43,7 +49,6 @@ class Importer:
         self._own = node.belongings.modules
         self._virtual: dict[str, types.ModuleType] = {
             "sys": node.sys,
-            LIBRARY: importlib.import_module(LIBRARY),
         }
         self._make: dict[str, Callable[[], types.ModuleType]] = {
             **virtual,
@@ -62,6 +67,11 @@ class Importer:
         module.__file__ = str(path)
         lender.add_module(self._node.belongings, "__main__", module)
         self._run(path, module)
+
+    @property
+    def shares_library(self) -> bool:
+        """Whether the node has imported the workbench's own `maelstrom_node`."""
+        return LIBRARY in self._virtual
 
     # What Python calls
 
@@ -116,8 +126,6 @@ class Importer:
         if not by_library or name.startswith("_"):
             _refuse(name)
         parent, _, tail = name.rpartition(".")
-        if tail == LIBRARY:
-            return self._virtual[LIBRARY]
         container = self.load(parent, by_library) if parent else None
         module = self._load_own(name, tail, container)
         if module is None:
@@ -146,6 +154,9 @@ class Importer:
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         else:
             return None
+        if tail == LIBRARY and (spec is None or _is_ours(spec)):
+            module = self._virtual[LIBRARY] = self._virtual[name] = maelstrom_node
+            return module
         if spec is None:
             return None
         module = importlib.util.module_from_spec(spec)
@@ -228,6 +239,12 @@ def _find(name: str, tail: str, places: Sequence[str]) -> ModuleSpec | None:
     spec = ModuleSpec(name, None, is_package=True)
     spec.submodule_search_locations = portions
     return spec
+
+
+def _is_ours(spec: ModuleSpec) -> bool:
+    """Whether a module has the same text as the workbench's own library."""
+    ours = maelstrom_node.__file__
+    return spec.origin is not None and filecmp.cmp(spec.origin, ours, shallow=False)
 
 
 _cache: dict[tuple[Path, int], types.CodeType] = {}

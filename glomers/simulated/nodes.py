@@ -2,20 +2,23 @@
 
 Each node runs the script's source in a namespace of its own, as `__main__`, on a runtime that
 supplies virtual time, the simulated network and seeded randomness. `turns.py` explains how blocking
-code works in virtual time, `virtual.py` how the standard library is replaced. `node.run()` blocks
-on the simulated inbox; a message that arrives calls the node's code inline.
+code works in virtual time, `virtual.py` how the standard library is replaced.
+
+A node gets its messages in one of two ways. `node.run()` of the workbench's own library blocks, and
+a message that arrives calls the node's code inline. Any other node reads its standard input, where
+messages arrive as they do in a process, and prints its own to standard output.
 """
 
 from __future__ import annotations
 
-import filecmp
 import json
 import os
+import re
 import signal
 import tempfile
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from random import Random
@@ -28,6 +31,7 @@ from glomers.history.times import MILLIS, NANOS, nanos
 from glomers.launch.program import check_script
 from glomers.scenario import Switch
 from glomers.simulated.borrowed import Belongings, lender
+from glomers.simulated.descriptors import Descriptors
 from glomers.simulated.hashes import virtual_hash
 from glomers.simulated.imports import Importer
 from glomers.simulated.preempting import Preempter
@@ -35,23 +39,36 @@ from glomers.simulated.turns import NodeStopped, Strand, TurnLoop, running
 from glomers.simulated.virtual import (
     Environ,
     Node,
+    refuse_all,
     virtual_atexit,
     virtual_datetime,
     virtual_io,
     virtual_os,
+    virtual_processes,
     virtual_random,
     virtual_time,
     virtual_uuid,
 )
+from glomers.simulated.virtual_posix import virtual_select, virtual_signal
 from glomers.simulated.virtual_threading import World, virtual_thread, virtual_threading
-from glomers.world.cluster import Cluster, NodeLog, describe_status, stream, tell_of_logs
+from glomers.world.cluster import (
+    MOST_UNREAD,
+    Cluster,
+    NodeLog,
+    closed_output,
+    ended,
+    stream,
+    tell_of_logs,
+    unread_input,
+)
 from glomers.world.incidents import Incidents
 from glomers.world.network import Message, Network
-from glomers.world.protocol import MESSAGE, Sender
+from glomers.world.protocol import Lines, Sender
 
 HERE = Path(__file__).parent
 
 LAST_LINES = 15
+CLOSED_FOR = 500 * MILLIS  # after which a node that closed its output is told of, if it goes on
 
 # Nanoseconds until a process reads its input. Real processes that are started together are ready
 # one after the other: 5 nodes within 40 to 60 ms, 25 within 150 to 250 (Python 3.11, two cores).
@@ -151,22 +168,34 @@ class Host:
         self._cluster = cluster
         self._loop = cluster.loop
         self._sender = Sender(id, cluster.network)
-        self._early: deque[Message] = deque()
+        self._lines = Lines(id)
         self._last_stderr: deque[str] = deque(maxlen=LAST_LINES)
         self._partial = ""
-        self._unprinted = ""
         self.runtime = SimulatedRuntime(self, self._loop, random)
         argv = [str(cluster.script), *cluster.args]
         # The working directory is that of a real node.
         self.belongings = Belongings(argv, Environ(cluster.environ), tempfile.gettempdir())
         hash = virtual_hash(process.randbytes(16))
-        self.streams = Node(self.belongings, self.print, self.log, hash)
+        self._descriptors = Descriptors(self._loop, self._make_lock)
+        self.streams = Node(
+            self.belongings,
+            self._descriptors,
+            print_out=self.print,
+            close_out=self._close_output,
+            print_error=self.log,
+            exit=self.exit,
+            hash=hash,
+            unbuffered=cluster.unbuffered,
+        )
         self._importer = Importer(
             cluster.script.parent,
             self.streams,
             self._virtual_modules(random, 1000 + incarnation),
             cluster.preempter,
         )
+
+    def _make_lock(self) -> Any:
+        return self._importer.load("threading").RLock()
 
     def _virtual_modules(self, random: Random, pid: int) -> dict[str, Callable[[], ModuleType]]:
         loop = self._loop
@@ -180,10 +209,13 @@ class Host:
         return {
             "_thread": lambda: virtual_thread(load("threading"), world),
             "atexit": virtual_atexit,
+            "concurrent.futures.process": virtual_processes,
             "datetime": lambda: virtual_datetime(loop),
             "io": lambda: virtual_io(self.streams),
             "os": lambda: virtual_os(random, loop, pid, self.streams),
             "random": lambda: virtual_random(random, seed),
+            "select": lambda: virtual_select(self._descriptors),
+            "signal": lambda: virtual_signal(loop, load("threading"), refuse_all),
             "threading": lambda: virtual_threading(world, load),
             "time": lambda: virtual_time(loop, self.clock),
             "uuid": lambda: virtual_uuid(random, loop),
@@ -255,11 +287,15 @@ class Host:
         status = self._status_of(load("threading")._shutdown) or status
         status = self._status_of(load("atexit")._run_exitfuncs) or status
         self._flush()
-        self.fail(
-            f"ended during the test: {describe_status(status)}.",
-            evidence=self.evidence(),
-            expected="a script that calls node.run(), which answers until its input ends",
-        )
+        self.exit(status)
+
+    def exit(self, status: int) -> NoReturn:
+        """End the process, as `os._exit` does. A node should not end during a test."""
+        words = self._last_words()
+        if self._importer.shares_library:
+            expected = "a script that calls node.run(), which answers until its input ends"
+            self._end(ended(self.id, status, words, expected))
+        self._end(ended(self.id, status, words))
 
     def _status_of(self, function: Callable[[], object]) -> int:
         """The exit status of a Python whose main thread calls `function`; tracebacks are logged."""
@@ -279,30 +315,42 @@ class Host:
 
     def serve(self, dispatcher: maelstrom_node.Dispatcher) -> None:
         """`node.run()`: take messages until the end of the simulation."""
+        streams = self.streams
+        self._flush()
+        self._send(bytes(self._lines.rest))
         self.dispatcher = dispatcher
-        while self._early:
-            self.call_at(self._loop.now, "message", dispatcher.receive, self._early.popleft().line)
+        vars(streams.sys)["stdout"] = streams.sys.stderr  # as the library does in a real process
+        for line in bytes(streams.input.content).split(b"\n"):
+            if line:
+                self.call_at(self._loop.now, "message", dispatcher.receive, line)
+        streams.input.refuse("node.run() reads it, and another reader would take its messages")
         self._loop.park()
 
     def deliver(self, message: Message) -> None:
         """Hand an arrived message to the node."""
         if self._loop.seems_still and message.body.get("type") == "error":
             self._loop.note(f"{message.src} → {self.id} error {message.body.get('code')}")
-        if self.dispatcher is None:
-            self._early.append(message)
-        else:
+        if self.dispatcher is not None:
             self._enter("message", self.dispatcher.receive, message.line)
+            return
+        input = self.streams.input
+        input.put(message.line + b"\n")
+        if len(input.content) > MOST_UNREAD:
+            raise unread_input(self.id, len(input.content), self._stderr_evidence())
 
     # Called by the node's code
 
     def send(self, line: str) -> None:
-        """Send a line that the node printed into the network."""
+        """Send a message of the node, given as a line without its newline."""
+        self._send(line.encode("utf-8", "surrogatepass"))
+
+    def _send(self, line: bytes) -> None:
         self._loop.check_stopped()
-        if not self.alive:
+        if not self.alive or not line.strip():
             return
         try:
             with self._loop.outside():
-                self._sender.send(line.encode("utf-8", "surrogatepass"))
+                self._sender.send(line)
         except NodeError as error:
             self._end(error)
         if self._loop.seems_still:
@@ -352,42 +400,51 @@ class Host:
         for line in lines:
             self._cluster.show_stderr(self.id, line)
 
-    def print(self, text: str) -> None:
-        """Take text that the node printed to standard output, where only messages belong.
-
-        While the node serves, the text goes to the log, as the library does it in a real process.
-        """
-        self._loop.check_stopped()
-        if self.dispatcher is not None:
-            self.log(text)
+    def print(self, data: bytes) -> None:
+        """Take what the node wrote to its standard output, where only messages belong."""
+        if not self._is_running():
             return
-        *lines, self._unprinted = (self._unprinted + text).split("\n")
+        self._loop.check_stopped()
+        try:
+            lines = self._lines.feed(data, self._loop.now)
+        except NodeError as error:
+            self._end(error)
         for line in lines:
-            self._judge(line)
+            self._send(line)
+
+    def _is_running(self) -> bool:
+        """Whether this node's code runs. Python may close a file of a node at any time."""
+        strand = self._loop.strand
+        return strand is not None and strand.node is self
 
     def _flush(self) -> None:
-        """Print the last line, if it has no newline."""
-        line, self._unprinted = self._unprinted, ""
-        self._judge(line)
+        """Print what waits in the buffers of standard output, as Python does at the end."""
+        for file in (self.streams.sys.stdout, self.streams.stdout):
+            with suppress(ValueError, AttributeError):  # it is closed, or no file
+                file.flush()
 
-    def _judge(self, line: str) -> None:
-        """Refuse a printed line: in a simulation, nodes only send messages by the library."""
-        if not line.strip():
-            return
-        problem = "printed a line that is not JSON. Is it meant for standard error?"
-        with suppress(ValueError, RecursionError):
-            if isinstance(json.loads(line), dict):
-                problem = (
-                    "printed a message itself. Only a node that speaks by maelstrom_node can be"
-                    " simulated; without --simulate a node may be any program."
-                )
-        self.fail(
-            problem,
-            evidence=(quote(line),),
-            expected=MESSAGE,
-        )
+    def _close_output(self) -> None:
+        self._loop.call_later(CLOSED_FOR, self._tell_of_closed_output)
+
+    def _tell_of_closed_output(self) -> None:
+        if self.alive:
+            raise closed_output(self.id, self._last_words())
+
+    def unfinished_line(self) -> str:
+        """The text after the last newline, if it was printed a while ago; "" otherwise."""
+        return self._lines.unfinished(self._loop.now)
 
     def evidence(self) -> list[str]:
+        """The unfinished line on standard output, and the last lines of standard error."""
+        evidence = self._lines.evidence()
+        if self.dispatcher is None and self._lines.heard_at is None:
+            evidence.append("It printed nothing to standard output. Is every line flushed?")
+        return [*evidence, *self._stderr_evidence()]
+
+    def _last_words(self) -> list[str]:
+        return [*self._lines.evidence(), *self._stderr_evidence()]
+
+    def _stderr_evidence(self) -> list[str]:
         if not self._last_stderr:
             return ["It printed nothing to standard error."]
         return ["The last lines of its standard error:", *(f"  {x}" for x in self._last_stderr)]
@@ -420,6 +477,7 @@ class SimulatedCluster(Cluster):
         self.start_spread = usual if start_spread is None else start_spread
         self.preempter = preempter
         self.script = script
+        self.unbuffered = False
         self.loop = loop
         self.network = network
         self.args = args
@@ -437,6 +495,7 @@ class SimulatedCluster(Cluster):
 
     def start(self) -> None:
         check_script(self.script)
+        self.unbuffered = _is_unbuffered(self.script, self.environ)
         for id in self.nodes:
             self.write_log(id, "")  # so that each node has a log, as in a real run
             self.start_node(id)
@@ -484,6 +543,10 @@ class SimulatedCluster(Cluster):
     def evidence(self, node: str) -> list[str]:
         return self._hosts[node].evidence()
 
+    def unfinished_lines(self) -> list[tuple[str, str]]:
+        hosts = self._hosts.items()
+        return [(id, line) for id, host in hosts if host.alive and (line := host.unfinished_line())]
+
     def stop(self) -> list[str]:
         self.loop.shut_down()
         if self.preempter is not None:
@@ -492,12 +555,7 @@ class SimulatedCluster(Cluster):
             host.end_log()
         for log in self._logs.values():
             log.reader.end()
-        warnings = tell_of_logs(self._logs, self._incidents)
-        ours, copy = Path(maelstrom_node.__file__), self.script.parent / "maelstrom_node.py"
-        if copy.is_file() and not filecmp.cmp(copy, ours, shallow=False):
-            text = f"{copy} was not used: it differs from {ours}, with which nodes are simulated."
-            warnings.append(text)
-        return warnings
+        return tell_of_logs(self._logs, self._incidents)
 
     @contextmanager
     def _borrow(self) -> Iterator[None]:
@@ -517,6 +575,14 @@ def _own_runtime() -> maelstrom_node.Runtime:
     strand = running()
     assert strand is not None, "a node is made by its script"
     return cast(Host, strand.node).runtime
+
+
+def _is_unbuffered(script: Path, environ: Mapping[str, str]) -> bool:
+    """Whether a real process of this script would print without a buffer."""
+    if environ.get("PYTHONUNBUFFERED"):
+        return True
+    with script.open("rb") as file:
+        return re.match(rb"#!.*python[\d.]*(\s+-\w+)*\s+-\w*u", file.readline()) is not None
 
 
 def _script_lines(script: Path) -> list[str]:

@@ -15,6 +15,7 @@ import datetime as real_datetime
 import io
 import os as real_os
 import random as real_random
+import stat
 import sys
 import time as real_time
 import traceback
@@ -22,10 +23,12 @@ import types
 import uuid as real_uuid
 from collections import ChainMap, UserDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from glomers.history.times import NANOS
 from glomers.simulated.borrowed import Belongings, lender
+from glomers.simulated.descriptors import FIRST_OWN, PATHS, STREAMS, Descriptors, Inlet, Outlet
 from glomers.simulated.turns import TurnLoop
 
 # The moment at which virtual time begins, in Unix seconds: 2025-01-01T00:00:00Z.
@@ -34,23 +37,18 @@ EPOCH = 1_735_689_600
 BACKGROUND = "use node.spawn for background work"
 MESSAGES = "a node talks by its messages only"
 NO_PROCESS = "a simulated node has no process"
-NO_INPUT = (
-    "a node's input is its messages, which node.run() reads;"
-    " in a test without --simulate a node may read them itself"
-)
 NO_TERMINAL = "a node has no terminal"
 USE_QUEUE = "use queue"
 
 # Modules that can't be imported, and why.
 REFUSED = {
     "asyncio": "handlers are synchronous and may block; use node.spawn for background work",
-    "concurrent": BACKGROUND,
     "multiprocessing": BACKGROUND,
     "secrets": "use node.random",
-    **dict.fromkeys(("select", "selectors", "socket", "socketserver", "ssl"), MESSAGES),
+    **dict.fromkeys(("socket", "socketserver", "ssl"), MESSAGES),
     **dict.fromkeys(("http.client", "http.server", "urllib.request", "xmlrpc"), MESSAGES),
     **dict.fromkeys(("ftplib", "imaplib", "poplib", "smtplib"), MESSAGES),
-    **dict.fromkeys(("signal", "subprocess", "pty", "resource", "faulthandler"), NO_PROCESS),
+    **dict.fromkeys(("subprocess", "pty", "resource", "faulthandler"), NO_PROCESS),
     **dict.fromkeys(("curses", "getpass", "pdb", "readline", "termios", "tty"), NO_TERMINAL),
     "runpy": "import the module instead",
     "_queue": USE_QUEUE,
@@ -59,36 +57,34 @@ REFUSED = {
 
 # Modules of the standard library that each node runs anew, so that they see virtual ones.
 RUN_ANEW = frozenset(
-    ("_threading_local", "contextlib", "logging", "queue", "sched", "tempfile", "timeit")
+    (
+        *("_threading_local", "concurrent", "contextlib", "fileinput", "logging", "queue"),
+        *("sched", "selectors", "tempfile", "timeit", "weakref"),
+    )
 )
 
 # Functions of `os` that are refused, and why.
 PROCESS_FUNCTIONS = """
-    _exit abort chroot execl execle execlp execlpe execv execve execvp execvpe fork forkpty
+    abort chroot execl execle execlp execlpe execv execve execvp execvpe fork forkpty
     initgroups kill killpg login_tty nice openpty pidfd_open popen posix_openpt posix_spawn
     posix_spawnp ptsname grantpt unlockpt sched_setaffinity sched_setparam sched_setscheduler
     setegid seteuid setgid setgroups setns setpgid setpgrp setpriority setregid setresgid
     setresuid setreuid setsid setuid spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp
     spawnvpe startfile system tcsetpgrp umask unshare wait wait3 wait4 waitid waitpid
 """
-PIPES = ("eventfd", "eventfd_read", "eventfd_write", "pipe", "pipe2", "splice")
+PIPES = ("eventfd", "eventfd_read", "eventfd_write", "pipe2", "splice")
 OS_REFUSED = {
     **dict.fromkeys(PROCESS_FUNCTIONS.split(), NO_PROCESS),
     **dict.fromkeys(PIPES, USE_QUEUE),
     "closerange": "other file descriptors are the workbench's",
 }
 
-# Functions of `os` whose first argument is a file descriptor, but no standard stream's.
+# Functions of `os` whose first argument is a file descriptor, but none of the node's own pipes.
 DESCRIPTOR_FUNCTIONS = """
-    close dup dup2 fchmod fchown fdatasync fsync ftruncate get_blocking get_inheritable lockf
-    lseek posix_fadvise posix_fallocate pread preadv pwrite pwritev read readv sendfile
-    set_blocking set_inheritable tcgetpgrp ttyname write writev
+    fchmod fchown fdatasync fsync ftruncate lockf lseek posix_fadvise posix_fallocate pread preadv
+    pwrite pwritev readv sendfile set_inheritable tcgetpgrp ttyname writev
 """
-STREAMS = (0, 1, 2)
-DEVICES = (
-    *("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/console"),
-    *(f"{folder}/{number}" for folder in ("/dev/fd", "/proc/self/fd") for number in STREAMS),
-)
+TERMINALS = ("/dev/tty", "/dev/console")
 
 # Functions of `sys` that are refused, and why.
 SYS_REFUSED = {
@@ -133,30 +129,35 @@ def _refuse(what: str, reason: str) -> Callable[..., Any]:
     return refused
 
 
-def _refuse_all(module: types.ModuleType, reasons: dict[str, str]) -> dict[str, Any]:
+def refuse_all(module: types.ModuleType, reasons: dict[str, str]) -> dict[str, Any]:
     """Replacements, which raise, for those refused functions that the module has."""
     name = module.__name__
     return {f: _refuse(f"{name}.{f}", why) for f, why in reasons.items() if hasattr(module, f)}
 
 
-def _spare_streams(name: str) -> Callable[..., Any]:
-    """A function of `os` that takes file descriptors, but refuses the standard streams'."""
+def _spare_pipes(name: str) -> Callable[..., Any]:
+    """A function of `os` that takes file descriptors, but refuses the node's own pipes."""
     real = getattr(real_os, name)
-    refused = _refuse(f"os.{name} of a standard stream", "use print, node.log or node.send")
+    refused = _refuse(f"os.{name} of a pipe", "use os.read or os.write")
 
     def spared(fd: int, *args: Any, **kwargs: Any) -> Any:
-        if fd in STREAMS or (name in ("dup2", "sendfile") and args[:1] in zip(STREAMS)):
+        if _is_own(fd) or (name == "sendfile" and _is_own(args[0])):
             return refused()
         return real(fd, *args, **kwargs)
 
     return spared
 
 
-TIME_STANDINS = _refuse_all(real_time, TIME_REFUSED)
-SYS_STANDINS = _refuse_all(sys, SYS_REFUSED)
+def _is_own(fd: object) -> bool:
+    """Whether a file descriptor is the node's, rather than the machine's."""
+    return isinstance(fd, int) and (fd in STREAMS or fd >= FIRST_OWN)
+
+
+TIME_STANDINS = refuse_all(real_time, TIME_REFUSED)
+SYS_STANDINS = refuse_all(sys, SYS_REFUSED)
 OS_STANDINS = {
-    **_refuse_all(real_os, OS_REFUSED),
-    **{f: _spare_streams(f) for f in DESCRIPTOR_FUNCTIONS.split() if hasattr(real_os, f)},
+    **refuse_all(real_os, OS_REFUSED),
+    **{f: _spare_pipes(f) for f in DESCRIPTOR_FUNCTIONS.split() if hasattr(real_os, f)},
 }
 
 
@@ -297,11 +298,25 @@ def virtual_os(
 ) -> types.ModuleType:
     """`os` with the node's own environment and folder. It can't reach the workbench's process."""
 
-    def write(fd: int, data: bytes) -> int:
-        if fd == 2:
-            node.stderr.buffer.write(data)
-            return len(data)
-        return OS_STANDINS["write"](fd, data)  # type: ignore[no-any-return]
+    own = node.descriptors
+
+    def either(name: str, ours: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of `os` that takes a descriptor: `ours`, if it is the node's own."""
+        real = getattr(real_os, name)
+        return lambda fd, *args, **kwargs: (ours if _is_own(fd) else real)(fd, *args, **kwargs)
+
+    def dup2(fd: int, other: int, inheritable: bool = True) -> int:
+        if _is_own(fd) != _is_own(other):
+            raise OSError(f"os.dup2 of {fd} and {other} can't be simulated: one of them is a pipe")
+        ours = own.dup2 if _is_own(fd) else real_os.dup2
+        return ours(fd, other, inheritable)
+
+    def set_blocking(fd: int, blocking: bool) -> None:
+        own.end(fd).blocking = blocking
+
+    def fstat(fd: int) -> real_os.stat_result:
+        own.end(fd)
+        return real_os.stat_result((stat.S_IFIFO | 0o600, fd, 0, 1, 0, 0, 0, 0, 0, 0))
 
     def moving(change: Callable[..., None]) -> Callable[..., None]:
         def move(where: Any) -> None:
@@ -311,8 +326,8 @@ def virtual_os(
         return move
 
     def open(path: Any, *args: Any, **kwargs: Any) -> int:
-        check_file(path)
-        return real_os.open(path, *args, **kwargs)
+        number = stream_of(path)
+        return real_os.open(path, *args, **kwargs) if number is None else own.dup(number)
 
     environ = node.belongings.environ
 
@@ -342,9 +357,19 @@ def virtual_os(
         "fchdir": moving(real_os.fchdir),
         "open": open,
         "fdopen": node.open,
-        "isatty": lambda fd: fd not in STREAMS and real_os.isatty(fd),
+        "isatty": either("isatty", lambda fd: False),
         "register_at_fork": lambda **_: None,  # nothing forks
-        "write": write,
+        "_exit": node.exit,
+        "read": either("read", own.read),
+        "write": either("write", own.write),
+        "close": either("close", own.close),
+        "dup": either("dup", own.dup),
+        "dup2": dup2,
+        "pipe": own.pipe,
+        "get_blocking": either("get_blocking", lambda fd: own.end(fd).blocking),
+        "set_blocking": either("set_blocking", set_blocking),
+        "get_inheritable": either("get_inheritable", lambda fd: fd in STREAMS),
+        "fstat": either("fstat", fstat),
     }
     module = _copy(real_os, **{**OS_STANDINS, **replaced})
     del module.environb  # a view that would have to be kept in step with environ
@@ -361,7 +386,7 @@ def virtual_os(
 
 
 class Output(io.TextIOBase):
-    """A node's standard output or error: `write` is called with the text that is printed."""
+    """A node's standard error: `write` is called with the text that is printed."""
 
     encoding = "utf-8"
     errors = "backslashreplace"
@@ -415,61 +440,55 @@ class OutputBytes(io.RawIOBase):
         """Do nothing, because more output may follow."""
 
 
-class NoInput:
-    """A node's standard input. Only `node.run()` reads its messages; other reads are refused."""
-
-    name = "<stdin>"
-    mode = "r"
-    encoding = "utf-8"
-    closed = False
-
-    def isatty(self) -> bool:
-        return False
-
-    def fileno(self) -> int:
-        return 0
-
-    def close(self) -> None:
-        """Nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise OSError(f"sys.stdin.{name} can't be simulated: {NO_INPUT}")
-
-    def __iter__(self) -> Any:
-        raise OSError(f"sys.stdin can't be simulated: {NO_INPUT}")
-
-
-def check_file(file: Any) -> None:
-    """Raise OSError if `file` is the workbench's terminal or one of its standard streams."""
-    if isinstance(file, int):
-        if file in STREAMS:
-            raise OSError(f"file descriptor {file} is the workbench's: {NO_INPUT}")
-    elif real_os.fspath(file) in DEVICES:
-        raise OSError(f"{file} can't be simulated: {NO_INPUT}")
+def stream_of(path: Any) -> int | None:
+    """The number of the standard stream that a path names. Raises OSError for the terminal."""
+    name = real_os.fspath(path)
+    if name in TERMINALS:
+        raise OSError(f"{name} can't be simulated: {NO_TERMINAL}")
+    return PATHS.get(name)
 
 
 class Node:
-    """What the virtual modules need of one node: its belongings, its streams, its `hash`."""
+    """What the virtual modules need of one node: its belongings, its streams, its `hash`.
+
+    `print_out` is called with what is written to standard output, `print_error` with the text that
+    is written to standard error, `close_out` when standard output is closed; `exit(status)` ends
+    the process. `lock` makes a virtual RLock. With `unbuffered`, Python runs as with -u.
+    """
 
     def __init__(
         self,
         belongings: Belongings,
-        print_out: Callable[[str], object],
+        descriptors: Descriptors,
+        print_out: Callable[[bytes], object],
+        close_out: Callable[[], object],
         print_error: Callable[[str], object],
+        exit: Callable[[int], object],
         hash: Callable[[Any], int],
+        unbuffered: bool,
     ) -> None:
         self.belongings = belongings
+        self.descriptors = descriptors
+        self.exit = exit
         self.hash = hash
-        self.stdin = NoInput()
-        self.stdout = Output("<stdout>", 1, print_out)
+        self.input = Inlet(descriptors.wake)
         self.stderr = Output("<stderr>", 2, print_error)
+        descriptors.add(self.input, 0)
+        descriptors.add(Outlet(print_out, close_out), 1)
+        descriptors.add(Outlet(self.stderr.buffer.write), 2)
+        open = partial(descriptors.open, newline="\n", closefd=False)
+        self.stdin = open(0, "r", name="<stdin>")
+        self.stdout = open(1, "w", name="<stdout>", write_through=unbuffered)
         self.sys = virtual_sys(self)
 
     def open(self, file: Any, *args: Any, **kwargs: Any) -> Any:
-        """`open`, which also finds the node's own standard output and error."""
-        if file in (1, 2) and not isinstance(file, str):
-            return self.stdout if file == 1 else self.stderr
-        check_file(file)
+        """`open`, which also finds the node's own descriptors."""
+        if isinstance(file, int):
+            own = self.descriptors.open if _is_own(file) else builtins.open
+            return own(file, *args, **kwargs)
+        number = stream_of(file)
+        if number is not None:
+            return self.descriptors.open(self.descriptors.dup(number), *args, **kwargs)
         return builtins.open(file, *args, **kwargs)  # noqa: PTH123
 
 
@@ -495,10 +514,19 @@ def virtual_sys(node: Node) -> types.ModuleType:
 
 
 def virtual_builtins(node: Node, import_: Callable[..., Any]) -> types.ModuleType:
-    """`builtins` that print to the node's streams, read no terminal, and hash with its key."""
+    """`builtins` that use the node's streams, and hash with its key."""
 
     def print(*values: Any, file: Any = None, **kwargs: Any) -> None:
         builtins.print(*values, file=node.sys.stdout if file is None else file, **kwargs)
+
+    def input(prompt: object = "", /) -> str:
+        out = node.sys.stdout
+        out.write(str(prompt))
+        out.flush()
+        line: str = node.sys.stdin.readline()
+        if not line:
+            raise EOFError("EOF when reading a line")
+        return line[:-1] if line.endswith("\n") else line
 
     return _copy(
         builtins,
@@ -506,7 +534,7 @@ def virtual_builtins(node: Node, import_: Callable[..., Any]) -> types.ModuleTyp
         print=print,
         open=node.open,
         hash=node.hash,
-        input=_refuse("input()", NO_INPUT),
+        input=input,
         breakpoint=_refuse("breakpoint()", NO_TERMINAL),
         help=_refuse("help()", NO_TERMINAL),
     )
@@ -514,7 +542,30 @@ def virtual_builtins(node: Node, import_: Callable[..., Any]) -> types.ModuleTyp
 
 def virtual_io(node: Node) -> types.ModuleType:
     """`io` whose `open` is the node's."""
-    return _copy(io, open=node.open)
+
+    class FileIO(io.FileIO):
+        def __new__(cls, file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+            if isinstance(file, int) and _is_own(file):
+                return node.open(file, mode.replace("b", "") + "b", 0, *args, **kwargs)
+            return super().__new__(cls)
+
+    return _copy(io, open=node.open, FileIO=FileIO)
+
+
+def virtual_processes() -> types.ModuleType:
+    """`concurrent.futures.process`, whose executor can't be made."""
+
+    class BrokenProcessPool(Exception):
+        """Raised by nobody."""
+
+    class ProcessPoolExecutor:
+        __init__ = _refuse("ProcessPoolExecutor", f"{NO_PROCESS}; use ThreadPoolExecutor")
+
+    module = types.ModuleType("concurrent.futures.process")
+    module.__dict__.update(
+        ProcessPoolExecutor=ProcessPoolExecutor, BrokenProcessPool=BrokenProcessPool
+    )
+    return module
 
 
 def virtual_atexit() -> types.ModuleType:

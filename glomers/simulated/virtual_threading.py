@@ -14,6 +14,7 @@ import types
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, cast
 
 from glomers.history.times import NANOS
@@ -115,6 +116,9 @@ class Lock:
 
     def locked(self) -> bool:
         return self._owner is not None
+
+    def _at_fork_reinit(self) -> None:
+        """Do nothing, because nothing forks."""
 
     def _is_owned(self) -> bool:
         """Whether the lock is locked; an RLock must be locked by this strand."""
@@ -575,8 +579,15 @@ def virtual_threading(world: World, load: Callable[[str], types.ModuleType]) -> 
     def get_ident() -> int:
         return world.strand().number
 
+    at_exit: list[Callable[[], object]] = []
+
+    def register_atexit(function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
+        at_exit.append(partial(function, *args, **kwargs))
+
     def shut_down() -> None:
         """Wait for all threads except daemons, as Python does before it ends."""
+        while at_exit:
+            at_exit.pop()()
         for thread in [*world.threads]:
             if not thread.daemon:
                 thread.join()
@@ -607,6 +618,7 @@ def virtual_threading(world: World, load: Callable[[str], types.ModuleType]) -> 
         stack_size=stack_size,
         gettrace=lambda: None,
         getprofile=lambda: None,
+        _register_atexit=register_atexit,
         _shutdown=shut_down,
         __all__=list(real.__all__),
         **{name: refuse for name in TRACES if hasattr(real, name)},

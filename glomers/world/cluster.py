@@ -115,14 +115,15 @@ def describe_status(status: int) -> str:
 # How nodes break off. `evidence` is what they printed last.
 
 
-def ended(node: str, status: int, evidence: Sequence[str]) -> NodeError:
+def ended(
+    node: str,
+    status: int,
+    evidence: Sequence[str],
+    expected: str = "a node that answers until its standard input ends",
+) -> NodeError:
     """The error of a node that ended during the test; `status` as in `describe_status`."""
-    return NodeError(
-        node,
-        f"ended during the test: {describe_status(status)}.",
-        evidence=evidence,
-        expected="a node that answers until its standard input ends",
-    )
+    problem = f"ended during the test: {describe_status(status)}."
+    return NodeError(node, problem, evidence=evidence, expected=expected)
 
 
 def closed_output(node: str, evidence: Sequence[str]) -> NodeError:
