@@ -153,16 +153,23 @@ class Descriptors:
             loop.call_at(loop.now, loop.resume, self._waiting.popleft().strand)
 
     def wait(self, ready: Callable[[], Any], timeout: float | None = None) -> None:
-        """Park until `ready()` or, if there is a timeout (seconds), until that is over."""
+        """Park until `ready()` or, if there is a timeout (seconds), until that is over.
+
+        With a timeout of 0, others that are due now have their turn.
+        """
         loop = self._loop
-        deadline = None if timeout is None else loop.now + loop.span(timeout)
-        while not ready() and (deadline is None or loop.now < deadline):
+        loop.check_stopped()
+        loop.count()
+        expires = None if timeout is None else loop.now + loop.span(timeout)
+        while not ready():
             assert loop.strand is not None
             wait = Wait(loop.strand)
-            if deadline is not None:
-                loop.call_at(deadline, wait.expire, self._waiting, loop)
+            if expires is not None:
+                loop.call_at(expires, wait.expire, self._waiting, loop)
             self._waiting.append(wait)
             loop.park()
+            if wait.expired:
+                break
 
     # What `os` does
 
@@ -170,6 +177,8 @@ class Descriptors:
         end = self.end(fd)
         if end.readable and not end.has_something():
             if not end.blocking:
+                self._loop.check_stopped()
+                self._loop.count()
                 raise failure(errno.EAGAIN)
             self.wait(end.has_something)
         return end.read(size)

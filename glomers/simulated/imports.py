@@ -32,15 +32,21 @@ from glomers.simulated.virtual import REFUSED, RUN_ANEW, Node, virtual_builtins
 
 LIBRARY = "maelstrom_node"
 
+Makers = Mapping[str, Callable[[], types.ModuleType]]
+
 
 class Importer:
-    """Imports for one node. `virtual` maps names to functions that make the virtual modules."""
+    """Imports for one node. `virtual` maps names to functions that make the virtual modules.
+
+    `inner` does the same for modules of which only the standard library sees the virtual version.
+    """
 
     def __init__(
         self,
         folder: Path,
         node: Node,
-        virtual: Mapping[str, Callable[[], types.ModuleType]],
+        virtual: Makers,
+        inner: Makers,
         preempter: Preempter | None = None,
     ) -> None:
         self.files: set[str] = set()  # files of the node's own code that has been run
@@ -50,11 +56,13 @@ class Importer:
         self._virtual: dict[str, types.ModuleType] = {
             "sys": node.sys,
         }
-        self._make: dict[str, Callable[[], types.ModuleType]] = {
+        self._make: Makers = {
             **virtual,
             "importlib": self._virtual_importlib,
             "importlib.util": self._virtual_util,
         }
+        self._make_inner = inner
+        self._inner: dict[str, types.ModuleType] = {}
         self._given = [entry for entry in sys.path if entry not in ("", str(folder))]
         node.sys.path = [str(folder), *self._given]  # type: ignore[attr-defined]
         node.sys.modules.maps.insert(1, self._virtual)
@@ -90,9 +98,10 @@ class Importer:
                 raise ImportError("attempted relative import with no known parent package")
             name = importlib.util.resolve_name("." * level + name, package)
         importer = (globals or {}).get("__name__", "")
-        module = self.load(name, by_library=_root(importer) in RUN_ANEW)
+        by_library = _root(importer) in RUN_ANEW
+        module = self.load(name, by_library)
         if not fromlist:
-            return module if level else self.load(_root(name))
+            return module if level else self.load(_root(name), by_library)
         if hasattr(module, "__path__"):
             for item in fromlist:
                 for part in getattr(module, "__all__", ()) if item == "*" else (item,):
@@ -123,6 +132,10 @@ class Importer:
         if name in self._make:
             module = self._virtual[name] = self._make[name]()
             return module
+        if by_library and name in self._make_inner:
+            if name not in self._inner:
+                self._inner[name] = self._make_inner[name]()
+            return self._inner[name]
         if not by_library or name.startswith("_"):
             _refuse(name)
         parent, _, tail = name.rpartition(".")

@@ -33,12 +33,13 @@ from glomers.scenario import Switch
 from glomers.simulated.borrowed import Belongings, lender
 from glomers.simulated.descriptors import Descriptors
 from glomers.simulated.hashes import virtual_hash
-from glomers.simulated.imports import Importer
+from glomers.simulated.imports import Importer, Makers
 from glomers.simulated.preempting import Preempter
 from glomers.simulated.turns import NodeStopped, Strand, TurnLoop, running
 from glomers.simulated.virtual import (
     Environ,
     Node,
+    refuse,
     refuse_all,
     virtual_atexit,
     virtual_datetime,
@@ -49,7 +50,13 @@ from glomers.simulated.virtual import (
     virtual_time,
     virtual_uuid,
 )
-from glomers.simulated.virtual_posix import virtual_select, virtual_signal
+from glomers.simulated.virtual_posix import (
+    virtual_select,
+    virtual_signal,
+    virtual_socket,
+    virtual_subprocess,
+    virtual_warnings,
+)
 from glomers.simulated.virtual_threading import World, virtual_thread, virtual_threading
 from glomers.world.cluster import (
     MOST_UNREAD,
@@ -187,19 +194,22 @@ class Host:
             hash=hash,
             unbuffered=cluster.unbuffered,
         )
+        modules = self._virtual_modules(random, 1000 + incarnation)
         self._importer = Importer(
             cluster.script.parent,
             self.streams,
-            self._virtual_modules(random, 1000 + incarnation),
+            modules,
+            self._inner_modules(),
             cluster.preempter,
         )
 
     def _make_lock(self) -> Any:
         return self._importer.load("threading").RLock()
 
-    def _virtual_modules(self, random: Random, pid: int) -> dict[str, Callable[[], ModuleType]]:
+    def _virtual_modules(self, random: Random, pid: int) -> Makers:
         loop = self._loop
-        world = World(loop, self._spawn_thread, self._deadlock, self.log)
+        nobody = Strand(self, "finalizer", 0)
+        world = World(loop, self._spawn_thread, self._deadlock, self.log, nobody)
 
         seed = random.getrandbits(64)
 
@@ -219,6 +229,17 @@ class Host:
             "threading": lambda: virtual_threading(world, load),
             "time": lambda: virtual_time(loop, self.clock),
             "uuid": lambda: virtual_uuid(random, loop),
+        }
+
+    def _inner_modules(self) -> Makers:
+        def no_ssl() -> ModuleType:
+            raise ImportError
+
+        return {
+            "socket": lambda: virtual_socket(self._descriptors, refuse),
+            "ssl": no_ssl,
+            "subprocess": lambda: virtual_subprocess(refuse),
+            "warnings": virtual_warnings,
         }
 
     # Called by the loop
@@ -382,6 +403,8 @@ class Host:
 
     def log(self, text: str) -> None:
         """Log what the node printed to standard error."""
+        if not self._is_running():
+            return
         self._loop.check_stopped()
         with self._loop.outside():
             self._cluster.write_log(self.id, text)
@@ -413,7 +436,7 @@ class Host:
             self._send(line)
 
     def _is_running(self) -> bool:
-        """Whether this node's code runs. Python may close a file of a node at any time."""
+        """Whether this node's code runs, rather than a finalizer, which Python runs at any time."""
         strand = self._loop.strand
         return strand is not None and strand.node is self
 

@@ -42,7 +42,6 @@ USE_QUEUE = "use queue"
 
 # Modules that can't be imported, and why.
 REFUSED = {
-    "asyncio": "handlers are synchronous and may block; use node.spawn for background work",
     "multiprocessing": BACKGROUND,
     "secrets": "use node.random",
     **dict.fromkeys(("socket", "socketserver", "ssl"), MESSAGES),
@@ -51,6 +50,7 @@ REFUSED = {
     **dict.fromkeys(("subprocess", "pty", "resource", "faulthandler"), NO_PROCESS),
     **dict.fromkeys(("curses", "getpass", "pdb", "readline", "termios", "tty"), NO_TERMINAL),
     "runpy": "import the module instead",
+    "_asyncio": "its event loops belong to threads of the system",
     "_queue": USE_QUEUE,
     "_socket": MESSAGES,
 }
@@ -58,8 +58,8 @@ REFUSED = {
 # Modules of the standard library that each node runs anew, so that they see virtual ones.
 RUN_ANEW = frozenset(
     (
-        *("_threading_local", "concurrent", "contextlib", "fileinput", "logging", "queue"),
-        *("sched", "selectors", "tempfile", "timeit", "weakref"),
+        *("_threading_local", "asyncio", "concurrent", "contextlib", "fileinput", "logging"),
+        *("queue", "sched", "selectors", "tempfile", "timeit", "weakref"),
     )
 )
 
@@ -122,7 +122,7 @@ def _copy(module: types.ModuleType, **replaced: Any) -> types.ModuleType:
     return copy
 
 
-def _refuse(what: str, reason: str) -> Callable[..., Any]:
+def refuse(what: str, reason: str) -> Callable[..., Any]:
     def refused(*_: Any, **__: Any) -> Any:
         raise OSError(f"{what} can't be simulated: {reason}")
 
@@ -132,13 +132,13 @@ def _refuse(what: str, reason: str) -> Callable[..., Any]:
 def refuse_all(module: types.ModuleType, reasons: dict[str, str]) -> dict[str, Any]:
     """Replacements, which raise, for those refused functions that the module has."""
     name = module.__name__
-    return {f: _refuse(f"{name}.{f}", why) for f, why in reasons.items() if hasattr(module, f)}
+    return {f: refuse(f"{name}.{f}", why) for f, why in reasons.items() if hasattr(module, f)}
 
 
 def _spare_pipes(name: str) -> Callable[..., Any]:
     """A function of `os` that takes file descriptors, but refuses the node's own pipes."""
     real = getattr(real_os, name)
-    refused = _refuse(f"os.{name} of a pipe", "use os.read or os.write")
+    refused = refuse(f"os.{name} of a pipe", "use os.read or os.write")
 
     def spared(fd: int, *args: Any, **kwargs: Any) -> Any:
         if _is_own(fd) or (name == "sendfile" and _is_own(args[0])):
@@ -508,6 +508,8 @@ def virtual_sys(node: Node) -> types.ModuleType:
         modules=ChainMap(node.belongings.modules, sys.modules),
         excepthook=excepthook,
         __excepthook__=excepthook,
+        set_asyncgen_hooks=lambda *_, **__: None,
+        set_coroutine_origin_tracking_depth=lambda depth: None,
         setswitchinterval=lambda seconds: None,  # there is nothing to switch
         **SYS_STANDINS,
     )
@@ -535,8 +537,8 @@ def virtual_builtins(node: Node, import_: Callable[..., Any]) -> types.ModuleTyp
         open=node.open,
         hash=node.hash,
         input=input,
-        breakpoint=_refuse("breakpoint()", NO_TERMINAL),
-        help=_refuse("help()", NO_TERMINAL),
+        breakpoint=refuse("breakpoint()", NO_TERMINAL),
+        help=refuse("help()", NO_TERMINAL),
     )
 
 
@@ -559,7 +561,7 @@ def virtual_processes() -> types.ModuleType:
         """Raised by nobody."""
 
     class ProcessPoolExecutor:
-        __init__ = _refuse("ProcessPoolExecutor", f"{NO_PROCESS}; use ThreadPoolExecutor")
+        __init__ = refuse("ProcessPoolExecutor", f"{NO_PROCESS}; use ThreadPoolExecutor")
 
     module = types.ModuleType("concurrent.futures.process")
     module.__dict__.update(

@@ -1,11 +1,19 @@
-"""`select` and `signal` as a simulated node sees them: on its own descriptors, in virtual time."""
+"""What a simulated node sees of the system: `select` on its own descriptors, `signal` without any.
+
+`asyncio` needs more: a pair of sockets, with which a thread wakes the loop, the names of what it
+could do with sockets and processes, and silence about what is left open when a node is stopped.
+Only modules of the standard library see these.
+"""
 
 from __future__ import annotations
 
 import os
 import select as real_select
 import signal as real_signal
+import socket as real_socket
+import subprocess as real_subprocess
 import types
+import warnings as real_warnings
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -15,6 +23,9 @@ from glomers.simulated.turns import TurnLoop
 
 NO_TIMER = "use a threading.Timer"
 NO_PROCESS = "a simulated node has no process"
+MESSAGES = "a node talks by its messages only"
+
+Refuse = Callable[[str, str], Callable[..., Any]]  # makes a function that raises: what, and why
 
 # Functions of `signal` that are refused, and why.
 SIGNAL_REFUSED = {
@@ -163,4 +174,75 @@ def virtual_signal(
         set_wakeup_fd=partial(nothing, -1),
         siginterrupt=partial(nothing, None),
     )
+    return module
+
+
+class Socket:
+    """What `asyncio` needs of a socket: one end of a pipe."""
+
+    def __init__(self, descriptors: Descriptors, fd: int) -> None:
+        self._descriptors = descriptors
+        self._fd = fd
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def setblocking(self, blocking: bool) -> None:
+        self._descriptors.end(self._fd).blocking = blocking
+
+    def recv(self, size: int) -> bytes:
+        return self._descriptors.read(self._fd, size)
+
+    def send(self, data: bytes) -> int:
+        return self._descriptors.write(self._fd, data)
+
+    def close(self) -> None:
+        self._descriptors.close(self._fd)
+
+
+def virtual_socket(descriptors: Descriptors, refuse: Refuse) -> types.ModuleType:
+    """`socket` for the standard library: constants, and pairs of sockets in one direction."""
+
+    def socketpair() -> tuple[Socket, Socket]:
+        to, back = descriptors.pipe()
+        return Socket(descriptors, to), Socket(descriptors, back)
+
+    module = types.ModuleType("socket")
+    known = vars(real_socket).items()
+    functions = [name for name in real_socket.__all__ if name.islower()]
+    module.__dict__.update({name: value for name, value in known if isinstance(value, int)})
+    module.__dict__.update({name: refuse(f"socket.{name}", MESSAGES) for name in functions})
+    module.__dict__.update(
+        socket=type("socket", (), {"__init__": refuse("socket.socket", MESSAGES)}),
+        socketpair=socketpair,
+        error=OSError,
+        gaierror=real_socket.gaierror,
+    )
+    return module
+
+
+def virtual_subprocess(refuse: Refuse) -> types.ModuleType:
+    """`subprocess` for the standard library: constants, and no processes."""
+    module = types.ModuleType("subprocess")
+    known = vars(real_subprocess).items()
+    module.__dict__.update(
+        {name: value for name, value in known if isinstance(value, int)},
+        SubprocessError=real_subprocess.SubprocessError,
+        Popen=type("Popen", (), {"__init__": refuse("subprocess.Popen", NO_PROCESS)}),
+    )
+    return module
+
+
+def virtual_warnings() -> types.ModuleType:
+    """`warnings` for the standard library: without ResourceWarning, as by Python's default."""
+
+    def warn(
+        message: Any, category: Any = None, stacklevel: int = 1, *rest: Any, **named: Any
+    ) -> None:
+        if category is not ResourceWarning:
+            real_warnings.warn(message, category, stacklevel + 1, *rest, **named)
+
+    module = types.ModuleType("warnings")
+    module.__dict__.update(vars(real_warnings))
+    module.warn = warn  # type: ignore[attr-defined]
     return module

@@ -27,13 +27,14 @@ class World:
 
     `spawn(name, function)` starts a strand. `deadlock(chain)` is called with the names of strands
     that wait for ever, each for a lock of the next. `complain(text)` writes to the node's standard
-    error.
+    error. `nobody` takes locks in finalizers, which Python may run while no node's code runs.
     """
 
     loop: TurnLoop
     spawn: Callable[[str, Callable[[], object]], None]
     deadlock: Callable[[Sequence[str]], object]
     complain: Callable[[str], object]
+    nobody: Strand
     threads: dict[Thread, None] = field(
         default_factory=dict
     )  # that were started and have not ended
@@ -42,9 +43,7 @@ class World:
     module: types.ModuleType = field(default_factory=lambda: types.ModuleType("threading"))
 
     def strand(self) -> Strand:
-        strand = self.loop.strand
-        assert strand is not None, "only a node's code has locks and threads"
-        return strand
+        return self.loop.strand or self.nobody
 
 
 @dataclass(eq=False)

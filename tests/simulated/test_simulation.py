@@ -382,7 +382,7 @@ node.run()
 
 @pytest.mark.parametrize(
     "module",
-    ["asyncio", "multiprocessing", "secrets", "socket", "subprocess"],
+    ["multiprocessing", "secrets", "socket", "subprocess"],
 )
 def test_what_cannot_be_simulated_is_refused_with_a_remedy(simulate, script, module):
     with pytest.raises(NodeError, match=r"exit status 1") as error:
@@ -475,7 +475,7 @@ def test_a_script_that_fails_is_reported_with_its_traceback(simulate, script):
     [
         ("import nowhere_at_all", "script"),
         ("from maelstrom_node import Nodes", "script"),
-        ("import asyncio", "script"),
+        ("import socket", "script"),
         ("import broken", "broken"),
         ("open('/dev/tty')", "script"),
         ("__import__('time').sleep(-1)", "script"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import shutil
 import sys
@@ -422,3 +423,170 @@ def test_the_librarys_own_threads_give_the_same_run_from_the_same_seed(own_libra
     second.run()
     assert first.recorder.operations == second.recorder.operations
     assert len(first.recorder.operations) > 100
+
+
+# asyncio
+
+ASYNCIO = """
+import asyncio, contextlib
+
+async def handle(line):
+    reply = json.loads(answer(line))
+    body = reply["body"]
+    if "what" in body:
+        body["answer"] = await globals()[body["what"]]()
+    say(json.dumps(reply))
+
+async def serve(lines):
+    tasks = set()
+    async for line in lines():
+        task = asyncio.create_task(handle(line))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+async def by_pipe():
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
+    async for line in reader:
+        yield line
+
+async def by_thread():
+    while True:
+        yield await asyncio.to_thread(sys.stdin.readline)
+
+async def by_executor():
+    with ThreadPoolExecutor(1) as pool:
+        while True:
+            yield await asyncio.get_running_loop().run_in_executor(pool, sys.stdin.readline)
+
+async def by_reader():
+    def read():
+        nonlocal rest
+        *lines, rest = (rest + os.read(0, 99)).split(b"\\n")
+        for line in lines:
+            taken.put_nowait(line)
+    rest, taken = b"", asyncio.Queue()
+    asyncio.get_running_loop().add_reader(0, read)
+    while True:
+        yield await taken.get()
+
+async def by_fed_thread():
+    def read():
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(taken.put_nowait, line)
+    loop, taken = asyncio.get_running_loop(), asyncio.Queue()
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        yield await taken.get()
+"""
+
+
+@pytest.mark.parametrize("lines", ["pipe", "thread", "executor", "reader", "fed_thread"])
+def test_an_asyncio_node_may_read_its_standard_input_in_any_way(echo, lines):
+    assert_echoes(echo(ASYNCIO, main=f"\nasyncio.run(serve(by_{lines}))\n"))
+
+
+AWAITED = {
+    "sleep": ("await asyncio.sleep(2); return round(time.monotonic() - began, 2)", 2.0),
+    "wait_for": (
+        "with contextlib.suppress(asyncio.TimeoutError):\n"
+        "        await asyncio.wait_for(asyncio.sleep(9), 1)\n"
+        "    return round(time.monotonic() - began, 2)",
+        1.0,
+    ),
+    "gather": ("return await asyncio.gather(*(asyncio.sleep(n, n) for n in (2, 1)))", [2, 1]),
+    "lock": (
+        "lock = asyncio.Lock()\n"
+        "    async def hold():\n"
+        "        async with lock: await asyncio.sleep(1)\n"
+        "    await asyncio.gather(hold(), hold())\n"
+        "    return round(time.monotonic() - began, 2)",
+        2.0,
+    ),
+    "queue": (
+        "taken = asyncio.Queue()\n"
+        "    asyncio.get_running_loop().call_later(1, taken.put_nowait, 7)\n"
+        "    return await taken.get()",
+        7,
+    ),
+    "threads": (
+        "naps = [asyncio.to_thread(time.sleep, 1) for _ in range(3)]\n"
+        "    await asyncio.gather(*naps); return round(time.monotonic() - began, 2)",
+        1.0,
+    ),
+    "yielding": ("for _ in range(50): await asyncio.sleep(0)\n    return 1", 1),
+    "generators": (
+        "async def numbers():\n"
+        "        for n in range(9): await asyncio.sleep(1); yield n\n"
+        "    async for n in numbers():\n"
+        "        if n == 3: return n",
+        3,
+    ),
+    "signals": (
+        "import signal\n"
+        "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, sys.exit)\n"
+        "    return 1",
+        1,
+    ),
+    "sockets": (
+        "try: await asyncio.open_connection('localhost', 1)\n"
+        "    except OSError as error: return str(error)",
+        "socket.getaddrinfo can't be simulated: a node talks by its messages only",
+    ),
+    "processes": (
+        "try: await asyncio.create_subprocess_exec('true')\n"
+        "    except OSError as error: return str(error)",
+        "subprocess.Popen can't be simulated: a simulated node has no process",
+    ),
+}
+
+
+def test_what_asyncio_nodes_await_takes_virtual_time(echo):
+    functions = "".join(
+        f"\nasync def {name}():\n    began = time.monotonic()\n    {code}\n"
+        for name, (code, _) in AWAITED.items()
+    )
+    nodes = echo(f"{ASYNCIO}\n{functions}", main="\nasyncio.run(serve(by_pipe))\n")
+    said = {
+        name: nodes.request("n0", "ask", what=name, timeout=20).get("answer") for name in AWAITED
+    }
+    assert said == {name: expected for name, (_, expected) in AWAITED.items()}
+
+
+def test_asyncio_nodes_are_restarted_and_paused_as_others_are(echo):
+    nodes = echo(ASYNCIO, main="\nasyncio.run(serve(by_pipe))\n")
+    nodes.pause("n0")
+    request = nodes.start_request("n0", "echo", echo=1)
+    nodes.advance(3)
+    nodes.resume("n0")
+    assert request.result()["echo"] == 1
+    nodes.restart("n1")
+    assert_echoes(nodes)
+
+
+@pytest.mark.parametrize("what", ["asyncio.sleep(9)", "asyncio.to_thread(time.sleep, 9)"])
+def test_nothing_of_a_node_complains_after_the_test(echo, capfd, what):
+    unfinished = f"\nasync def wait():\n    await {what}\n"
+    nodes = echo(ASYNCIO + unfinished, main="\nasyncio.run(serve(by_pipe))\n")
+    nodes.start_request("n0", "ask", what="wait")
+    nodes.advance(1)
+    nodes.abandon()
+    del nodes
+    gc.collect()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_asyncio_node_that_never_waits_is_ended(echo):
+    """It lets time stand still: the watchdog isn't needed."""
+    spinning = """
+async def spin():
+    while True:
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            pass
+"""
+    nodes = echo(ASYNCIO + spinning, main="\nasyncio.run(serve(by_pipe))\n")
+    with pytest.raises(NodeError, match="lets time stand still"):
+        nodes.request("n0", "ask", what="spin")
