@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from challenge_runs import ROOT, options
+from hypothesis import given, settings
+from hypothesis.strategies import booleans, integers, sampled_from
 
 from glomers.errors import NodeError
 from glomers.options import Options
@@ -387,33 +389,40 @@ def answer(line, old=answer):
 # The node library as a module of the node's own
 
 
-@pytest.fixture
-def own_library(tmp_path):
+@pytest.fixture(scope="module")
+def own_library(tmp_path_factory):
     """A folder with the scripts of all challenges, and another version of the node library."""
+    folder = tmp_path_factory.mktemp("own")
     text = (ROOT / "maelstrom_node.py").read_text()
-    (tmp_path / "maelstrom_node.py").write_text(f"{text}\n# mine\n")
+    (folder / "maelstrom_node.py").write_text(f"{text}\n# mine\n")
     for name in ("echo", "unique_ids", "broadcast", "counter", "kafka", "txn"):
-        shutil.copy(ROOT / f"{name}.py", tmp_path)
-    return tmp_path
+        shutil.copy(ROOT / f"{name}.py", folder)
+    return folder
 
 
 RUNS = {
     "1": {"time_limit": 2},
-    "2": {"time_limit": 2, "rate": 100},
-    "3c": {"hard": True},
-    "3d": {"time_limit": 2},
-    "4": {"time_limit": 5},
-    "5c": {"time_limit": 2, "rate": 100, "hard": True},
-    "6c": {"time_limit": 2, "rate": 100, "hard": True},
+    "2": {"time_limit": 1, "rate": 100},
+    "3c": {"time_limit": 5},
+    "4": {"time_limit": 2, "rate": 50},
+    "5c": {"time_limit": 1, "rate": 100},
+    "6c": {"time_limit": 1, "rate": 100},
 }
 
 
-@pytest.mark.parametrize("challenge", RUNS)
-def test_the_librarys_own_threads_solve_the_challenges_in_every_schedule(challenge, own_library):
-    test = options(challenge, **RUNS[challenge])
+@given(
+    challenge=sampled_from(sorted(RUNS)),
+    seed=integers(0, 1 << 20),
+    hard=booleans(),
+    preempt=sampled_from([0.0, 0.01, 0.1]),
+)
+@settings(max_examples=25)
+def test_the_librarys_own_threads_solve_the_challenges_in_every_schedule(
+    own_library, challenge, seed, hard, preempt
+):
+    test = options(challenge, seed=seed, hard=hard, preempt=preempt, **RUNS[challenge])
     test = replace(test, bin=str(own_library / Path(test.bin).name))
-    for seed in range(3):
-        assert simulated_test(replace(test, seed=seed)).run()["valid?"] is True
+    assert simulated_test(test).run()["valid?"] is True
 
 
 def test_the_librarys_own_threads_give_the_same_run_from_the_same_seed(own_library):
