@@ -10,7 +10,7 @@ the real ones, which nodes share.
 
 All nodes share the workbench's own `maelstrom_node`, whose runtime is then the simulation's. A node
 that has another version of the file beside it uses that, like any module of its own: with its
-threads, on the node's standard streams.
+threads, on the node's standard streams. So does a script that makes a `StdioRuntime` itself.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from glomers.simulated.preempting import Preempter
 from glomers.simulated.virtual import REFUSED, RUN_ANEW, Node, virtual_builtins
 
 LIBRARY = "maelstrom_node"
+RUNTIME = b"StdioRuntime"  # the runtime that reads and prints by itself
 
 Makers = Mapping[str, Callable[[], types.ModuleType]]
 
@@ -61,6 +62,7 @@ class Importer:
             "importlib": self._virtual_importlib,
             "importlib.util": self._virtual_util,
         }
+        self._names_runtime = False
         self._make_inner = inner
         self._inner: dict[str, types.ModuleType] = {}
         self._given = [entry for entry in sys.path if entry not in ("", str(folder))]
@@ -71,6 +73,7 @@ class Importer:
 
     def run_script(self, path: Path) -> None:
         """Run the file as `__main__`."""
+        self._names_runtime = RUNTIME in path.read_bytes()
         module = types.ModuleType("__main__")
         module.__file__ = str(path)
         lender.add_module(self._node.belongings, "__main__", module)
@@ -168,8 +171,10 @@ class Importer:
         else:
             return None
         if tail == LIBRARY and (spec is None or _is_ours(spec)):
-            module = self._virtual[LIBRARY] = self._virtual[name] = maelstrom_node
-            return module
+            if not self._names_runtime:
+                module = self._virtual[LIBRARY] = self._virtual[name] = maelstrom_node
+                return module
+            spec = importlib.util.spec_from_file_location(name, maelstrom_node.__file__)
         if spec is None:
             return None
         module = importlib.util.module_from_spec(spec)

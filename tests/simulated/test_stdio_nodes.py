@@ -135,6 +135,61 @@ PRINTS = {
 }  # fmt: skip
 
 
+ASYNCIO = """
+import asyncio, contextlib
+
+async def handle(line):
+    reply = json.loads(answer(line))
+    body = reply["body"]
+    if "what" in body:
+        body["answer"] = await globals()[body["what"]]()
+    say(json.dumps(reply))
+
+async def serve(lines):
+    tasks = set()
+    async for line in lines():
+        task = asyncio.create_task(handle(line))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+async def by_pipe():
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
+    async for line in reader:
+        yield line
+
+async def by_thread():
+    while True:
+        yield await asyncio.to_thread(sys.stdin.readline)
+
+async def by_executor():
+    with ThreadPoolExecutor(1) as pool:
+        while True:
+            yield await asyncio.get_running_loop().run_in_executor(pool, sys.stdin.readline)
+
+async def by_reader():
+    def read():
+        nonlocal rest
+        *lines, rest = (rest + os.read(0, 99)).split(b"\\n")
+        for line in lines:
+            taken.put_nowait(line)
+    rest, taken = b"", asyncio.Queue()
+    asyncio.get_running_loop().add_reader(0, read)
+    while True:
+        yield await taken.get()
+
+async def by_fed_thread():
+    def read():
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(taken.put_nowait, line)
+    loop, taken = asyncio.get_running_loop(), asyncio.Queue()
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        yield await taken.get()
+"""
+
+
 @pytest.fixture(autouse=True)
 def usual_environment(monkeypatch):
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
@@ -279,6 +334,22 @@ def main():
 
 
 # Faults, and the end
+
+
+SOUND = {
+    "a loop": (ECHO, MAIN),
+    "a pool": (ECHO + READS["a pool"], MAIN),
+    "asyncio": (ECHO + ASYNCIO, "\nasyncio.run(serve(by_pipe))\n"),
+}
+
+
+@pytest.mark.parametrize(("source", "main"), SOUND.values(), ids=SOUND)
+def test_a_node_that_passes_as_a_process_passes_simulated(script, tmp_path, source, main):
+    path = script(f'#!/bin/sh\n"exec" "{sys.executable}" "$0" "$@"\n{source}{main}')
+    path.chmod(0o755)
+    test = Options("echo", str(path), nodes=("n0",), time_limit=1)
+    for simulation in (True, False):
+        assert run(test, tmp_path / "store", None, simulation)["valid?"] is True
 
 
 def test_the_messages_of_a_paused_node_wait(echo):
@@ -434,61 +505,23 @@ def test_the_librarys_own_threads_give_the_same_run_from_the_same_seed(own_libra
     assert len(first.recorder.operations) > 100
 
 
+def test_a_script_that_makes_the_usual_runtime_itself_runs_on_its_own_threads(simulate, script):
+    nodes = simulate(
+        script("""
+import threading
+from maelstrom_node import Node, StdioRuntime
+node = Node(StdioRuntime())
+@node.on("echo")
+def echo(message):
+    return {"type": "echo_ok", "echo": threading.current_thread().name}
+node.run()
+"""),
+        2,
+    )
+    assert nodes.request("n1", "echo")["echo"] == "handler_0"
+
+
 # asyncio
-
-ASYNCIO = """
-import asyncio, contextlib
-
-async def handle(line):
-    reply = json.loads(answer(line))
-    body = reply["body"]
-    if "what" in body:
-        body["answer"] = await globals()[body["what"]]()
-    say(json.dumps(reply))
-
-async def serve(lines):
-    tasks = set()
-    async for line in lines():
-        task = asyncio.create_task(handle(line))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-async def by_pipe():
-    reader = asyncio.StreamReader()
-    protocol = asyncio.StreamReaderProtocol(reader)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
-    async for line in reader:
-        yield line
-
-async def by_thread():
-    while True:
-        yield await asyncio.to_thread(sys.stdin.readline)
-
-async def by_executor():
-    with ThreadPoolExecutor(1) as pool:
-        while True:
-            yield await asyncio.get_running_loop().run_in_executor(pool, sys.stdin.readline)
-
-async def by_reader():
-    def read():
-        nonlocal rest
-        *lines, rest = (rest + os.read(0, 99)).split(b"\\n")
-        for line in lines:
-            taken.put_nowait(line)
-    rest, taken = b"", asyncio.Queue()
-    asyncio.get_running_loop().add_reader(0, read)
-    while True:
-        yield await taken.get()
-
-async def by_fed_thread():
-    def read():
-        for line in sys.stdin:
-            loop.call_soon_threadsafe(taken.put_nowait, line)
-    loop, taken = asyncio.get_running_loop(), asyncio.Queue()
-    threading.Thread(target=read, daemon=True).start()
-    while True:
-        yield await taken.get()
-"""
 
 
 @pytest.mark.parametrize("lines", ["pipe", "thread", "executor", "reader", "fed_thread"])
