@@ -32,6 +32,11 @@ PATHS = {
 Lock = Callable[[], AbstractContextManager[Any]]
 
 
+def is_own(fd: object) -> bool:
+    """Whether a number is that of a node's own descriptor, open or closed, rather than a file's."""
+    return isinstance(fd, int) and (fd in STREAMS or fd >= FIRST_OWN)
+
+
 def failure(number: int) -> OSError:
     """The error of the system with that number."""
     return OSError(number, os.strerror(number))
@@ -124,10 +129,6 @@ class Descriptors:
         self._ends: dict[int, End] = {}
         self._next = FIRST_OWN
         self._waiting: deque[Wait] = deque()
-
-    def __contains__(self, fd: object) -> bool:
-        """Whether this is a descriptor of the node, or looks like one that was closed."""
-        return isinstance(fd, int) and (fd in STREAMS or fd >= FIRST_OWN)
 
     def end(self, fd: int) -> End:
         """What a descriptor stands for. Raises OSError if it is closed."""

@@ -28,7 +28,7 @@ from typing import Any
 
 from glomers.history.times import NANOS
 from glomers.simulated.borrowed import Belongings, lender
-from glomers.simulated.descriptors import FIRST_OWN, PATHS, STREAMS, Descriptors, Inlet, Outlet
+from glomers.simulated.descriptors import PATHS, STREAMS, Descriptors, Inlet, Outlet, is_own
 from glomers.simulated.turns import TurnLoop
 
 # The moment at which virtual time begins, in Unix seconds: 2025-01-01T00:00:00Z.
@@ -141,16 +141,11 @@ def _spare_pipes(name: str) -> Callable[..., Any]:
     refused = refuse(f"os.{name} of a pipe", "use os.read or os.write")
 
     def spared(fd: int, *args: Any, **kwargs: Any) -> Any:
-        if _is_own(fd) or (name == "sendfile" and _is_own(args[0])):
+        if is_own(fd) or (name == "sendfile" and is_own(args[0])):
             return refused()
         return real(fd, *args, **kwargs)
 
     return spared
-
-
-def _is_own(fd: object) -> bool:
-    """Whether a file descriptor is the node's, rather than the machine's."""
-    return isinstance(fd, int) and (fd in STREAMS or fd >= FIRST_OWN)
 
 
 TIME_STANDINS = refuse_all(real_time, TIME_REFUSED)
@@ -303,12 +298,12 @@ def virtual_os(
     def either(name: str, ours: Callable[..., Any]) -> Callable[..., Any]:
         """A function of `os` that takes a descriptor: `ours`, if it is the node's own."""
         real = getattr(real_os, name)
-        return lambda fd, *args, **kwargs: (ours if _is_own(fd) else real)(fd, *args, **kwargs)
+        return lambda fd, *args, **kwargs: (ours if is_own(fd) else real)(fd, *args, **kwargs)
 
     def dup2(fd: int, other: int, inheritable: bool = True) -> int:
-        if _is_own(fd) != _is_own(other):
+        if is_own(fd) != is_own(other):
             raise OSError(f"os.dup2 of {fd} and {other} can't be simulated: one of them is a pipe")
-        ours = own.dup2 if _is_own(fd) else real_os.dup2
+        ours = own.dup2 if is_own(fd) else real_os.dup2
         return ours(fd, other, inheritable)
 
     def set_blocking(fd: int, blocking: bool) -> None:
@@ -484,7 +479,7 @@ class Node:
     def open(self, file: Any, *args: Any, **kwargs: Any) -> Any:
         """`open`, which also finds the node's own descriptors."""
         if isinstance(file, int):
-            own = self.descriptors.open if _is_own(file) else builtins.open
+            own = self.descriptors.open if is_own(file) else builtins.open
             return own(file, *args, **kwargs)
         number = stream_of(file)
         if number is not None:
@@ -547,7 +542,7 @@ def virtual_io(node: Node) -> types.ModuleType:
 
     class FileIO(io.FileIO):
         def __new__(cls, file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
-            if isinstance(file, int) and _is_own(file):
+            if isinstance(file, int) and is_own(file):
                 return node.open(file, mode.replace("b", "") + "b", 0, *args, **kwargs)
             return super().__new__(cls)
 

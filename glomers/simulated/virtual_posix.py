@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from glomers.simulated.descriptors import Descriptors, failure
+from glomers.simulated.descriptors import Descriptors, failure, is_own
 from glomers.simulated.turns import TurnLoop
 
 NO_TIMER = "use a threading.Timer"
@@ -39,7 +39,7 @@ def virtual_select(descriptors: Descriptors) -> types.ModuleType:
 
     def number(file: Any) -> int:
         fd = file if isinstance(file, int) else file.fileno()
-        if fd not in descriptors:
+        if not is_own(fd):
             raise OSError(f"select of {file!r} can't be simulated: it is not one of a node's pipes")
         descriptors.end(fd)
         return int(fd)

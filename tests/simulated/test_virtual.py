@@ -531,6 +531,108 @@ atexit.register(lambda text: sys.stderr.write(text), text="bye\\n")
     assert [line.strip() for line in error.value.evidence[1:]] == ["bye", "never", "good"]
 
 
+def test_finalizers_that_are_to_run_at_the_end_run_at_the_nodes(simulate, script):
+    source = """
+import sys, weakref
+class Thing: pass
+thing = Thing()
+weakref.finalize(thing, sys.stderr.write, "bye\\n")
+"""
+    with pytest.raises(NodeError, match="exit status 0") as error:
+        simulate(script(source))
+    assert [line.strip() for line in error.value.evidence[1:]] == ["bye"]
+
+
+def test_a_thread_that_read_when_the_node_begins_to_run_is_told_what_is_wrong(simulate, script):
+    nodes = simulate(
+        script("""
+import sys, threading, time
+from maelstrom_node import Node
+def read():
+    try:
+        time.sleep(1)
+        list(sys.stdin)
+    except OSError as error:
+        print(error, file=sys.stderr)
+threading.Thread(target=read).start()
+Node().run()
+""")
+    )
+    nodes.advance(3)
+    assert "node.run() reads it, and another reader would take its messages" in nodes.logs()
+
+
+# Descriptors and signals
+
+
+def test_a_node_has_pipes_of_its_own(ask):
+    source = """
+def answer():
+    back, to = os.pipe()
+    threading.Timer(1, os.write, (to, b"hello")).start()
+    said = [os.read(back, 2).decode(), age()]
+    copy = os.dup(to)
+    os.close(to)
+    said += [os.read(back, 9).decode(), fails(os.write, to, b"x")]
+    with open(copy, "w") as file:
+        file.write("a line")
+    return [*said, os.read(back, 99).decode(), os.read(back, 99).decode(), os.isatty(back)]
+"""
+    bad = "OSError: [Errno 9] Bad file descriptor"
+    assert ask(source) == ["he", 1.0, "llo", bad, "a line", "", False]
+
+
+def test_handlers_of_signals_are_kept_and_never_called(ask):
+    source = """
+import signal
+before = [signal.signal(signal.SIGTERM, print) is signal.SIG_DFL,
+          signal.signal(signal.SIGINT, signal.SIG_IGN) is signal.default_int_handler]
+kept = [signal.getsignal(signal.SIGTERM) is print, signal.getsignal(2) is signal.SIG_IGN]
+wrong = [fails(signal.signal, signal.SIGKILL, print), fails(signal.signal, 2, "x")]
+def answer():
+    return [before, kept, wrong, fails(signal.signal, 2, print), fails(signal.alarm, 1)]
+"""
+    import signal
+
+    handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    assert ask(source) == [
+        [True, True],
+        [True, True],
+        [
+            "OSError: [Errno 22] Invalid argument",
+            "TypeError: signal handler must be signal.SIG_IGN, signal.SIG_DFL,"
+            " or a callable object",
+        ],
+        "ValueError: signal only works in main thread of the main interpreter",
+        "OSError: signal.alarm can't be simulated: use a threading.Timer",
+    ]
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
+
+
+def test_select_waits_in_virtual_time_for_a_nodes_own_pipes_only(ask, tmp_path):
+    source = f"""
+import select
+def answer():
+    back, to = os.pipe()
+    began = time.monotonic()
+    said = [select.select([back], [], [], 2), round(time.monotonic() - began, 3)]
+    said += [[len(part) for part in select.select([back], [to], [])], hasattr(select, "epoll")]
+    os.write(to, b"x")
+    with open({str(tmp_path / "file")!r}, "w") as file:
+        said.append(fails(select.select, [file], [], [], 0)[-45:])
+    return [*said, len(select.select([back], [], [])[0]), fails(select.select, [], [], [], -1)]
+"""
+    assert ask(source) == [
+        [[], [], []],
+        2.0,
+        [0, 1, 0],
+        False,
+        "be simulated: it is not one of a node's pipes",
+        1,
+        "ValueError: timeout must be non-negative",
+    ]
+
+
 # random
 
 
