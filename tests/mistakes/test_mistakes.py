@@ -327,8 +327,10 @@ def test(tmp_path, capfd, monkeypatch):
             ["test", *words, *flags, "--bin", str(mistake.path), "--store", str(tmp_path / "store")]
         )
         output = capfd.readouterr().out
-        _, _, rest = output.partition("\n\n") if output.startswith("Waiting") else ("", "", output)
-        return status, rest.lstrip("\n").splitlines()[1:]
+        _, verdict, rest = output.rpartition("\nAnalysis invalid!")
+        if not verdict:
+            _, _, rest = output.rpartition("\nEverything looks good!")
+        return status, rest.splitlines()[1:]
 
     return test
 
