@@ -29,16 +29,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 from glomers.errors import NodeError, UsageError, did_you_mean, quote
 from glomers.history.node_logs import Finding, LogReader
 from glomers.history.times import NANOS, nanos
-from glomers.options import LATENCY_DISTRIBUTIONS, PREEMPT, PREEMPT_BY, SERVICES, Options
+from glomers.options import LATENCY_DISTRIBUTIONS, PREEMPT, PREEMPT_BY, Options
 from glomers.plugin import simulate as simulate
 from glomers.run.build import make_world, scripts
+from glomers.run.checks import Check, Denial
 from glomers.run.hard import harder
+from glomers.simulated.nodes import SimulatedCluster
 from glomers.simulated.turns import TurnLoop
+from glomers.simulated.view import LogLine, Pattern, View, told, unknown
 from glomers.world.error_codes import error_code
 from glomers.world.network import Body, Message
 
@@ -76,15 +79,15 @@ class UnexpectedException(AssertionError):
         )
 
 
-class LogLine(NamedTuple):
-    """A line that a node printed: the time in virtual seconds, the node, and the text."""
+class CheckFailed(AssertionError):
+    """A check of `Simulation.always` didn't hold any more, or one of `eventually` never did.
 
-    time: float
-    node: str
-    text: str
+    `time` is when, in virtual seconds.
+    """
 
-    def __str__(self) -> str:
-        return f"{self.time:.3f} {self.node} | {self.text}"
+    def __init__(self, text: str, time: float) -> None:
+        self.time = time
+        super().__init__(text)
 
 
 @dataclass(frozen=True)
@@ -101,26 +104,6 @@ class RaisedException:
 
     def __str__(self) -> str:
         return f"{self.node} raised {self.text}"
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """A pattern of messages, in which None matches anything."""
-
-    src: str | None = None
-    dest: str | None = None
-    type: str | None = None
-
-    def matches(self, message: Message) -> bool:
-        return (
-            self.src in (None, message.src)
-            and self.dest in (None, message.dest)
-            and self.type in (None, message.body.get("type"))
-        )
-
-    def __str__(self) -> str:
-        given = {name: value for name, value in vars(self).items() if value is not None}
-        return ", ".join(f"{name}={value!r}" for name, value in given.items())
 
 
 class PendingRequest:
@@ -146,6 +129,42 @@ class PendingRequest:
         raises.
         """
         return self._cluster._result(self, timeout)
+
+
+class AlwaysTrue:
+    """A check that `Simulation.always` calls after every event, until `cancel` or the end of a
+    `with` block of it."""
+
+    def __init__(self, cluster: Simulation, check: Check) -> None:
+        self._cluster = cluster
+        self._check = check
+        self._is_on = False
+        self._look("when it was first asked")
+        self._is_on = True
+        cluster._loop.observe(self._after)
+
+    def cancel(self) -> None:
+        """Call the check no more. The second time, it does nothing."""
+        if self._is_on:
+            self._is_on = False
+            self._cluster._loop.unobserve(self._after)
+
+    def __enter__(self) -> AlwaysTrue:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+    def _after(self, function: Callable[..., object], args: Sequence[Any]) -> None:
+        self._look(f"after {told(function, args)}")
+
+    def _look(self, when: str) -> None:
+        denial = self._cluster._ask(self._check)[1]
+        if denial is not None:
+            self.cancel()
+            time = self._cluster.now
+            text = f"not so at {time:.3f} s, {when}: {self._check}\nIt {denial.text}"
+            raise CheckFailed(text, time) from denial.error
 
 
 @dataclass
@@ -195,7 +214,7 @@ class ExpectedException:
         return f"{kind}{like} of {self.node or 'any node'}"
 
 
-class Simulation:
+class Simulation(View):
     """A cluster of simulated nodes, held by a test. Use the fixture `simulate` to make one.
 
     - `script`: the node's Python script.
@@ -232,8 +251,8 @@ class Simulation:
         preempt: float | bool = False,
         preempt_by: str = "mixed",
     ) -> None:
+        super().__init__()
         self.nodes = [f"n{i}" for i in range(nodes)] if isinstance(nodes, int) else list(nodes)
-        self.messages: list[Message] = []  # all messages that were ever sent, in order
         self._played = list(played)
         self._plays: dict[tuple[str, str], Callable[[Message], Body | None]] = {}
         self._unexpected: list[Message] = []
@@ -244,11 +263,11 @@ class Simulation:
         self._run = object()  # identifies the run of the loop that is under way
         self._drops: list[Pattern] = []
         self._grudge: dict[str, frozenset[str]] = {}
-        self._log: list[LogLine] = []
         self._log_read = 0  # how many lines of the log were searched for exceptions
         self._expected: list[ExpectedException] = []
         self._raised: list[RaisedException] = []  # exceptions that nobody expected
         self._began = 0
+        self._no_time_passes_in = ""  # what runs now, if it must not let time pass
         self._check_names(latency_dist)
         _check_number("latency", latency)
         if latency != int(latency):
@@ -257,7 +276,7 @@ class Simulation:
         _check_probability("p_duplicate", p_duplicate)
         _check_probability("preempt", float(preempt))
         if preempt_by not in PREEMPT_BY:
-            raise _unknown("preempt_by", preempt_by, PREEMPT_BY)
+            raise unknown("preempt_by", preempt_by, PREEMPT_BY)
         running = [node for node in self.nodes if node not in played]
         options = Options(
             bin=str(script),
@@ -277,7 +296,7 @@ class Simulation:
         self._loop = TurnLoop()
         cluster = partial(scripts, show_stderr=self._hear)
         world = make_world(options, self._loop, cluster, journal=self)
-        self._network, self._cluster = world.network, world.cluster
+        self._network, self._cluster = world.network, cast(SimulatedCluster, world.cluster)
         self._network.filter = self._is_dropped
         for node in played:
             self._network.join(node, self._receive)
@@ -295,7 +314,7 @@ class Simulation:
         for node in self._played:
             self._check_node(node)
         if latency_dist not in LATENCY_DISTRIBUTIONS:
-            raise _unknown("latency_dist", latency_dist, LATENCY_DISTRIBUTIONS)
+            raise unknown("latency_dist", latency_dist, LATENCY_DISTRIBUTIONS)
 
     # Time
 
@@ -326,6 +345,8 @@ class Simulation:
 
     def _run_loop(self, seconds: float, awaited: PendingRequest | None = None) -> None:
         """Let time pass, or only until the `awaited` request has been answered."""
+        if self._no_time_passes_in:
+            raise RuntimeError(f"{self._no_time_passes_in} can't let time pass")
         run = self._run = object()
         self._awaited = awaited
         self._loop.call_later(nanos(seconds), self._end_run, run)
@@ -340,6 +361,57 @@ class Simulation:
     def _end_run(self, run: object) -> None:
         if run is self._run:
             self._loop.stop()
+
+    # Checks
+
+    def always(self, check: Callable[[Simulation], object]) -> AlwaysTrue:
+        """Check now, and after every event from now on, that `check(cluster)` is true.
+
+        The step in which it is false or raises an exception fails with CheckFailed, at the first
+        such event. That lasts until the end of the test, or of a `with` block, or until `cancel` of
+        what this method returns. A check only looks: see `View`.
+        """
+        return AlwaysTrue(self, Check(check))
+
+    def eventually(self, check: Callable[[Simulation], Any], within: float = 5.0) -> Any:
+        """Let time pass until `check(cluster)` is true, and return its value.
+
+        Time stops at the first event after which it is true; if it is true already, none passes. An
+        exception that the check raises counts as false. Raises CheckFailed after `within` virtual
+        seconds, and what `advance` raises. A check only looks: see `View`.
+        """
+        _check_number("within", within)
+        asked = Check(check)
+        found: list[Any] = []
+        denials: list[Denial] = []
+
+        def look(*_: object) -> None:
+            value, denial = self._ask(asked)
+            if denial is None:
+                found.append(value)
+                self._loop.stop()
+            denials[:] = [denial] if denial else []
+
+        look()
+        if not found:
+            self._loop.observe(look)
+            try:
+                self._run_loop(within)
+            finally:
+                self._loop.unobserve(look)
+            self._raise_exceptions()
+        if not found:
+            text = f"never so within {within:g} s, until {self.now:.3f} s: {asked}"
+            raise CheckFailed(f"{text}\nAt last it {denials[0].text}", self.now)
+        return found[0]
+
+    def _ask(self, check: Check) -> tuple[object, Denial | None]:
+        """Ask a check, which must not let time pass."""
+        looking, self._no_time_passes_in = self._no_time_passes_in, "a check"
+        try:
+            return check.ask(self)
+        finally:
+            self._no_time_passes_in = looking
 
     # Requests and messages
 
@@ -400,16 +472,6 @@ class Simulation:
         line = json.dumps({"src": src, "dest": dest, "body": body}).encode()
         self._network.send(src, dest, body, line)
 
-    def sent(
-        self, src: str | None = None, dest: str | None = None, type: str | None = None
-    ) -> list[Message]:
-        """The messages sent so far (or since `forget`) that match, in order.
-
-        Raises ValueError if `src` or `dest` doesn't exist in the cluster.
-        """
-        pattern = self._pattern(src, dest, type)
-        return [message for message in self.messages if pattern.matches(message)]
-
     def forget(self) -> None:
         """Forget the messages sent so far: `sent` only returns later ones."""
         self.messages.clear()
@@ -426,7 +488,11 @@ class Simulation:
         if play is None:
             self._unexpected.append(message)
             return
-        body = play(message)
+        self._no_time_passes_in = "a function that plays a node"
+        try:
+            body = play(message)
+        finally:
+            self._no_time_passes_in = ""
         if body is not None:
             self._answer(message, body)
 
@@ -508,17 +574,6 @@ class Simulation:
         self._unexpected.clear()
 
     # What nodes print and raise
-
-    def logs(self, node: str | None = None) -> str:
-        """What a node has printed so far, to standard error or by `node.log` and `print`.
-
-        Without a name, it is what all nodes have printed, each line as `1.234 n0 | text`, with the
-        time in virtual seconds. Raises ValueError if there is no such node.
-        """
-        if node is None:
-            return "".join(f"{line}\n" for line in self._log)
-        self._check_running(node)
-        return "".join(f"{line.text}\n" for line in self._log if line.node == node)
 
     def expect_exception(
         self,
@@ -652,21 +707,6 @@ class Simulation:
 
     # Names
 
-    def _pattern(self, src: str | None, dest: str | None, type: str | None) -> Pattern:
-        for what, name in (("src", src), ("dest", dest)):
-            if name is not None:
-                self._check_known(what, name)
-        return Pattern(src, dest, type)
-
-    def _check_known(self, what: str, name: str) -> None:
-        """Raise ValueError unless it is a node, a service, or a client that has been used."""
-        if not self._network.knows(name):
-            raise _unknown(what, name, [*self.nodes, *SERVICES])
-
-    def _check_node(self, name: str) -> None:
-        if name not in self.nodes:
-            raise _unknown("node", name, self.nodes)
-
     def _check_played(self, name: str, hint: str = "") -> None:
         self._check_node(name)
         if name not in self._played:
@@ -728,11 +768,6 @@ class Simulation:
         else:
             self.abandon()
 
-    def record(self, event: str, time: int, message: Message) -> None:
-        """Keep a message that is sent: the network calls this as its journal."""
-        if event == "send":
-            self.messages.append(message)
-
 
 def simulated(*args: Any, **kwargs: Any) -> Simulation:
     """A simulated cluster for a `with` statement, for tests that can't use a fixture (hypothesis).
@@ -755,13 +790,6 @@ def _told(exceptions: Sequence[RaisedException]) -> str:
     """A line for each of the exceptions that differ, with their counts."""
     counts = Counter(map(str, exceptions)).items()
     return "\n".join(f"{told}, {times:,} times" if times > 1 else told for told, times in counts)
-
-
-def _unknown(what: str, name: str, known: Iterable[str]) -> ValueError:
-    """The error for a name that doesn't exist."""
-    names = list(known)
-    hint = did_you_mean(str(name), names)
-    return ValueError(f"there is no {what} {name!r}: {hint}expected one of {', '.join(names)}")
 
 
 def _check_number(what: str, value: float, most: float = math.inf) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from glomers import exits
+from glomers.simulated.view import View
 from glomers.testing import Simulation
 from glomers.world.faults import FAULTS
 
@@ -41,7 +42,8 @@ def test_the_examples_of_testing_pass(tmp_path):
 def test_the_testing_page_names_all_that_a_test_can_do():
     page = (ROOT / "docs" / "testing.md").read_text()
     not_for_tests = {"close", "abandon", "record"}
-    public = {name for name in vars(Simulation) if not name.startswith("_")} - not_for_tests
+    names = {*vars(Simulation), *vars(View)}
+    public = {name for name in names if not name.startswith("_")} - not_for_tests
     assert {name for name in public if f"cluster.{name}" not in page} == set()
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from glomers.errors import NodeError, UsageError
-from glomers.testing import RequestError, Simulation, UnexpectedException, simulated
+from glomers.testing import (
+    CheckFailed,
+    RequestError,
+    Simulation,
+    UnexpectedException,
+    simulated,
+)
 
 pytest_plugins = ["pytester"]
 
@@ -553,3 +560,204 @@ def test(n):
     printed = pytester.runpytest_inprocess("-p", "no:cacheprovider").stdout.str()
     assert "n0 raised ValueError: too many in tell (node.py:9)" in printed
     assert "n=11" in printed
+
+
+# What always holds, and what comes to hold
+
+
+COLLECT = """
+values = []
+@node.on("add")
+def add(message):
+    values.append(message.body["value"])
+    node.spawn(share, message.body["value"])
+    return {"type": "add_ok"}
+def share(value):
+    for peer in node.peers:
+        node.rpc(peer, {"type": "share", "value": value})
+@node.on("share")
+def share_(message):
+    values.append(message.body["value"])
+    node.log(f"has {message.body['value']}")
+    return {"type": "share_ok"}
+"""
+
+
+def test_a_check_that_always_holds_is_asked_after_every_event(cluster):
+    nodes = cluster(COLLECT, 2, latency=100)
+    asked = []
+    nodes.always(lambda nodes: asked.append(nodes.now) or True)
+    nodes.request("n0", "add", value=7)
+    assert asked[0] == 0
+    nodes.advance(1)
+    assert asked == sorted(asked)
+    assert {0.1, 0.2} <= set(asked)  # when n1 gets the value, and n0 its answer
+
+
+def test_the_first_event_after_which_a_check_is_false_fails_the_step(cluster):
+    nodes = cluster(COLLECT, 3, latency=100)
+    nodes.always(lambda nodes: not nodes["n2"].values)
+    nodes.request("n0", "add", value=7)
+    with pytest.raises(CheckFailed) as caught:
+        nodes.advance(1)
+    line = _line_of('nodes.always(lambda nodes: not nodes["n2"].values)')
+    assert str(caught.value).splitlines() == [
+        f"not so at 0.300 s, after n0 → n2 share: lambda (test_testing.py:{line}): "
+        'nodes.always(lambda nodes: not nodes["n2"].values)',
+        "It returned False",
+    ]
+    assert caught.value.time == nodes.now == 0.3
+
+
+def _line_of(text: str) -> int:
+    """The line of this file in which the text stands first."""
+    lines = Path(__file__).read_text("utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+def test_what_a_check_raises_is_told_with_its_line(cluster):
+    nodes = cluster(COLLECT, 2)
+
+    def nothing_is_added(nodes):
+        for node in nodes.alive:
+            assert not nodes[node].values, f"{node} has some"
+        return True
+
+    nodes.always(nothing_is_added)
+    with pytest.raises(
+        CheckFailed, match=r"after c\d → n0 add: nothing_is_added \(test_t"
+    ) as caught:
+        nodes.request("n0", "add", value=7)
+    line = nothing_is_added.__code__.co_firstlineno + 2
+    assert "It raised AssertionError: n0 has some" in str(caught.value)
+    assert f"(test_testing.py:{line})" in str(caught.value)
+    assert isinstance(caught.value.__cause__, AssertionError)
+
+
+def test_a_check_that_does_not_hold_at_first_fails_at_once(cluster):
+    nodes = cluster(COLLECT)
+    with pytest.raises(CheckFailed, match=r"not so at 0\.000 s, when it was first asked"):
+        nodes.always(lambda nodes: nodes[nodes.nodes[0]].values)
+
+
+def test_a_check_that_says_nothing_is_told_what_was_expected(cluster):
+    nodes = cluster(COLLECT)
+    with pytest.raises(CheckFailed, match=r"returned None \(what holds is true: a check"):
+        nodes.always(lambda nodes: None)
+
+
+@pytest.mark.parametrize("end", ["block", "cancel"])
+def test_a_check_ends_with_its_block_or_when_it_is_cancelled(cluster, end):
+    nodes = cluster(COLLECT)
+    if end == "block":
+        with nodes.always(lambda nodes: not nodes["n0"].values):
+            nodes.advance(1)
+    else:
+        empty = nodes.always(lambda nodes: not nodes["n0"].values)
+        nodes.advance(1)
+        empty.cancel()
+        empty.cancel()
+    nodes.request("n0", "add", value=7)
+
+
+def test_two_checks_are_both_asked_and_one_that_failed_is_asked_no_more(cluster):
+    nodes = cluster(COLLECT)
+    nodes.always(lambda nodes: len(nodes["n0"].values) < 1)
+    nodes.always(lambda nodes: len(nodes["n0"].values) < 2)
+    for value in 7, 8:
+        with pytest.raises(CheckFailed, match=f"< {value - 6}"):
+            nodes.request("n0", "add", value=value)
+        nodes.advance(1)
+    nodes.ignore_the_rest()
+
+
+def test_time_stops_at_the_event_that_makes_a_check_true(cluster):
+    nodes = cluster(COLLECT, 3, latency=100)
+    nodes.request("n0", "add", value=7)
+    assert nodes.eventually(lambda nodes: nodes["n1"].values) == [7]
+    assert nodes.now == 0.1
+    assert nodes["n2"].values == []
+    assert nodes.eventually(lambda nodes: nodes["n1"].values) == [7]
+    assert nodes.now == 0.1
+    nodes.eventually(lambda nodes: nodes["n2"].values)
+    assert nodes.now == 0.3
+
+
+def test_a_check_that_never_holds_fails_with_the_time_and_what_it_said_at_last(cluster):
+    nodes = cluster(COLLECT, 2, latency=100)
+    with pytest.raises(CheckFailed) as caught:
+        nodes.eventually(lambda nodes: nodes["n1"].values, within=2)
+    assert str(caught.value).startswith("never so within 2 s, until 2.000 s: lambda (test_testing")
+    assert str(caught.value).endswith("\nAt last it returned []")
+    with pytest.raises(CheckFailed, match=r"At last it raised ZeroDivisionError: .* \(test_tes"):
+        nodes.eventually(lambda nodes: 1 / 0)
+
+
+def test_a_check_sees_messages_links_logs_and_nodes(cluster):
+    nodes = cluster(COLLECT, 3, latency=100)
+    nodes.deliver("c1", "n0", "add", value=7)
+    (request,) = nodes.in_flight()
+    assert (request.src, request.dest, request.body["type"]) == ("c1", "n0", "add")
+    nodes.eventually(lambda nodes: nodes.in_flight("n0", "n1", "share"))
+    assert nodes.now == 0
+    nodes.eventually(lambda nodes: len(nodes.sent(type="share_ok")) == 2)
+    assert [(each.src, each.dest) for each in nodes.in_flight()] == [("n2", "n0")]
+    nodes.eventually(lambda nodes: not nodes.in_flight())
+    assert nodes.now == 0.4
+    assert len(nodes.sent(type="share")) == 2
+    nodes.cut("n0", "n1")
+    assert nodes.is_cut("n0", "n1")
+    assert nodes.is_cut("n1", "n0")
+    assert not nodes.is_cut("n1", "n2")
+    assert nodes.logs("n2") == "has 7\n"
+    assert nodes["n2"].values == [7]
+    assert nodes["n2"].node.id == "n2"
+
+
+def test_a_message_that_is_lost_or_cut_is_no_longer_in_flight(cluster):
+    nodes = cluster(COLLECT, 2, latency=100)
+    nodes.drop_next(type="share")
+    nodes.request("n0", "add", value=7)
+    assert nodes.in_flight() == []
+    nodes.cut("n0", "n1")
+    nodes.request("n0", "add", value=8)
+    nodes.advance(1)
+    assert nodes.in_flight() == []
+
+
+def test_only_nodes_that_run_their_script_are_alive(cluster):
+    nodes = cluster(COLLECT, 3, played=["n2"])
+    assert nodes.alive == ["n0", "n1"]
+    with pytest.raises(ValueError, match="n2 runs no script now"):
+        nodes["n2"]
+    with pytest.raises(ValueError, match="there is no node 'n3'"):
+        nodes["n3"]
+    before = []
+    with nodes.always(lambda nodes: before.append(nodes.alive) or True):
+        nodes.restart("n1")
+    assert ["n0"] in before
+    assert nodes.alive == ["n0", "n1"]
+
+
+def test_neither_a_check_nor_a_function_that_plays_a_node_can_let_time_pass(cluster):
+    nodes = cluster(COLLECT, 2, played=["n1"])
+    with pytest.raises(CheckFailed, match="RuntimeError: a check can't let time pass"):
+        nodes.always(lambda nodes: nodes.request("n0", "add", value=7))
+    nodes.play("n1", "share", lambda message: nodes.request("n0", "add", value=7))
+    nodes.request("n0", "add", value=7)
+    with pytest.raises(RuntimeError, match="a function that plays a node can't let time pass"):
+        nodes.advance(1)
+    nodes.abandon()
+
+
+def test_checks_do_not_change_a_run(cluster):
+    def messages(*, checked: bool) -> list:
+        nodes = cluster(COLLECT, 3, latency=50, latency_dist="uniform", seed=3)
+        if checked:
+            nodes.always(lambda nodes: len(nodes.in_flight()) < 99)
+        for value in range(9):
+            nodes.request("n0", "add", value=value)
+        nodes.advance(3)
+        return [message.line for message in nodes.messages]
+
+    assert messages(checked=True) == messages(checked=False)

@@ -250,6 +250,11 @@ class Host:
     def owns(self, file: str) -> bool:
         return file in self._importer.files
 
+    @property
+    def script(self) -> ModuleType | None:
+        """The script as a module; None before it has begun to run."""
+        return self.belongings.modules.get("__main__")
+
     # Running its code
 
     def call_at(self, when: int, name: str, function: Callable[..., object], *args: Any) -> None:
@@ -536,6 +541,10 @@ class SimulatedCluster(Cluster):
 
     def is_running(self, id: str) -> bool:
         return self._hosts[id].alive
+
+    def host(self, id: str) -> Host | None:
+        """The present life of a node, or its last; None if it has none."""
+        return self._hosts.get(id)
 
     def kill_nodes(self, ids: Sequence[str]) -> None:
         for id in ids:

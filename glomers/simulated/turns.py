@@ -70,6 +70,10 @@ MOST_WAITING = 30_000  # strands; Linux has about as many threads
 TraceFunction = Callable[[FrameType, str, Any], Any]
 
 
+# Called with an event that is over: a function and its arguments.
+Observer = Callable[[Callable[..., object], tuple[Any, ...]], object]
+
+
 class NodeStopped(Stopped):
     """The simulation is over: raised in a node's code where it waits."""
 
@@ -151,6 +155,8 @@ class TurnLoop(Loop):
         self._failure: BaseException | None = None
         self._sent: Counter[str] = Counter()  # what was sent since time seemed to stand still
         self._watchers: list[tuple[float, float, Callable[[], object]]] = []
+        self._observers: list[Observer] = []
+        self._latest: tuple[Callable[..., object], tuple[Any, ...]] | None = None  # not yet seen
 
     # What the main thread does
 
@@ -165,6 +171,7 @@ class TurnLoop(Loop):
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
+        self._show_latest()
 
     def _watch(self, thread: GreenletThread) -> None:
         """Let the loop run, and wait for its end; raise NodeError if a strand doesn't come back."""
@@ -194,6 +201,33 @@ class TurnLoop(Loop):
         """Call `function` every `interval` nanoseconds of real time, while the loop runs."""
         seconds = interval / NANOS
         self._watchers.append((time.monotonic() + seconds, seconds, function))
+
+    def observe(self, observer: Observer) -> None:
+        """Call `observer(function, args)` when an event, which is that call, is over; so are then
+        the strands that it resumed. What the observer raises ends the run, and `run` raises it."""
+        self._observers.append(observer)
+        self.step = self._observed_step  # type: ignore[method-assign] # no event pays for it before
+
+    def unobserve(self, observer: Observer) -> None:
+        """Call an observer no more."""
+        self._observers.remove(observer)
+        if not self._observers:
+            del self.step
+            self._latest = None
+
+    def _observed_step(self) -> None:
+        # Only the next step knows that an event is over: a strand may have gone on with the loop.
+        self._show_latest()
+        if self._heap and not self._stopped:
+            _, _, function, args = self._heap[0]
+            self._latest = function, args
+            Loop.step(self)
+
+    def _show_latest(self) -> None:
+        event, self._latest = self._latest, None
+        if event is not None:
+            for observer in list(self._observers):
+                observer(*event)
 
     def _stuck(self, thread: GreenletThread) -> NodeError:
         """Stop the running strand; return the error that says where it was."""

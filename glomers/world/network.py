@@ -191,6 +191,10 @@ class Network:
                 joined[node] = joined.get(node, frozenset()) | dropped
         self._cut_off = joined
 
+    def is_cut(self, src: str, dest: str) -> bool:
+        """Whether `dest` drops the messages of `src` now, because of a partition."""
+        return any(src in grudge.get(dest, ()) for grudge in self._grudges.values())
+
     # Messages
 
     def send(self, src: str, dest: str, body: Body, line: bytes) -> None:
