@@ -133,7 +133,7 @@ def sweep(arguments: Sequence[str]) -> int:
     from glomers.checkers.verdict import merge_valid
     from glomers.launch.program import check_script
     from glomers.report.screen import Screen
-    from glomers.run import sweep
+    from glomers.run import checks, sweep
     from glomers.workloads import WORKLOADS
     from glomers.world.faults import HELP_OF_FAULTS
 
@@ -154,6 +154,8 @@ def sweep(arguments: Sequence[str]) -> int:
     parser.add_argument("--dask", metavar="ADDRESS", help="run on the Dask cluster at ADDRESS")
     options, parsed = _options(parser, arguments)
     check_script(Path(options.bin))
+    if options.check:
+        checks.load(Path(options.check))
     console = Screen()
     with sweep.executor(parsed.dask) as pool:
         outcomes, complete = sweep.sweep(options, parsed.seeds, pool, console)

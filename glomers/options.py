@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 from glomers import invocation
 from glomers.challenges import is_number
 from glomers.errors import HelpShown, UsageError, did_you_mean, quote
+from glomers.invocation import named
 
 TOPOLOGY_NAMES = ("line", "grid", "tree", "tree2", "tree3", "tree4", "total")
 PREEMPT = 0.01  # the probability of `--preempt` alone
@@ -90,6 +91,7 @@ class Options:
     hard: bool = False
     preempt: float = 0.0
     preempt_by: str = "mixed"
+    check: str = ""
 
 
 # Parsing
@@ -365,6 +367,13 @@ def add_check_flags(
         help="most writes to a key (default: 16)",
     )
     parser.add_argument("--strict", action="store_true", help="let warnings make a test invalid")
+    parser.add_argument(
+        "--check",
+        type=checked(lambda text: text and str(named(text)), bool, "the path of a Python file"),
+        metavar="FILE",
+        help="judge by functions of this Python file, too: check(history) and, if nodes are "
+        "simulated, always(cluster) and eventually(cluster)",
+    )
 
 
 def add_test_flags(parser: argparse.ArgumentParser, faults: Mapping[str, str]) -> None:
@@ -503,7 +512,7 @@ def challenge_first(words: Sequence[str]) -> list[str]:
     given = {flag.partition("=")[0] for flag in flags}
     if not flags or not flags[0].startswith("-") or given & {"-w", "--workload"}:
         return list(words)
-    valued = {*parser_of_test().flags_with_value, "--engine", "--seeds", "--dask"}
+    valued = {*parser_of_test().flags_with_value, "--engine", "--seeds", "--dask", "--save"}
     place = 0
     while place < len(flags) and flags[place].startswith("-"):
         alone = flags[place] == "--preempt" and any(map(is_number, flags[place + 1 : place + 2]))

@@ -82,6 +82,7 @@ WORKBENCH_FLAGS = (
         "--simulate",
         "--seed",
         "--hard",
+        "--check",
         "--preempt",
         "--preempt-by",
         "--p-loss",
@@ -96,7 +97,7 @@ SWEEP = "sweep"
 AGAIN = "again"
 
 # Flags whose values are paths. They are relative to the user's folder, not to the checkout.
-PATHS = ("--bin", "--store", "--nodes-file", "--scenario")
+PATHS = ("--bin", "--store", "--nodes-file", "--scenario", "--check", "--save")
 
 
 @dataclass(frozen=True, slots=True)

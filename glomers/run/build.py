@@ -11,10 +11,12 @@ from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from glomers.history.store import Store
 from glomers.options import Options, words_of
+from glomers.run import checks
+from glomers.run.checks import Checks
 from glomers.run.drive import Log, Test
 from glomers.run.hard import drawn, harder
 from glomers.run.recorder import MessageJournal, Recorder
@@ -73,7 +75,7 @@ def simulated_test(
 
     make_cluster = partial(scripts, store=store, log=log, told=scenario)
     records = store is not None or scenario is not None
-    return _test(options, TurnLoop(), make_cluster, store, log, scenario, records)
+    return _test(options, TurnLoop(), make_cluster, store, log, scenario, records, simulated=True)
 
 
 def _test(
@@ -84,6 +86,7 @@ def _test(
     log: Log,
     told: Scenario | None = None,
     records: bool = False,
+    simulated: bool = False,
 ) -> Test:
     """A test, put together from its parts.
 
@@ -100,7 +103,15 @@ def _test(
         log_recv=log if options.log_net_recv else None,
     )
     recorder = Recorder(loop, store, journal)
-    world = make_world(options, loop, make_cluster, journal)
+    file = checks.load(Path(options.check), simulated) if options.check else None
+    view = None
+    if file and file.needs_a_cluster:
+        from glomers.run.run_view import RunView
+
+        view = RunView(recorder, journal)
+    world = make_world(options, loop, make_cluster, view or journal)
+    if view:
+        view.watch(cast(World[Any], world))
     workload = WORKLOADS[options.workload](options, stream(options.seed, "load"))
     client_names = (f"c{number}" for number in count())
     setup = Setup(options, world, workload, client_names)
@@ -136,7 +147,19 @@ def _test(
         world.cluster.record_switches(recording.switch)
         load.chosen, nemesis.decided = recording.operation, recording.fault
     scenario = replace(told or Scenario(), command=command)
-    test = Test(options, world, workload, setup, load, nemesis, recorder, log, scenario, recording)
+    test = Test(
+        options,
+        world,
+        workload,
+        setup,
+        load,
+        nemesis,
+        recorder,
+        log,
+        scenario,
+        recording,
+        Checks(file, view) if file else None,
+    )
     if told:
         test.notes += [fates.notes, world.cluster.notes]
     return test

@@ -30,6 +30,7 @@ from glomers.history.evidence import node_of
 from glomers.history.operations import History
 from glomers.history.times import nanos
 from glomers.options import Options
+from glomers.run.checks import Checks
 from glomers.run.reasons import evidence_of, with_reasons
 from glomers.run.recorder import HistoryFull, Recorder
 from glomers.scenario import Scenario
@@ -83,6 +84,7 @@ class Test:
         log: Log,
         told: Scenario | None = None,
         recording: Recording | None = None,
+        checks: Checks | None = None,
     ) -> None:
         self.options = options
         self.world = world
@@ -92,6 +94,7 @@ class Test:
         self.nemesis = nemesis
         self.recorder = recorder
         self.log = log
+        self.checks = checks
         self.phase = Phase.STARTING
         self._told = told or Scenario()
         self._recording = recording
@@ -103,7 +106,7 @@ class Test:
             Phase.SETTING_UP: partial(self._ask_every_node, setup.prepare),
             Phase.RUNNING: self._run_load,
             Phase.RECOVERING: self._recover,
-            Phase.DONE: world.loop.stop,
+            Phase.DONE: self._finish,
         }
         self._phases = iter(Phase)
 
@@ -167,6 +170,8 @@ class Test:
         results = check(self.history, self.options, warnings)
         if found:
             results["incidents"] = found
+        if self.checks:
+            results = self.checks.results(results, self.history)
         net = recorder.journal.totals(recorder.invocations)
         return {**results, "net": net}
 
@@ -196,6 +201,8 @@ class Test:
         self.recorder.begin()
         self.load.open_clients()
         self.nemesis.start()
+        if self.checks:
+            self.checks.begin()
         self.load.run(
             self.workload.generator(),
             self.options.rate,
@@ -222,6 +229,16 @@ class Test:
             self._recording.begin_final()
         limit, told = self.workload.final_time_limit, self._told.final
         self.load.run(generator, None, limit, self._next_phase, told)
+
+    def _finish(self) -> None:
+        """End the run; but what must come to hold still has time for that, without any fault."""
+        end = self.world.loop.stop
+        if self.checks is None or not self.checks.must_settle:
+            end()
+        elif self._final is None:
+            self.nemesis.end(partial(self.checks.settle, end))
+        else:
+            self.checks.settle(end)
 
 
 @contextmanager

@@ -6,19 +6,21 @@ that Maelstrom kept they are made from its history.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from glomers.checkers import Checker, availability, stats
+from glomers.checkers import availability, stats
 from glomers.errors import quote
 from glomers.history.evidence import Evidence
 from glomers.history.operations import History, HistoryError, read_history
 from glomers.options import Options
 from glomers.report.reasons import Reason, summary
+from glomers.run import checks
 from glomers.workloads import WORKLOADS
 
 Results = Mapping[str, Any]
+Explain = Callable[[Results, Evidence], Iterator[Reason]]
 
 KEY = "reasons"  # among the results
 WHY = 400  # characters of what a checker says of itself
@@ -38,16 +40,20 @@ def reasons(
         return [Reason.of_result(reason) for reason in results[KEY]]
     if results.get("valid?") is True:
         return []
-    checkers = {"stats": stats.CHECKER, "availability": availability.CHECKER}
+    explanations = {
+        "stats": stats.CHECKER.explain,
+        "availability": availability.CHECKER.explain,
+        checks.PART: checks.explain,
+    }
     if workload:
-        checkers["workload"] = WORKLOADS[workload].checker
+        explanations["workload"] = WORKLOADS[workload].checker.explain
     wholes: list[Reason] = []
     cases: list[Reason] = []
     for name, judged in results.items():
         if not isinstance(judged, Mapping) or judged.get("valid?") in (True, None):
             continue
         why = judged.get("error")
-        known = checkers.get(name) if not why and part(results, name) else None
+        known = explanations.get(name) if not why and part(results, name) else None
         told = list(_explained(known, judged, evidence or Evidence())) if known else []
         told = told or [summary(name, f"{name} ({quote(str(why), WHY)})" if why else name)]
         wholes += [reason for reason in told if reason.summary]
@@ -56,10 +62,10 @@ def reasons(
     return [*wholes, *cases]
 
 
-def _explained(checker: Checker, judged: Results, evidence: Evidence) -> Iterator[Reason]:
+def _explained(explain: Explain, judged: Results, evidence: Evidence) -> Iterator[Reason]:
     """The reasons of one part. A mistake in them does not cost the verdict."""
     try:
-        yield from checker.explain(judged, evidence)
+        yield from explain(judged, evidence)
     except Exception as error:
         text = (
             f"the search for reasons broke off ({type(error).__name__}: {quote(str(error), WHY)})"

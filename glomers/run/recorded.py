@@ -14,6 +14,8 @@ from typing import Any
 from glomers.checkers.verdict import warning
 from glomers.history.operations import History, HistoryError, as_map, read_history, refusal
 from glomers.options import Options
+from glomers.run import checks
+from glomers.run.checks import Checks
 from glomers.run.drive import Results, check
 from glomers.run.reasons import evidence_beside, with_reasons
 from glomers.workloads import WORKLOADS
@@ -22,10 +24,17 @@ from glomers.workloads.shapes import describe
 
 
 def judge(path: Path, options: Options) -> Results:
-    """Judge the history at `path`. Raises HistoryError if it can't be one of `options.workload`."""
+    """Judge the history at `path`.
+
+    Raises HistoryError if it can't be one of `options.workload`, and UsageError if the file of
+    checks can't be used.
+    """
+    file = checks.load(Path(options.check), simulated=False) if options.check else None
     workload = WORKLOADS[options.workload]
     history = read(path, workload)
     results = check(history, options, cut_off(history, workload))
+    if file:
+        results = Checks(file).results(results, history)
     return with_reasons(results, workload.name, evidence_beside(history, path))
 
 

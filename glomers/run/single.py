@@ -14,7 +14,7 @@ from glomers.launch.program import check_program, check_script
 from glomers.options import Options
 from glomers.report.screen import Screen
 from glomers.report.summary import PAGE, render
-from glomers.run import replay
+from glomers.run import checks, replay
 from glomers.run.build import real_test, simulated_test
 from glomers.run.drive import Results
 from glomers.run.figures import figures
@@ -44,6 +44,8 @@ def run(
     """
     simulated = simulated or scenario is not None
     (check_script if simulated else check_program)(Path(options.bin))
+    if options.check:
+        checks.load(Path(options.check), simulated)
     with closing(Store.create(root, options.workload)) as store:
         engine = "workbench, simulated" if simulated else "workbench"
         store.write_command(Command.of(present(), options.seed, engine, store.path))

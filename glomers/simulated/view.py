@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from glomers.errors import did_you_mean
 from glomers.options import SERVICES
@@ -179,12 +179,17 @@ def unknown(what: str, name: str, known: Iterable[str]) -> ValueError:
 
 def told(function: Callable[..., object], args: Sequence[Any]) -> str:
     """An event of the simulation in words: "n0 → n1 gossip", "n0 went on (every)"."""
+    if message := message_of(args):
+        return f"{message.src} → {message.dest} {message.body.get('type')}"
     for arg in args:
-        if isinstance(arg, Message):
-            return f"{arg.src} → {arg.dest} {arg.body.get('type')}"
         if isinstance(arg, Strand):
-            return f"{cast(Host, arg.node).id} went on ({arg.name})"
+            return f"{arg.node.id} went on ({arg.name})"
     owner = getattr(function, "__self__", None)
     if isinstance(owner, Host):
-        return f"{owner.id} began ({args[0]})"
+        return f"{owner.id} ran ({args[0]})"
     return "an event of the " + (type(owner).__name__.lower() if owner is not None else "test")
+
+
+def message_of(args: Sequence[Any]) -> Message | None:
+    """The message that an event with these arguments delivers; None if it is another event."""
+    return next((arg for arg in args if isinstance(arg, Message)), None)
