@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,10 +131,10 @@ def sweep(arguments: Sequence[str]) -> int:
     if arguments and challenges.is_number(arguments[0]):
         return challenge(["sweep", *arguments])
 
-    from glomers.checkers.verdict import merge_valid
     from glomers.launch.program import check_script
     from glomers.report.screen import Screen
     from glomers.run import checks, sweep
+    from glomers.run.saved_sweep import SavedSweep
     from glomers.workloads import WORKLOADS
     from glomers.world.faults import HELP_OF_FAULTS
 
@@ -152,17 +153,24 @@ def sweep(arguments: Sequence[str]) -> int:
         help="the seeds, both included (default: 0..99)",
     )
     parser.add_argument("--dask", metavar="ADDRESS", help="run on the Dask cluster at ADDRESS")
+    parser.add_argument(
+        "--save",
+        type=named,
+        metavar="FILE",
+        help="add each outcome to FILE; seeds that it has already are not run again",
+    )
     options, parsed = _options(parser, arguments)
     check_script(Path(options.bin))
     if options.check:
         checks.load(Path(options.check))
     console = Screen()
-    with sweep.executor(parsed.dask) as pool:
-        outcomes, complete = sweep.sweep(options, parsed.seeds, pool, console)
-    sweep.show(outcomes, _test_of_sweep(), console)
+    save = SavedSweep(parsed.save, options) if parsed.save else nullcontext()
+    with save as saved, sweep.executor(parsed.dask) as pool:
+        tally, complete = sweep.sweep(options, parsed.seeds, pool, console, saved)
+    sweep.show(tally, _test_of_sweep(), console)
     if not complete:
         raise KeyboardInterrupt
-    return exits.of_verdict(merge_valid(outcome.valid for outcome in outcomes))
+    return exits.of_verdict(tally.valid)
 
 
 def _options(parser: Parser, arguments: Sequence[str]) -> tuple[Options, argparse.Namespace]:
@@ -180,7 +188,7 @@ def _options(parser: Parser, arguments: Sequence[str]) -> tuple[Options, argpars
 
 def _test_of_sweep() -> list[str]:
     """The command that runs one test of the sweep that the person called; its seed is left out."""
-    _, *words = without_flags(present().words, "--seeds", "--dask")
+    _, *words = without_flags(present().words, "--seeds", "--dask", "--save")
     return words if words and challenges.is_number(words[0]) else ["test", *words]
 
 

@@ -97,7 +97,8 @@ SWEEP = "sweep"
 AGAIN = "again"
 
 # Flags whose values are paths. They are relative to the user's folder, not to the checkout.
-PATHS = ("--bin", "--store", "--nodes-file", "--scenario", "--check", "--save")
+SAVE = "--save"
+PATHS = ("--bin", "--store", "--nodes-file", "--scenario", "--check", SAVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,9 @@ def run_challenge(
             keeping, flags = take_keep(flags)
     launcher = Launcher(challenge, engine, environment, os.environ, words, keeping)
     runs = [command_line(run, flags, node_arguments, start) for run in challenge.commands]
+    if save := take_flag(flags, SAVE)[0]:  # a sweep's file has one sweep
+        further = range(2, len(runs) + 1)
+        runs[1:] = [with_flags(runs[n - 1], SAVE, f"{start / save}.{n}") for n in further]
     return launcher.run(runs)
 
 

@@ -14,8 +14,7 @@ import shlex
 import signal
 import threading
 from argparse import ArgumentTypeError
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -25,8 +24,9 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -35,19 +35,20 @@ from rich.table import Table
 
 from glomers.errors import UsageError
 from glomers.exits import ROOT
-from glomers.history.values import quantile
 from glomers.interrupts import handled
+from glomers.invocation import shown
 from glomers.options import Options, program, with_flags
-from glomers.report.figures import Figure
 from glomers.report.incidents import sentences, serious_sentences, warnings_beside
-from glomers.report.reasons import details, headline
+from glomers.report.reasons import details, headline, listed
 from glomers.report.screen import say
 from glomers.run.build import simulated_test
 from glomers.run.drive import Results
 from glomers.run.figures import figures
 from glomers.run.reasons import reasons
+from glomers.run.saved_sweep import SavedSweep
+from glomers.run.tally import SeedResult, Tally
+from glomers.simulated.coverage import Coverage, missing
 
-FAILING_SHOWN = 10
 LINES_SHOWN = 5  # lines about one seed
 MOST_SEEDS = 10_000_000
 AT_A_TIME = 256  # seeds that are handed out
@@ -55,28 +56,18 @@ DASK_TIMEOUT = "10s"
 MEMORY = 0.8  # of the machine's memory, for all workers together
 
 
-@dataclass(frozen=True, slots=True)
-class SeedResult:
-    """The outcome of one seed: the verdict, the figures, and what there is to tell.
-
-    `told` says why the test isn't valid, or, of a valid test, which mistakes its nodes made.
-    """
-
-    seed: int
-    valid: Any
-    figures: dict[str, Figure] = field(default_factory=dict)
-    told: tuple[str, ...] = ()
-
-
 def run_seed(options: Options) -> SeedResult:
     """Simulate one test and return its outcome; nothing else of it is kept."""
-    try:
-        results = simulated_test(options).run()
-    except MemoryError:
-        return SeedResult(options.seed, False, told=("the nodes took more memory than there is",))
+    with Coverage() as coverage:
+        try:
+            results = simulated_test(options).run()
+        except MemoryError:
+            why = "the nodes took more memory than there is"
+            return SeedResult(options.seed, False, told=(why,))
     found = [figure for figure in figures(results, options.workload) if figure.value is not None]
     values = {figure.name: replace(figure, remark="") for figure in found}
-    return SeedResult(options.seed, results["valid?"], values, _told(results, options.workload))
+    told = _told(results, options.workload)
+    return SeedResult(options.seed, results["valid?"], values, told, coverage.found())
 
 
 def _told(results: Results, workload: str) -> tuple[str, ...]:
@@ -189,15 +180,27 @@ def _begin_worker(memory: int | None) -> None:
 
 
 def sweep(
-    options: Options, numbers: Sequence[int], pool: Executor, console: Console
-) -> tuple[list[SeedResult], bool]:
-    """Run all seeds. Returns the outcomes by seed, and whether Ctrl-C did not end it early."""
+    options: Options,
+    numbers: Sequence[int],
+    pool: Executor,
+    console: Console,
+    saved: SavedSweep | None = None,
+) -> tuple[Tally, bool]:
+    """Run all seeds. Returns their outcomes, and whether Ctrl-C did not end it early.
+
+    Seeds that have been `saved` aren't run again, and all others are saved as soon as they end.
+    """
+    tally = Tally()
+    done: set[int] = set()
+    for outcome in saved.outcomes() if saved else ():
+        if outcome.seed not in done:
+            tally.add(outcome)
+            done.add(outcome.seed)
     # A KeyboardInterrupt in the middle of the executor's work could leave it in a broken state.
     interrupted: list[int] = []
     with handled(lambda number, _: interrupted.append(number)):
-        outcomes = _run(options, numbers, pool, console, interrupted)
-    outcomes.sort(key=lambda outcome: outcome.seed)
-    return outcomes, len(outcomes) == len(numbers)
+        left = _run(options, numbers, pool, console, interrupted, tally, done, saved)
+    return tally, not left
 
 
 def _run(
@@ -206,69 +209,86 @@ def _run(
     pool: Executor,
     console: Console,
     interrupted: Sequence[int],
-) -> list[SeedResult]:
-    """Run seeds until all have come or `interrupted` holds something."""
-    outcomes: list[SeedResult] = []
-    rest = iter(numbers)
+    tally: Tally,
+    done: Collection[int],
+    saved: SavedSweep | None,
+) -> int:
+    """Run the seeds that aren't `done` until all have come or `interrupted` holds something.
+
+    Returns how many have not come.
+    """
+    rest = (seed for seed in numbers if seed not in done)
+    left = sum(seed not in done for seed in numbers) if done else len(numbers)
     running: set[Future[SeedResult]] = set()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
-        bar = progress.add_task("seeds", total=len(numbers))
-        while len(outcomes) < len(numbers) and not interrupted:
+        bar = progress.add_task("seeds", total=len(numbers), completed=len(numbers) - left)
+        while left and not interrupted:
             for seed in islice(rest, AT_A_TIME - len(running)):
                 running.add(pool.submit(run_seed, replace(options, seed=seed)))
-            done, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+            ended, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
             try:
-                outcomes += [future.result() for future in done]
+                outcomes = sorted((f.result() for f in ended), key=lambda outcome: outcome.seed)
             except BrokenExecutor as error:
                 raise ChildProcessError(
                     "a process of the sweep ended while it ran a seed, perhaps because there was "
                     f"not enough memory: {error}"
                 ) from None
-            failed = sum(outcome.valid is not True for outcome in outcomes)
+            for outcome in outcomes:
+                if saved:
+                    saved.append(replace(outcome, lines=tally.news(outcome.lines)))
+                tally.add(outcome)
+            left -= len(outcomes)
+            failed = tally.judged - tally.verdicts[True]
             what = f"seeds, {failed} not valid" if failed else "seeds"
-            progress.update(bar, completed=len(outcomes), description=what)
+            progress.update(bar, completed=len(numbers) - left, description=what)
         for future in running:
             future.cancel()
-    return outcomes
+    return left
 
 
-def show(outcomes: Sequence[SeedResult], command: Sequence[str], console: Console) -> None:
+def show(tally: Tally, command: Sequence[str], console: Console) -> None:
     """Print the verdicts, the spread of each figure, and how to reproduce failures.
 
     `command` is the command of the test without its seed: `test`, or a challenge, and the rest.
     """
-    if not outcomes:
+    if not tally.judged:
         console.print("\nNo seed has been judged.")
         return
     words = {True: "valid", False: "invalid", "unknown": "unknown"}
-    counts = Counter(words[outcome.valid] for outcome in outcomes)
+    counts = [f"{tally.verdicts[v]:,} {word}" for v, word in words.items() if tally.verdicts[v]]
     console.print()
-    console.print(f"{len(outcomes):,} seeds: " + ", ".join(f"{n:,} {w}" for w, n in counts.items()))
+    console.print(f"{tally.judged:,} seeds: {', '.join(counts)}")
     table = Table("figure", box=None)
     for heading in ("min", "median", "p99", "max"):
         table.add_column(heading, justify="right")
-    spread: dict[str, list[Figure]] = {}
-    for outcome in outcomes:
-        for name, figure in outcome.figures.items():
-            spread.setdefault(name, []).append(figure)
-    for name, same in spread.items():
-        values = sorted(figure.value for figure in same if figure.value is not None)
-        write = same[0].write
-        table.add_row(name, *(write(quantile(values, q)) for q in (0, 0.5, 0.99, 1)))
+    for name, spread in tally.spreads:
+        table.add_row(name, *spread.quantiles(0, 0.5, 0.99, 1))
     console.print(table)
-    failing = [outcome for outcome in outcomes if outcome.valid is not True]
-    if failing:
-        console.print(f"\nNot valid: {len(failing):,}. To reproduce one:")
-    for outcome in failing[:FAILING_SHOWN]:
+    if tally.failing:
+        failing = tally.judged - tally.verdicts[True]
+        console.print(f"\nNot valid: {failing:,}. To reproduce one:")
+    for outcome in tally.failing:
         _show(outcome, command, console)
-    if len(failing) > FAILING_SHOWN:
-        rest = " ".join(str(outcome.seed) for outcome in failing[FAILING_SHOWN:])
+    if tally.further:
+        rest = " ".join(map(str, sorted(tally.further)))
         console.print(f"  and with these seeds: {rest}", soft_wrap=True)
-    doubtful = [outcome for outcome in outcomes if outcome.valid is True and outcome.told]
-    if doubtful:
-        console.print(f"\nValid, but worth a look: {len(doubtful):,}. To reproduce one:")
-        _show(doubtful[0], command, console)
+    if tally.doubtful:
+        console.print(f"\nValid, but worth a look: {tally.doubts:,}. To reproduce one:")
+        _show(tally.doubtful, command, console)
+    _show_coverage(tally, console)
+
+
+def _show_coverage(tally: Tally, console: Console) -> None:
+    """Print which lines of the nodes' own code no seed has run, unless some were not watched."""
+    if tally.unwatched or not tally.reached:
+        return
+    console.print()
+    if found := [f"{shown(Path(file))}:{lines}" for file, lines in missing(tally.reached)]:
+        say(console, f"Never run by any seed: {'; '.join(found)}")
+    else:
+        files = listed(shown(Path(file)) for file in tally.reached)
+        say(console, f"Every line of {files} was run by some seed.")
 
 
 def _show(outcome: SeedResult, command: Sequence[str], console: Console) -> None:

@@ -30,6 +30,9 @@ from glomers.simulated.borrowed import lender
 from glomers.simulated.preempting import Preempter
 from glomers.simulated.virtual import REFUSED, RUN_ANEW, Node, virtual_builtins
 
+# Called with each file of a node's script, or of a module beside it, before a node runs its code.
+observers: list[Callable[[Path, types.CodeType], object]] = []
+
 LIBRARY = "maelstrom_node"
 RUNTIME = b"StdioRuntime"  # the runtime that reads and prints by itself
 
@@ -191,8 +194,11 @@ class Importer:
         module.__dict__["__builtins__"] = self.builtins
         self.files.add(str(path))
         code = _compiled(path, path.stat().st_mtime_ns)
-        if self._preempter is not None and _root(module.__name__) not in RUN_ANEW:
-            self._preempter.watch(code, whole=module.__name__ == "__main__")
+        if _root(module.__name__) not in RUN_ANEW:
+            if self._preempter is not None:
+                self._preempter.watch(code, whole=module.__name__ == "__main__")
+            for observer in observers:
+                observer(path, code)
         exec(code, module.__dict__)
 
     # importlib

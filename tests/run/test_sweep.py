@@ -60,14 +60,13 @@ node.run()
 """)
     command = ["-w", "echo", "--bin", str(wrong), "--node-count", "1", "--time-limit", "2"]
     options = Options("echo", str(wrong), nodes=("n0",), concurrency=1, time_limit=2)
-    outcomes, complete = sweep.sweep(options, range(20), Immediately(), Console())
+    tally, complete = sweep.sweep(options, range(20), Immediately(), Console())
     assert complete
-    assert [outcome.seed for outcome in outcomes] == list(range(20))
-    verdicts = {outcome.valid for outcome in outcomes}
-    assert verdicts == {True, False}
-    sweep.show(outcomes, ["test", *command, "--", "an argument"], Console(width=200))
+    assert tally.judged == 20
+    assert set(tally.verdicts) == {True, False}
+    sweep.show(tally, ["test", *command, "--", "an argument"], Console(width=200))
     output = capsys.readouterr().out
-    failing = next(outcome.seed for outcome in outcomes if not outcome.valid)
+    failing = tally.failing[0].seed
     again = [*command, "--simulate", "--seed", str(failing)]
     assert f"test {' '.join(again)} -- 'an argument'" in output
     assert main(["test", *again, "--store", str(wrong.parent / "store")]) == 1
@@ -122,7 +121,7 @@ def test_an_interrupt_stops_with_what_there_is(monkeypatch, capsys, number):
 
 
 def test_a_sweep_that_is_interrupted_at_once_says_that_it_has_nothing(capsys):
-    sweep.show([], ["test"], Console())
+    sweep.show(sweep.Tally(), ["test"], Console())
     assert capsys.readouterr().out == "\nNo seed has been judged.\n"
 
 
