@@ -12,12 +12,14 @@ import os
 import resource
 import shlex
 import signal
+import sys
 import threading
 from argparse import ArgumentTypeError
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
+    CancelledError,
     Executor,
     Future,
     ProcessPoolExecutor,
@@ -150,6 +152,13 @@ def _check_imports(client: Any, dask: str) -> None:
             ) from None
 
 
+def _broken() -> tuple[type[BaseException], ...]:
+    """What the result of a seed raises if the process that ran it has ended, or the cluster."""
+    distributed = sys.modules.get("distributed")
+    lost = () if distributed is None else (distributed.KilledWorker, CancelledError)
+    return (BrokenExecutor, *lost)
+
+
 def _share_of_memory(workers: int) -> int | None:
     """How many bytes of memory each worker may take; None if the machine's memory isn't known."""
     try:
@@ -229,7 +238,7 @@ def _run(
             ended, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
             try:
                 outcomes = sorted((f.result() for f in ended), key=lambda outcome: outcome.seed)
-            except BrokenExecutor as error:
+            except _broken() as error:
                 raise ChildProcessError(
                     "a process of the sweep ended while it ran a seed, perhaps because there was "
                     f"not enough memory: {error}"

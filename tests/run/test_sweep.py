@@ -10,6 +10,7 @@ from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -149,13 +150,21 @@ def test_a_worker_has_its_share_of_the_memory_and_goes_on_when_that_is_not_enoug
     assert limits == [sweep._share_of_memory(os.cpu_count())]
 
 
-def test_a_dask_cluster_can_do_it(capsys):
+def test_a_dask_cluster_can_do_it(tmp_path, capsys):
     distributed = pytest.importorskip("distributed")
+    (tmp_path / "mine.py").write_text("def always(cluster): return cluster.now < 0.5\n")
+    checked = ["--check", str(tmp_path / "mine.py"), "--save", str(tmp_path / "echo.sweep")]
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        n_workers=1, threads_per_worker=2, dashboard_address=":0", host="127.0.0.1"
     ) as cluster:
-        assert main(["sweep", *FLAGS, "--seeds", "0..3", "--dask", cluster.scheduler_address]) == 0
-    assert "4 seeds: 4 valid" in capsys.readouterr().out
+        remote = ["--seeds", "0..3", "--dask", cluster.scheduler_address]
+        assert main(["sweep", *FLAGS, *remote]) == 0
+        assert "4 seeds: 4 valid" in capsys.readouterr().out
+        for _ in range(2):  # the second time they are in the file
+            assert main(["sweep", *FLAGS, *remote, *checked]) == 1
+            output = capsys.readouterr().out
+            assert "4 seeds: 4 invalid" in output
+            assert "always of mine.py does not hold" in output
 
 
 @pytest.mark.parametrize("who", ["scheduler", "workers"])
@@ -183,11 +192,19 @@ def test_a_dask_cluster_that_cannot_import_the_workbench_is_told(who):
     )
 
 
-def test_a_worker_that_dies_is_told(monkeypatch, capsys):
+def _killed_on_dask() -> Exception:
+    distributed = pytest.importorskip("distributed")
+    return distributed.KilledWorker("seed", SimpleNamespace(address="tcp://there:1"), 3)
+
+
+@pytest.mark.parametrize(
+    "error", [lambda: BrokenProcessPool("a process terminated abruptly"), _killed_on_dask]
+)
+def test_a_worker_that_dies_is_told(monkeypatch, capsys, error):
     class Dies(Immediately):
         def submit(self, function, /, *args, **kwargs):
             future = Future()
-            future.set_exception(BrokenProcessPool("a process terminated abruptly"))
+            future.set_exception(error())
             return future
 
     monkeypatch.setattr(sweep, "executor", lambda dask: nullcontext(Dies()))
