@@ -226,7 +226,8 @@ def scripts(
     `show_stderr(node, line)` is called with each line that a node writes to standard error.
     """
     from glomers.simulated.nodes import START_SPREAD, SimulatedCluster
-    from glomers.simulated.preempting import Preempter, Told, strategy
+    from glomers.simulated.preempting import Preempter, Told
+    from glomers.simulated.preempting import drawn as switching
 
     def log_stderr(node: str, line: str) -> None:
         if options.log_stderr:
@@ -237,8 +238,7 @@ def scripts(
         check_switches(told, options.nodes)
         preempter = Told(loop, told) if told.switches else None
     elif options.preempt:
-        random = stream(options.seed, "switches")
-        how = strategy(random, options.preempt, options.preempt_by)
+        how, random = switching(options)
         log(f"--preempt drew: --preempt-by {how.by}")
         preempter = Preempter(loop, how, random)
     return SimulatedCluster(

@@ -117,6 +117,8 @@ class SavedSweep:
             line["told"] = list(outcome.told)
         if outcome.lines is not None:
             line["lines"] = outcome.lines
+        if outcome.preempted_by:
+            line["preempted-by"] = outcome.preempted_by
         self._write(line)
 
     def _write(self, line: Mapping[str, Any]) -> None:
@@ -135,7 +137,12 @@ def _outcome(line: Mapping[str, Any]) -> SeedResult:
         figures[name] = Figure(name, value, write=WRITES[write])
     valid = {True: True, False: False, "unknown": UNKNOWN}[line["valid"]]
     return SeedResult(
-        int(line["seed"]), valid, figures, tuple(line.get("told", ())), line.get("lines")
+        int(line["seed"]),
+        valid,
+        figures,
+        tuple(line.get("told", ())),
+        line.get("lines"),
+        str(line.get("preempted-by", "")),
     )
 
 

@@ -49,6 +49,7 @@ from glomers.run.figures import figures
 from glomers.run.reasons import reasons
 from glomers.run.saved_sweep import SavedSweep
 from glomers.run.tally import SeedResult, Tally
+from glomers.simulated import preempting
 from glomers.simulated.coverage import Coverage, missing
 
 LINES_SHOWN = 5  # lines about one seed
@@ -60,16 +61,17 @@ MEMORY = 0.8  # of the machine's memory, for all workers together
 
 def run_seed(options: Options) -> SeedResult:
     """Simulate one test and return its outcome; nothing else of it is kept."""
+    by = preempting.drawn(options)[0].by if options.preempt else ""
     with Coverage() as coverage:
         try:
             results = simulated_test(options).run()
         except MemoryError:
             why = "the nodes took more memory than there is"
-            return SeedResult(options.seed, False, told=(why,))
+            return SeedResult(options.seed, False, told=(why,), preempted_by=by)
     found = [figure for figure in figures(results, options.workload) if figure.value is not None]
     values = {figure.name: replace(figure, remark="") for figure in found}
     told = _told(results, options.workload)
-    return SeedResult(options.seed, results["valid?"], values, told, coverage.found())
+    return SeedResult(options.seed, results["valid?"], values, told, coverage.found(), by)
 
 
 def _told(results: Results, workload: str) -> tuple[str, ...]:
@@ -274,6 +276,8 @@ def show(tally: Tally, command: Sequence[str], console: Console) -> None:
     for name, spread in tally.spreads:
         table.add_row(name, *spread.quantiles(0, 0.5, 0.99, 1))
     console.print(table)
+    if tally.preempted:
+        console.print(f"\nNot valid, by --preempt-by: {_by_strategy(tally)}", soft_wrap=True)
     if tally.failing:
         failing = tally.judged - tally.verdicts[True]
         console.print(f"\nNot valid: {failing:,}. To reproduce one:")
@@ -286,6 +290,12 @@ def show(tally: Tally, command: Sequence[str], console: Console) -> None:
         console.print(f"\nValid, but worth a look: {tally.doubts:,}. To reproduce one:")
         _show(tally.doubtful, command, console)
     _show_coverage(tally, console)
+
+
+def _by_strategy(tally: Tally) -> str:
+    """How many of the seeds of each strategy were not valid."""
+    found = sorted(tally.preempted.items())
+    return ", ".join(f"{by} {n[False]:,} of {n.total():,}" for by, n in found)
 
 
 def _show_coverage(tally: Tally, console: Console) -> None:

@@ -27,7 +27,8 @@ class SeedResult:
     """The outcome of one seed: the verdict, the figures, and what there is to tell.
 
     `told` says why the test isn't valid, or, of a valid test, which mistakes its nodes made.
-    `lines` are those of the nodes' own code that were run; None if nobody watched.
+    `lines` are those of the nodes' own code that were run; None if nobody watched. `preempted_by`
+    is how threads lost their turn, if they did.
     """
 
     seed: int
@@ -35,6 +36,7 @@ class SeedResult:
     figures: dict[str, Figure] = field(default_factory=dict)
     told: tuple[str, ...] = ()
     lines: Lines | None = None
+    preempted_by: str = ""
 
 
 class Spread:
@@ -62,6 +64,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.verdicts: Counter[Any] = Counter()
+        self.preempted: dict[str, Counter[bool]] = {}  # how many were valid, and not, by strategy
         self.failing: list[SeedResult] = []  # the first FAILING_SHOWN, by seed
         self.further = array("q")  # the seeds of the other failing ones
         self.doubtful: SeedResult | None = None  # the first valid one of which there is to tell
@@ -87,6 +90,9 @@ class Tally:
 
     def add(self, outcome: SeedResult) -> None:
         self.verdicts[outcome.valid] += 1
+        if outcome.preempted_by:
+            verdicts = self.preempted.setdefault(outcome.preempted_by, Counter())
+            verdicts[outcome.valid is True] += 1
         for place, (name, figure) in enumerate(outcome.figures.items()):
             if figure.value is not None:
                 spread = self._spreads.setdefault(name, Spread(figure))

@@ -43,9 +43,11 @@ from types import CodeType
 from typing import Protocol
 
 from glomers.history.times import MILLIS
+from glomers.options import Options
 from glomers.scenario import Scenario, Switch
 from glomers.simulated.hooks import Hook, Monitoring, Tracing, monitoring
 from glomers.simulated.turns import Owner, Strand, TurnLoop
+from glomers.world.cluster import stream
 from maelstrom_node import Replication
 
 SHORTEST, LONGEST = MILLIS // 100, 300 * MILLIS  # nanoseconds of a wait
@@ -133,6 +135,12 @@ def strategy(random: Random, probability: float, by: str) -> Strategy:
     if by == "bytecodes":
         return RandomTurns(random, probability / BYTECODES_PER_LINE, by)
     return RandomTurns(random, probability)
+
+
+def drawn(options: Options) -> tuple[Strategy, Random]:
+    """The strategy of a test that preempts, and the stream from which it was drawn."""
+    random = stream(options.seed, "switches")
+    return strategy(random, options.preempt, options.preempt_by), random
 
 
 class Preempter:

@@ -210,7 +210,7 @@ def test_outcomes_come_back_as_they_were(file):
     outcomes = [
         SeedResult(3, True, {"a": Figure("a", 1), "b": Figure("b", 0.5, write=percent)}),
         SeedResult(9, False, {"c": Figure("c", 7.25, write=milliseconds)}, ("why", "»é")),
-        SeedResult(5, UNKNOWN, {}, ("who knows",), {"/x.py": [1, 2]}),
+        SeedResult(5, UNKNOWN, {}, ("who knows",), {"/x.py": [1, 2]}, "lines"),
     ]
     with SavedSweep(file, ECHO) as saved:
         for outcome in outcomes:

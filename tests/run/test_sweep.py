@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import resource
 import signal
 from concurrent.futures import Executor, Future
@@ -47,6 +48,39 @@ def test_seeds_are_a_range_with_both_ends():
 def test_the_figures_spread_from_min_to_max():
     values = list(range(1, 101))
     assert [quantile(values, q) for q in (0, 0.5, 0.99, 1)] == [1, 51, 100, 100]
+
+
+def test_a_sweep_tells_which_way_to_preempt_found_what(script):
+    racy = script("""
+from maelstrom_node import Node
+node = Node()
+counter = 0
+@node.on("generate")
+def generate(message):
+    global counter
+    value = counter
+    counter = value + 1
+    return {"type": "generate_ok", "id": [node.id, value]}
+node.run()
+""")
+    options = Options(
+        workload="unique-ids",
+        bin=str(racy),
+        nodes=("n0",),
+        concurrency=8,
+        rate=300,
+        time_limit=1,
+        preempt=0.03,
+    )
+    console = Console(record=True, width=200)
+    tally, complete = sweep.sweep(options, range(12), Immediately(), console)
+    sweep.show(tally, ["test"], console)
+    assert complete
+    line = next(x for x in console.export_text().splitlines() if "by --preempt-by" in x)
+    found = re.findall(r"(\w+) (\d+) of (\d+)", line)
+    assert {by for by, _, _ in found} == {"lines", "bytecodes", "priorities"}
+    assert sum(int(seeds) for _, _, seeds in found) == 12
+    assert sum(int(failed) for _, failed, _ in found) > 0
 
 
 def test_a_failure_comes_with_the_command_that_reproduces_it(script, capsys):
