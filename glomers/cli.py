@@ -25,6 +25,7 @@ from glomers.options import (
     check_flags,
     checked,
     from_namespace,
+    parser_of_exploration,
     parser_of_test,
     program,
     without_flags,
@@ -35,6 +36,7 @@ USAGE = f"""usage: {program()} COMMAND …
   3c, …       run a challenge of Gossip Glomers; with --bin FILE, on your node
   test        run a test, with the flags of `maelstrom test`
   sweep       simulate a test, or a challenge, with many seeds
+  explore     simulate a small test, or a challenge, in every order in which things can happen
   again       repeat the last run, with its seed; further flags are added
   check       judge a history that was recorded, by us or by Maelstrom
   summary     show the summary of a test that was kept
@@ -171,6 +173,31 @@ def sweep(arguments: Sequence[str]) -> int:
     if not complete:
         raise KeyboardInterrupt
     return exits.of_verdict(tally.valid)
+
+
+def explore(arguments: Sequence[str]) -> int:
+    """`explore`: simulate a small test, or a challenge's, in every order."""
+    if arguments and challenges.is_number(arguments[0]):
+        return challenge(["explore", *arguments])
+
+    from glomers.launch.program import check_script
+    from glomers.report.screen import Screen
+    from glomers.run import explore
+    from glomers.run.explored import Bounds
+    from glomers.workloads import WORKLOADS
+    from glomers.world.faults import HELP_OF_FAULTS
+
+    parser = parser_of_exploration(sorted(WORKLOADS), HELP_OF_FAULTS)
+    options, parsed = _options(parser, arguments)
+    check_script(Path(options.bin))
+    bounds = Bounds(**{k: v for k, v in vars(parsed).items() if k in Bounds.__dataclass_fields__})
+    limits = explore.Limits(parsed.most_runs, parsed.most_seconds)
+    options, console = explore.small(options, bounds), Screen()
+    found = explore.explore(options, bounds, limits, console)
+    explore.show(found, options, bounds, Path(parsed.store), parsed.challenge, console)
+    if found.interrupted:
+        raise KeyboardInterrupt
+    return exits.of_verdict(found.valid)
 
 
 def _options(parser: Parser, arguments: Sequence[str]) -> tuple[Options, argparse.Namespace]:
@@ -315,6 +342,7 @@ def _add_folder(parser: Parser) -> None:
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "test": test,
     "sweep": sweep,
+    "explore": explore,
     "check": check,
     "again": again,
     "challenge": challenge,

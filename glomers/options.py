@@ -37,6 +37,18 @@ NODES_FILE = 1 << 20  # bytes that are read of a --nodes-file
 
 KEPT = 100  # runs that a store keeps by default
 
+EXPLORED_NODES = 2  # unless a flag says how many
+MOST_EXPLORED = 100  # operations, or faults of a kind; many fewer take for ever
+FAULTS_OF_EXPLORATION = {
+    "losses": "messages between servers are lost",
+    "duplicates": "messages between servers arrive twice",
+    "crashes": "nodes crash, and start anew",
+    "switches": "times a thread loses its turn before a line",
+    "early-timers": "timers go off although something else could happen first",
+}
+
+OF_A_CHALLENGE = ("sweep", "explore")  # commands that simulate a test, or a challenge, many times
+
 TEST_USAGE = "%(prog)s --bin FILE [FLAG ...] [[--] ARGUMENT ...]"
 
 # The dashes that web pages and word processors put in place of two hyphens.
@@ -234,6 +246,7 @@ def one_of(known: Sequence[str], what: str) -> Callable[[str], str]:
 
 
 positive = checked(int, lambda n: n > 0, "a positive integer")
+natural = checked(int, lambda n: n >= 0, "an integer >= 0")
 fraction = checked(float, lambda x: 0 <= x <= 1, "a number from 0 to 1")
 
 
@@ -251,7 +264,7 @@ seconds = limited(
     LONGEST,
     least=SHORTEST,
 )
-latency = limited(checked(int, lambda n: n >= 0, "an integer >= 0"), LONGEST)
+latency = limited(natural, LONGEST)
 
 
 def _availability(text: str) -> str | float:
@@ -454,6 +467,35 @@ def parser_of_test(workloads: Sequence[str] = (), faults: Mapping[str, str] = {}
     return parser
 
 
+def parser_of_exploration(workloads: Sequence[str] = (), faults: Mapping[str, str] = {}) -> Parser:
+    """The parser of `explore`. Without `workloads` or `faults`, any name of one is accepted."""
+    parser = Parser(
+        prog=f"{program()} explore",
+        usage=TEST_USAGE,
+        description="Simulate a small test in every order in which things can happen. Of the flags "
+        "of `test`, those for rates, times and random faults have no effect.",
+    )
+    add_check_flags(parser, workloads, default=Options.workload)
+    add_test_flags(parser, faults)
+    parser.set_defaults(nodes=list(DEFAULT_NODES[:EXPLORED_NODES]), seed=0)
+    add = parser.add_argument
+    add("--operations", type=limited(positive, MOST_EXPLORED), default=3, metavar="NUM",
+        help="how many operations clients begin, before the final ones (default: 3)")  # fmt: skip
+    for flag, what in FAULTS_OF_EXPLORATION.items():
+        add(f"--{flag}", type=limited(natural, MOST_EXPLORED), default=0, metavar="NUM",
+            help=f"at most so many {what} (default: 0)")  # fmt: skip
+    add("--horizon", type=limited(seconds, LONGEST), default=3.0, metavar="SECONDS",
+        help="for how long after the last operation the order is chosen (default: 3)")  # fmt: skip
+    add("--most-runs", type=positive, default=100_000, metavar="NUM",
+        help="give up after so many runs (default: 100000)")  # fmt: skip
+    add("--most-seconds", type=seconds, default=600.0, metavar="SECONDS",
+        help="give up after so long (default: 600)")  # fmt: skip
+    add("--store", type=checked(str, bool, "a folder"), metavar="FOLDER",
+        default="store", help="where a run that fails is kept (default: store)")  # fmt: skip
+    add("--challenge", metavar="NAME", help="show this challenge's targets")
+    return parser
+
+
 def parse_test(command: str, workloads: Sequence[str]) -> Options:
     """The options of a test from its command line, the words after `test`. Raises UsageError."""
     return from_namespace(*parser_of_test(workloads).parse(shlex.split(command)))
@@ -505,14 +547,17 @@ def split_node_arguments(arguments: Sequence[str]) -> tuple[list[str], tuple[str
 def challenge_first(words: Sequence[str]) -> list[str]:
     """A command line whose challenge stands before its flags, if it stood among them.
 
-    That is of a command which begins with a flag, and of `sweep`, unless that names a workload.
+    That is of a command which begins with a flag, and of those of OF_A_CHALLENGE, unless that
+    names a workload.
     """
-    begin = 1 if list(words[:1]) == ["sweep"] else 0
+    begin = 1 if words and words[0] in OF_A_CHALLENGE else 0
     flags, node_arguments = split_node_arguments(words[begin:])
     given = {flag.partition("=")[0] for flag in flags}
     if not flags or not flags[0].startswith("-") or given & {"-w", "--workload"}:
         return list(words)
-    valued = {*parser_of_test().flags_with_value, "--engine", "--seeds", "--dask", "--save"}
+    parsers = parser_of_test(), parser_of_exploration()
+    valued = {flag for parser in parsers for flag in parser.flags_with_value}
+    valued |= {"--engine", "--seeds", "--dask", "--save"}
     place = 0
     while place < len(flags) and flags[place].startswith("-"):
         alone = flags[place] == "--preempt" and any(map(is_number, flags[place + 1 : place + 2]))

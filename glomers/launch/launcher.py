@@ -8,8 +8,9 @@ Both engines run in the checkout, so both keep their tests in the same `store/`.
 The installed command `glomers 3c` uses this module, too. Then there is nothing to set up, the
 workbench runs in this process, and tests are kept in the person's folder (see Here).
 
-A sweep of a challenge uses the challenge's flags with the workbench's command `sweep`. `again`
-carries out the words of an earlier command. All other commands are passed on to the workbench.
+A sweep of a challenge uses the challenge's flags with the workbench's command `sweep`, and
+likewise `explore`. `again` carries out the words of an earlier command. All other commands are
+passed on to the workbench.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ from glomers.launch import foreground, suite
 from glomers.launch.environment import DEVELOPMENT, REQUIREMENTS, Environment
 from glomers.launch.program import check_program
 from glomers.options import (
+    EXPLORED_NODES,
     KEPT,
+    OF_A_CHALLENGE,
     check_flags,
     keep,
     parser_of_test,
@@ -49,6 +52,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HELP = """\
 usage: {program} CHALLENGE [--engine maelstrom|workbench] [FLAG ...] [-- ARGUMENT ...]
        {program} sweep CHALLENGE [--seeds FIRST..LAST] [FLAG ...] [-- ARGUMENT ...]
+       {program} explore CHALLENGE [--losses NUM] [FLAG ...] [-- ARGUMENT ...]
        {program} again [FOLDER] [FLAG ...] [-- ARGUMENT ...]
 {also}
 {challenges}
@@ -62,8 +66,9 @@ override them: {program} 3c --time-limit 5
 ARGUMENTs after -- are for the node. They are added to the challenge's own arguments; but
 a node of yours (--bin FILE) gets only yours.
 
-sweep simulates a challenge with many seeds. again repeats the last run, or the run that is kept
-in FOLDER, with its seed: {program} again --simulate
+sweep simulates a challenge with many seeds, explore a small one in every order in which things
+can happen. again repeats the last run, or the run that is kept in FOLDER, with its seed:
+{program} again --simulate
 
 Exit status: 0 valid, 1 invalid, 2 unknown; 254 a mistake in the command; any other: something
 failed, and the last line says what.
@@ -93,7 +98,6 @@ WORKBENCH_FLAGS = (
     ),
 )
 
-SWEEP = "sweep"
 AGAIN = "again"
 
 # Flags whose values are paths. They are relative to the user's folder, not to the checkout.
@@ -156,10 +160,10 @@ def launch(
         print(f"Again: {program()} {shlex.join(words)}", flush=True)
         with carrying_out(replace(present(), words=tuple(words))):
             return launch(words, elsewhere, workbench, here)
-    if name == SWEEP and flags and challenges.is_number(flags[0]):
-        return run_challenge(flags[0], flags[1:], node_arguments, environment, sweeps=True)
+    if name in OF_A_CHALLENGE and flags and challenges.is_number(flags[0]):
+        return run_challenge(flags[0], flags[1:], node_arguments, environment, name)
     if name in workbench and name != AGAIN:
-        if name in ("test", SWEEP):
+        if name in ("test", *OF_A_CHALLENGE):
             _, flags = absolute_paths(flags, present().folder)
             rest = [*flags, *(["--", *node_arguments] if node_arguments else [])]
         environment.provide(REQUIREMENTS)
@@ -180,17 +184,21 @@ def run_challenge(
     flags: Sequence[str],
     node_arguments: Sequence[str],
     environment: Environment | Here,
-    sweeps: bool = False,
+    command: str = "test",
 ) -> int:
-    """Run the tests of a challenge, or simulate them with many seeds; return the exit status."""
+    """Run the tests of a challenge, or sweep or explore them; return the exit status."""
     challenge = challenges.find(name)
     start = present().folder
     wanted, flags = take_engine(flags)
     words, keeping = ["test", "--challenge", challenge.name], None
-    if sweeps:
+    commands = challenge.commands
+    if command in OF_A_CHALLENGE:
         if wanted == "maelstrom":
-            raise UsageError("Maelstrom has no sweep: leave --engine out")
-        words, engine = [SWEEP], Engine(None, "only it can sweep")
+            raise UsageError(f"Maelstrom has no {command}: leave --engine out")
+        words, engine = [command], Engine(None, f"only it can {command}")
+        if command == "explore":  # the challenge's runs differ only by faults, which are chosen
+            words, commands = [command, "--challenge", challenge.name], commands[-1:]
+            flags = ["--node-count", few_nodes(commands[0]), *flags]
     else:
         engine = choose_engine(wanted, flags, os.environ, start, environment.root)
         if engine.maelstrom is None:
@@ -198,11 +206,17 @@ def run_challenge(
         else:
             keeping, flags = take_keep(flags)
     launcher = Launcher(challenge, engine, environment, os.environ, words, keeping)
-    runs = [command_line(run, flags, node_arguments, start) for run in challenge.commands]
+    runs = [command_line(run, flags, node_arguments, start) for run in commands]
     if save := take_flag(flags, SAVE)[0]:  # a sweep's file has one sweep
         further = range(2, len(runs) + 1)
         runs[1:] = [with_flags(runs[n - 1], SAVE, f"{start / save}.{n}") for n in further]
     return launcher.run(runs)
+
+
+def few_nodes(command: str) -> str:
+    """How many nodes `explore` takes for a challenge's command: that many, or very few."""
+    given, _ = take_flag(shlex.split(command), "--node-count")
+    return str(min(int(given or EXPLORED_NODES), EXPLORED_NODES))
 
 
 def table() -> str:

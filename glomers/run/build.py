@@ -7,7 +7,7 @@ part that needs randomness has a stream of its own, so the parts may be made in 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -42,12 +42,28 @@ from glomers.world.witness import Witness
 from glomers.world.world import World
 
 if TYPE_CHECKING:
+    from glomers.simulated.preempting import Preempter
     from glomers.simulated.turns import TurnLoop
 
 MOST_MESSAGES = 1 << 28  # bytes of messages.jsonl; no verdict depends on it
 
 L = TypeVar("L", bound=Loop)
 MakeCluster = Callable[[Options, L, Network, Incidents], Cluster]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What makes those parts of a test that an exploration has of its own.
+
+    None stands for what every test has.
+    """
+
+    network: Callable[..., Network] = Network
+    test: Callable[..., Test] | None = None
+    preempter: Callable[[TurnLoop], Preempter] | None = None
+
+
+USUAL = Parts()
 
 
 def silent(line: str) -> None:
@@ -64,6 +80,7 @@ def simulated_test(
     store: Store | None = None,
     log: Log = silent,
     scenario: Scenario | None = None,
+    parts: Parts = USUAL,
 ) -> Test:
     """A test in virtual time, with nodes in this process; without a store, nothing is kept.
 
@@ -73,9 +90,9 @@ def simulated_test(
     """
     from glomers.simulated.turns import TurnLoop  # here, because a real test doesn't need it
 
-    make_cluster = partial(scripts, store=store, log=log, told=scenario)
+    make_cluster = partial(scripts, store=store, log=log, told=scenario, make=parts.preempter)
     records = store is not None or scenario is not None
-    return _test(options, TurnLoop(), make_cluster, store, log, scenario, records, simulated=True)
+    return _test(options, TurnLoop(), make_cluster, store, log, scenario, records, True, parts)
 
 
 def _test(
@@ -87,6 +104,7 @@ def _test(
     told: Scenario | None = None,
     records: bool = False,
     simulated: bool = False,
+    parts: Parts = USUAL,
 ) -> Test:
     """A test, put together from its parts.
 
@@ -109,7 +127,7 @@ def _test(
         from glomers.run.run_view import RunView
 
         view = RunView(recorder, journal)
-    world = make_world(options, loop, make_cluster, view or journal)
+    world = make_world(options, loop, make_cluster, view or journal, parts)
     if view:
         view.watch(cast(World[Any], world))
     workload = WORKLOADS[options.workload](options, stream(options.seed, "load"))
@@ -147,7 +165,7 @@ def _test(
         world.cluster.record_switches(recording.switch)
         load.chosen, nemesis.decided = recording.operation, recording.fault
     scenario = replace(told or Scenario(), command=command)
-    test = Test(
+    test = (parts.test or Test)(
         options,
         world,
         workload,
@@ -166,12 +184,16 @@ def _test(
 
 
 def make_world(
-    options: Options, loop: L, make_cluster: MakeCluster[L], journal: Journal
+    options: Options,
+    loop: L,
+    make_cluster: MakeCluster[L],
+    journal: Journal,
+    parts: Parts = USUAL,
 ) -> World[L]:
     """A world whose nodes haven't been started. `journal` is called with every message."""
     incidents = Incidents(lambda: loop.now)
     witness = Witness(journal, incidents)
-    network = Network(
+    network = parts.network(
         loop,
         stream(options.seed, "network"),
         witness,
@@ -218,6 +240,7 @@ def scripts(
     log: Log = silent,
     show_stderr: Callable[[str, str], object] | None = None,
     told: Scenario | None = None,
+    make: Callable[[TurnLoop], Preempter] | None = None,
 ) -> Cluster:
     """A cluster that runs a script for each node in this process.
 
@@ -233,7 +256,7 @@ def scripts(
         if options.log_stderr:
             log(f"{node} {line}")
 
-    preempter: Preempter | None = None
+    preempter = make(loop) if make else None
     if told:
         check_switches(told, options.nodes)
         preempter = Told(loop, told) if told.switches else None

@@ -58,7 +58,10 @@ class Option:
     is_fault: bool = False
 
 
-EVERYTHING = frozenset(("*",))  # the footprint of an option that depends on all others
+ALL = "*"
+EVERYTHING = frozenset((ALL,))  # the footprint of an option that depends on all others
+
+STAY = Option(Choice("stay"), frozenset())  # to leave out what is on no natural way
 
 Sleepers = Mapping[Choice, frozenset[str]]  # options that sleep, with their footprints
 Known = dict[Key, frozenset[Choice]]  # states, with the options that slept there
@@ -66,12 +69,12 @@ Known = dict[Key, frozenset[Choice]]  # states, with the options that slept ther
 
 def awake(sleepers: Sleepers, taken: frozenset[str]) -> dict[Choice, frozenset[str]]:
     """Those that go on sleeping when something with the footprint `taken` happens."""
-    if taken == EVERYTHING:
+    if ALL in taken:
         return {}
     return {
         choice: footprint
         for choice, footprint in sleepers.items()
-        if footprint != EVERYTHING and footprint.isdisjoint(taken)
+        if ALL not in footprint and footprint.isdisjoint(taken)
     }
 
 
@@ -91,7 +94,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A state in which a run had to choose, its options, and the one it took (None: it stopped)."""
+    """A state in which a run had to choose, its options, and the one it took (None: it stopped).
+
+    In the midst of a step there is no key: nobody else comes there.
+    """
 
     key: Key
     options: tuple[Option, ...]
@@ -141,9 +147,19 @@ class Path:
         self.taken.append(choice)
         return choice
 
+    def leave(self, option: Option) -> bool:
+        """Whether to take an option that comes up in the midst of a step, and on no natural way."""
+        done = len(self.taken)
+        if done >= len(self._prefix):
+            self.points.append(Point(None, (STAY, option), 0))
+        elif self._prefix[done] == option.choice:
+            self.taken.append(option.choice)
+            return True
+        return False
+
     def _next(self, options: Sequence[Option], key: Key) -> int | None:
         left = [n for n, option in enumerate(options) if option.choice not in self._asleep]
-        if self._known is not None:
+        if self._known is not None and key is not None:
             before = self._known.get(key)
             if before is not None and before <= self._asleep.keys():
                 return None
@@ -187,7 +203,7 @@ class Search:
             natural = None if point.taken is None else point.options[point.taken]
             goes_on = natural in left
             sleeping = dict(asleep)
-            if goes_on and natural is not None:
+            if goes_on and natural is not None and natural != STAY:
                 sleeping[natural.choice] = natural.footprint
             for option in left:
                 if option == natural:
@@ -203,6 +219,8 @@ class Search:
                 sleeping[option.choice] = option.footprint
             if not goes_on or natural is None:
                 return False
+            if natural == STAY:
+                continue
             prefix.append(natural.choice)
             faults += natural.is_fault
             detours += natural != point.options[0]
@@ -211,6 +229,8 @@ class Search:
 
     def _arrive(self, point: Point, asleep: Sleepers) -> tuple[list[Option], Sleepers]:
         """What is left to do in a state, and what sleeps there, now that it is reached."""
+        if point.key is None:
+            return list(point.options), asleep
         before = self.states.get(point.key)
         if before is None:
             self.states[point.key] = frozenset(asleep)

@@ -47,6 +47,7 @@ RECOVERY = 10.0  # seconds between the healing and the final operations
 MOST_NOTES = 5
 # How much there is to collect before Python looks for garbage (see gc.set_threshold).
 RARELY = (20_000, 10, 20)
+BROKE_OFF = "broke off"  # what is said of a checker that failed
 SOON = 1.0  # seconds after which a node has sent what a client wrote
 
 Log = Callable[[str], object]
@@ -298,7 +299,7 @@ def _checked(name: str, checker: Checker, history: History, options: Options) ->
     except UsageError:
         raise
     except Exception as error:
-        return {"valid?": UNKNOWN, "error": _mistake(f"the checker of {name} broke off", error)}
+        return {"valid?": UNKNOWN, "error": _mistake(f"the checker of {name} {BROKE_OFF}", error)}
 
 
 def _warnings(workload: type[Workload], history: History, options: Options) -> list[Results]:

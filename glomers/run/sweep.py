@@ -70,22 +70,22 @@ def run_seed(options: Options) -> SeedResult:
             return SeedResult(options.seed, False, told=(why,), preempted_by=by)
     found = [figure for figure in figures(results, options.workload) if figure.value is not None]
     values = {figure.name: replace(figure, remark="") for figure in found}
-    told = _told(results, options.workload)
-    return SeedResult(options.seed, results["valid?"], values, told, coverage.found(), by)
+    what = told(results, options.workload)
+    return SeedResult(options.seed, results["valid?"], values, what, coverage.found(), by)
 
 
-def _told(results: Results, workload: str) -> tuple[str, ...]:
+def told(results: Results, workload: str) -> tuple[str, ...]:
     """Reasons and likeliest causes of an invalid test; mistakes of the nodes of a valid one."""
-    told = [warning["text"] for warning in warnings_beside(results)]
+    beside = [warning["text"] for warning in warnings_beside(results)]
     serious = serious_sentences(results)
     if results["valid?"] is True:
-        told = [*serious, *told]
+        told = [*serious, *beside]
     else:
         error, *evidence = str(results.get("error", "")).split("\n")
         why = reasons(results, workload)
         first = [error] if error else [headline(why), *details(why, 1)]
         usual = [sentence for sentence in sentences(results) if sentence not in serious]
-        told = [*first, *serious, *map(str.strip, evidence), *usual, *told]
+        told = [*first, *serious, *map(str.strip, evidence), *usual, *beside]
     return tuple(filter(None, told))[:LINES_SHOWN]
 
 

@@ -169,7 +169,7 @@ class Host:
         self.alive = True
         # The properties of the process come from another stream than the script's random numbers.
         process = cluster.stream(f"process {id} {incarnation}")
-        self.starts_in = SOONEST_START + process.randrange(cluster.start_spread)
+        self.starts_in = cluster.soonest_start + process.randrange(cluster.start_spread)
         self.clock = process.randrange(*CLOCKS)
         self.dispatcher: maelstrom_node.Dispatcher | None = None
         self._cluster = cluster
@@ -504,6 +504,7 @@ class SimulatedCluster(Cluster):
         usual = min(START_SPREAD_PER_NODE * len(nodes), START_SPREAD)
         self.start_spread = usual if start_spread is None else start_spread
         self.preempter = preempter
+        self.soonest_start = SOONEST_START
         self.script = script
         self.unbuffered = False
         self.loop = loop

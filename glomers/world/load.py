@@ -222,6 +222,11 @@ class Load:
         self._deadline: int | None = None
         self._then: Callable[[], object] | None = None
 
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """The workers, once their clients are open."""
+        return self._workers
+
     def new_client(self) -> Client:
         name, answers = next(self._client_names), self.workload.answers
         return Client(self._loop, self._network, name, answers, self._incidents)

@@ -51,6 +51,11 @@ class Loop:
 
         self.call_later(interval, call)
 
+    @property
+    def due(self) -> int | None:
+        """When the next event is due; None if there is none."""
+        return self._heap[0][0] if self._heap else None
+
     def stop(self) -> None:
         """Make `run` return after the event that is running."""
         self._stopped = True

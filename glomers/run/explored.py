@@ -1,0 +1,564 @@
+"""One run of an exploration: a simulated test in which each step is chosen.
+
+The nodes are started and initialised as in any test. Then a step is one of these, and nothing else
+happens until all that follows from it at the same instant has happened:
+
+- A message between servers arrives; or it is lost; or it arrives and will arrive once more.
+- A client begins its next operation. As in any test, its request arrives at once, and so does the
+  answer as soon as the node gives one. Operations are as short as they can be then, and whoever
+  judges by real time finds most.
+- A node crashes. One that has crashed starts anew, and gets its `init`.
+- A thread of a node loses its turn before a line, and goes on later.
+- If nothing of this is left, time passes to the next event: a timer, or a time-out. As a fault it
+  passes earlier.
+- seq-kv answers from one of the states that it may still show, lww-kv from one of its replicas.
+
+When all operations have ended, no message is under way and all nodes are up, the network works as
+usual, and the test ends as any test does: with its final phase, if it has one.
+
+Nodes and services are deterministic: their states are given by what they have received, and when,
+because random numbers come from the seed. So the key of a state consists of that, of the messages
+under way, of what may still be chosen, and of the history, on which the verdict depends.
+"""
+
+from __future__ import annotations
+
+import json
+import linecache
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from itertools import chain
+from pathlib import PurePath
+from typing import Any, cast
+
+from glomers.checkers import set_full, stats
+from glomers.checkers.verdict import UNKNOWN
+from glomers.errors import NodeError, quote
+from glomers.history.operations import Operation
+from glomers.history.store import Store
+from glomers.history.times import NANOS, nanos
+from glomers.options import Options
+from glomers.run.build import Parts, silent, simulated_test
+from glomers.run.choices import EVERYTHING, Choice, Job, Known, Option, Path, Report
+from glomers.run.drive import BROKE_OFF, Log, Results, Test
+from glomers.simulated.nodes import SimulatedCluster
+from glomers.simulated.switching import Switcher
+from glomers.simulated.turns import TurnLoop
+from glomers.workloads import WORKLOADS
+from glomers.workloads.base import Invocation, OncePerWorker, OperationGenerator
+from glomers.world.error_codes import PRECONDITION_FAILED
+from glomers.world.held import HeldNetwork
+from glomers.world.load import Worker
+from glomers.world.network import Message
+from glomers.world.services import NEWEST, State
+
+MOST_STEPS = 2_000  # of one run; a correct one has a few for each operation and timer
+DRAWS = 50  # of an operation, to find one of a kind that is still missing
+SHOWN = 80  # characters of a message's body, or of a value
+
+# The kinds of choices that are faults, and which of the bounds they count for.
+FAULTS = {
+    "lose": "losses",
+    "duplicate": "duplicates",
+    "crash": "crashes",
+    "early": "early_timers",
+    "switch": "switches",
+}
+
+
+# The states that services may show, the newest first, out of how many there are.
+STATES: dict[str, Callable[[int], list[State]]] = {
+    "seq-kv": lambda count: [State(behind) for behind in range(count)],
+    "lww-kv": lambda count: [
+        State(replica=replica, learner=learner)
+        for learner in (None, *range(count))
+        for replica in range(count)
+    ],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many operations there are, and at most how many faults of each kind.
+
+    An early timer goes off although a message is under way, or an operation could begin.
+    Steps are chosen until `horizon` seconds after the last operation has ended. Operations at the
+    places `left_out` don't come.
+    """
+
+    operations: int = 3
+    losses: int = 0
+    duplicates: int = 0
+    crashes: int = 0
+    early_timers: int = 0
+    switches: int = 0
+    horizon: float = 0.0
+    left_out: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run ended: its verdict, and which kinds of operations were begun and succeeded."""
+
+    valid: Any
+    begun: frozenset[str] = frozenset()
+    succeeded: frozenset[str] = frozenset()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A run as it is told: its steps in words, with their times (ns), and its results."""
+
+    steps: tuple[tuple[int, str], ...]
+    results: Results
+
+
+class TooLong(Exception):
+    """A run has more steps than any that is worth exploring."""
+
+
+def explore_run(options: Options, bounds: Bounds, job: Job, known: Known | None = None) -> Report:
+    """Make the run of a job; see Path for `known`."""
+    path = Path(job, known)
+    run = _Run(options, bounds, path)
+    error = run.test.drive()
+    return Report(tuple(path.points), None if run.stopped else run.end(error))
+
+
+def tell_run(
+    options: Options,
+    bounds: Bounds,
+    choices: Sequence[Choice],
+    store: Store | None = None,
+    log: Log = silent,
+) -> Told:
+    """Make the run with these choices once more; tell its steps, and judge it in full."""
+    run = _Run(options, bounds, Path(Job(tuple(choices))), store, log)
+    results = run.test.run()
+    run.tell_operations()
+    return Told(tuple(run.told), results)
+
+
+def fails(results: Results) -> bool:
+    """Whether a run is one that must not be: its history is wrong, or a node raised an exception.
+
+    That a kind of operation never succeeded says little about a run of a few operations.
+    """
+    parts = (results[name]["valid?"] for name in ("workload", "availability"))
+    kinds = (str(warning["kind"]) for warning in results.get("warnings", ()))
+    return False in parts or "exception" in kinds
+
+
+def operations(options: Options, number: int, generator: OperationGenerator) -> list[Invocation]:
+    """The first operations of a generator, for one worker after the other.
+
+    A few that are drawn at random may well be all reads. So operations are drawn again until one is
+    of the kind that has come least, if the worker has any of that kind.
+    """
+    kinds = list(WORKLOADS[options.workload].operations)
+    times = dict.fromkeys(kinds, 0)
+    chosen: list[Invocation] = []
+    for place in range(number):
+        worker = place % options.concurrency
+        wanted = min(kinds, key=times.__getitem__)
+        drawn: dict[str, Invocation] = {}
+        for _ in range(DRAWS):
+            if (invocation := generator.next(worker, worker)) is not None:
+                drawn.setdefault(invocation.f, invocation)
+            if wanted in drawn:
+                break
+        if drawn:
+            f = wanted if wanted in drawn else min(drawn, key=times.__getitem__)
+            times[f] += 1
+            chosen.append(drawn[f]._replace(wait=0.0))
+    return chosen
+
+
+class _Test(Test):
+    """A test whose load is chosen step by step."""
+
+    run_load: Callable[[Callable[[], object]], object]
+    last_read = ""  # the node that is the last to be read in the final phase
+
+    def _run_load(self) -> None:
+        self.recorder.begin()
+        self.load.open_clients()
+        self.run_load(self._end_faults)
+
+    def _recover(self) -> None:
+        if isinstance(self._final, OncePerWorker):
+            workers = self.load.workers
+            ordered = sorted(workers, key=lambda worker: worker.node == self.last_read)
+            self._final = _InTurn(self._final, [worker.number for worker in ordered])
+        super()._recover()
+
+    def drive(self) -> NodeError | TooLong | None:
+        """Run all phases; return what ended them early. Nothing is judged."""
+        try:
+            self._next_phase()
+            self.world.loop.run()
+        except (NodeError, TooLong) as error:
+            return error
+        finally:
+            self.world.end()
+            self.recorder.end()
+        return None
+
+
+class _InTurn(OperationGenerator):
+    """The operations of a generator that has one for each worker, in this order of workers."""
+
+    def __init__(self, generator: OperationGenerator, workers: Sequence[int]) -> None:
+        self._generator = generator
+        self._coming = deque(workers)
+
+    def next(self, process: int, worker: int) -> Invocation | None:
+        if not self._coming or worker != self._coming[0]:
+            return None
+        self._coming.popleft()
+        return self._generator.next(process, worker)
+
+
+class _Run:
+    """Makes the choices of one run."""
+
+    def __init__(
+        self,
+        options: Options,
+        bounds: Bounds,
+        path: Path,
+        store: Store | None = None,
+        log: Log = silent,
+    ) -> None:
+        self.stopped = False
+        self.told: list[tuple[int, str]] = []
+        self._path = path
+        self._bounds = bounds
+        self._left = {name: getattr(bounds, name) for name in FAULTS.values()}
+        make_switcher = self._make_switcher if bounds.switches else None
+        parts = Parts(HeldNetwork, _Test, make_switcher)
+        self._switcher: Switcher | None = None
+        self._lines = 0  # that nodes have run in the present step, while they may lose their turn
+        self.test = cast(_Test, simulated_test(options, store, log, parts=parts))
+        self.test.run_load = self._begin
+        world = self.test.world
+        for service, states in STATES.items():
+            world.services[service].look = partial(self._choose_state, states)
+        self._loop = world.loop
+        self._network = cast(HeldNetwork, world.network)
+        self._cluster = cast(SimulatedCluster, world.cluster)
+        # All nodes are there at once, so their timers go off together.
+        self._cluster.soonest_start, self._cluster.start_spread = 0, 1
+        self._step = Option(Choice("start"), frozenset())  # the present one
+        self._to_do: dict[Worker, list[Invocation]] = {}
+        self._down: list[str] = []
+        self._starting: set[str] = set()
+        self._lives = 0  # of nodes that have started anew
+        self._ended: int | None = None  # when the last operation did
+        self._seen = 0  # operations of the history that have been told
+        self._then: Callable[[], object] = self._stop
+
+    def end(self, error: NodeError | TooLong | None) -> End:
+        """How the run ended."""
+        operations = list(self.test.history.client_operations())
+        begun = frozenset(each.f for each in operations if not each.final) - {*stats.EXEMPT}
+        succeeded = frozenset(each.f for each in operations if each.type == "ok" or _refused(each))
+        if isinstance(error, TooLong):
+            return End(UNKNOWN, begun, succeeded, str(error))
+        if error is not None or fails(results := self.test.judge()):
+            return End(False, begun, succeeded)
+        problems = [results[name].get("error", "") for name in ("workload", "availability")]
+        broken = next((problem for problem in problems if BROKE_OFF in problem), "")
+        return End(UNKNOWN if broken else True, begun, succeeded, broken)
+
+    # Choosing
+
+    def _begin(self, then: Callable[[], object]) -> None:
+        load = self.test.load
+        load.generator = self.test.workload.generator()
+        self._to_do = {worker: [] for worker in load.workers}
+        drawn = operations(self.test.options, self._bounds.operations, load.generator)
+        for place, invocation in enumerate(drawn):
+            if place not in self._bounds.left_out:
+                self._to_do[load.workers[place % len(load.workers)]].append(invocation)
+        self._then = then
+        self._network.holds = True
+        self._look_at(self._loop.now)
+
+    def _look_at(self, when: int) -> None:
+        self._loop.call_at(when, self._look)
+
+    def _look(self) -> None:
+        """Choose the next step, if all that follows from the last one has happened."""
+        now = self._loop.now
+        if self._loop.due == now:
+            self._look_at(now)
+            return
+        if len(self._path.taken) >= MOST_STEPS:
+            raise TooLong(
+                f"a run has more than {MOST_STEPS:,} steps, and goes on at {now / NANOS:g} s"
+            )
+        self.tell_operations()
+        natural = list(self._natural())
+        choice = self._choose([*natural, *self._faults(natural)], self._key)
+        if choice is not None:
+            self._take(choice)
+
+    def _choose(self, options: Sequence[Option], key: Callable[[], Any]) -> Choice | None:
+        choice = self._path.choose(options, key)
+        if choice is None:
+            self._stop()
+            return None
+        if text := words(choice):
+            self.told.append((self._loop.now, text))
+        self._step = next(option for option in options if option.choice == choice)
+        return choice
+
+    def _choose_state(self, states: Callable[[int], list[State]], *request: Any) -> State:
+        """The state that a service shows to a request, in the midst of a step."""
+        _, _, count = request
+        possible = states(count)
+        if len(possible) == 1 or not self._network.holds or self.stopped:
+            return possible[0]
+        step = self._step
+        options = [
+            Option(Choice("answer", step.choice.at, _state(state)), step.footprint)
+            for state in possible
+        ]
+        choice = self._choose(options, lambda: None)
+        self._step = step
+        return next((s for s in possible if choice and _state(s) == choice.detail), possible[0])
+
+    def _make_switcher(self, loop: TurnLoop) -> Switcher:
+        self._switcher = Switcher(loop, self._loses_turn)
+        return self._switcher
+
+    def _loses_turn(self, node: str, file: str, line: int) -> bool:
+        """Whether the running thread of a node loses its turn before this line."""
+        if not self._left["switches"] or not self._network.holds or self.stopped:
+            return False
+        self._lines += 1
+        where = f"{PurePath(file).name}:{line}"
+        choice = Choice("switch", node, f"{self._lines} {where}")
+        loses = self._path.leave(Option(choice, self._step.footprint | {"switches"}, is_fault=True))
+        if loses:
+            self._left["switches"] -= 1
+            self._network.note(node, choice.detail)
+            source = linecache.getline(file, line).strip()
+            told = f"{node} is about to run {where}, `{source}`, and its thread loses its turn"
+            self.told.append((self._loop.now, told))
+        return loses
+
+    def _stop(self) -> None:
+        self.stopped = True
+        self._loop.stop()
+
+    def _key(self) -> bytes:
+        """The key of the present state, between two steps."""
+        network = self._network
+        state = (
+            self._loop.now,
+            sorted(network.inputs.items()),
+            sorted(message.line for message in network.held),
+            sorted(self._down),
+            self._left,
+            [len(rest) for rest in self._to_do.values()],
+            [(op.type, op.process, op.f, op.value, op.error) for op in self.test.history],
+        )
+        return blake2b(repr(state).encode(), digest_size=16).digest()
+
+    # What can be chosen
+
+    def _natural(self) -> Iterator[Option]:
+        """The steps that are no faults, in their natural order."""
+        found = False
+        pending = self._arrivals("arrive"), self._starts(), self._beginnings(), self._resumptions()
+        for option in chain.from_iterable(pending):
+            found = True
+            yield option
+        if not found and not self._is_over():
+            yield Option(Choice("pass"), EVERYTHING)
+        elif not found:
+            yield from (Option(Choice("end", node), EVERYTHING) for node in self._last_read())
+
+    def _last_read(self) -> Sequence[str]:
+        """The nodes that may be the last to be read: of some verdicts, only that read decides."""
+        if self.test.workload.checker is set_full.CHECKER:
+            return self.test.options.nodes[::-1]
+        return self.test.options.nodes[-1:]
+
+    def _faults(self, natural: Sequence[Option]) -> Iterator[Option]:
+        left = self._left
+        if left["early_timers"] and natural[0].choice.kind not in ("pass", "end"):
+            yield Option(Choice("early"), EVERYTHING, is_fault=True)
+        if left["losses"]:
+            for message in self._different():
+                touched = {_about(message), f"to {message.dest}", "losses"}
+                yield Option(_choice("lose", message), frozenset(touched), is_fault=True)
+        if left["duplicates"]:
+            yield from self._arrivals("duplicate", "duplicates")
+        if left["crashes"]:
+            for node in self.test.options.nodes:
+                if node not in self._down and node not in self._starting:
+                    touched = {f"at {node}", f"to {node}", "crashes"}
+                    yield Option(Choice("crash", node), frozenset(touched), is_fault=True)
+
+    def _arrivals(self, kind: str, fault: str = "") -> Iterator[Option]:
+        busy = {worker.node for worker in self.test.load.workers if worker.busy}
+        for message in self._different():
+            touched = {_about(message), f"at {message.dest}"}
+            if message.dest in busy:
+                touched.add("history")  # the node may answer its client
+            if fault:
+                touched.add(fault)
+            yield Option(_choice(kind, message), frozenset(touched), bool(fault))
+
+    def _different(self) -> list[Message]:
+        """The messages under way, the oldest first, and of equal ones only the first."""
+        return list({message.line: message for message in reversed(self._network.held)}.values())[
+            ::-1
+        ]
+
+    def _starts(self) -> Iterator[Option]:
+        for node in self._down:
+            # Messages to a node that is down are dropped, so this depends on whatever may send one.
+            yield Option(Choice("start", node), EVERYTHING)
+
+    def _beginnings(self) -> Iterator[Option]:
+        for worker, rest in self._to_do.items():
+            if rest and not worker.busy:
+                what = f"{worker.number} {_operation(rest[0].f, rest[0].value)}"
+                touched = frozenset((f"at {worker.node}", "history"))
+                yield Option(Choice("begin", worker.node, what), touched)
+
+    def _resumptions(self) -> Iterator[Option]:
+        for node, which in self._switcher.waiting if self._switcher else ():
+            touched = frozenset((f"at {node}", "history"))
+            yield Option(Choice("resume", node, which), touched)
+
+    def _is_over(self) -> bool:
+        """Whether all operations have ended, and the horizon after them is reached."""
+        if self._starting or any(worker.busy or self._to_do[worker] for worker in self._to_do):
+            return False
+        if self._ended is None:
+            self._ended = self._loop.now
+        due = self._loop.due
+        return due is None or due > self._ended + nanos(self._bounds.horizon)
+
+    # What is chosen
+
+    def _take(self, choice: Choice) -> None:
+        """Let happen what has been chosen."""
+        network, node = self._network, choice.at
+        self._lines = 0
+        if choice.kind in FAULTS:
+            self._left[FAULTS[choice.kind]] -= 1
+        if choice.kind in ("arrive", "duplicate", "lose"):
+            line = choice.detail.encode("utf-8", "surrogatepass")
+            message = next(message for message in network.held if message.line == line)
+            if choice.kind == "lose":
+                network.lose(message)
+            else:
+                network.deliver(message, again=choice.kind == "duplicate")
+        elif choice.kind == "begin":
+            worker = next(w for w in self._to_do if choice.detail.startswith(f"{w.number} "))
+            worker.invoke(self._to_do[worker].pop(0))
+        elif choice.kind == "crash":
+            self._down.append(node)
+            self._cluster.kill_nodes([node])
+            network.begin_anew(node, "crashed")
+            if self._switcher:
+                self._switcher.forget(node)
+        elif choice.kind == "start":
+            self._lives += 1
+            self._down.remove(node)
+            self._starting.add(node)
+            self._cluster.start_node(node)
+            network.begin_anew(node, f"life {self._lives}")
+            self.test.setup.initialise(node, self._starting.remove)
+        elif choice.kind == "resume" and self._switcher:
+            network.note(node, choice.detail)
+            self._switcher.go_on(node, choice.detail)
+        elif choice.kind == "end":
+            network.holds = False
+            self.test.last_read = node
+            self._then()
+            return
+        passes = choice.kind in ("pass", "early") and self._loop.due is not None
+        self._look_at(cast(int, self._loop.due) if passes else self._loop.now)
+
+    # Words
+
+    def tell_operations(self) -> None:
+        """Tell how operations ended."""
+        operations = self.test.recorder.operations
+        for operation in operations[self._seen :]:
+            if operation.is_client and operation.type != "invoke":
+                self.told.append((self.test.recorder.origin + operation.time, _ending(operation)))
+        self._seen = len(operations)
+
+
+def words(choice: Choice) -> str:
+    """What happens, for a person to read; "" for what isn't worth a word."""
+    kind, at, detail = choice.kind, choice.at, choice.detail
+    if kind in ("arrive", "duplicate", "lose"):
+        happens = {
+            "arrive": "arrives",
+            "duplicate": "arrives, the first time of two",
+            "lose": "is lost",
+        }
+        message = json.loads(detail)
+        body = {k: v for k, v in message["body"].items() if k not in ("type", "msg_id")}
+        type = message["body"].get("type")
+        told = f"{type} {quote(json.dumps(body), SHOWN)}" if body else f"{type}"
+        return f"{message['src']} → {at} {told} {happens[kind]}"
+    if kind == "begin":
+        worker, _, what = detail.partition(" ")
+        return f"client {worker} asks {at}: {what}"
+    if kind == "answer":
+        return f"{at} answers from a state {detail}" if detail else ""
+    where = detail.rpartition(" ")[2]
+    return {
+        "resume": f"{at} goes on at {where}",
+        "crash": f"{at} crashes",
+        "start": f"{at} starts anew",
+        "early": "a timer is quicker",
+    }.get(kind, "")
+
+
+def _state(state: State) -> str:
+    """A state as it is told; "" for the newest."""
+    if state.behind:
+        return f"{state.behind} behind the newest"
+    if state == NEWEST:
+        return ""
+    learner = "" if state.learner is None else f", now that replica {state.learner} has learnt"
+    return f"of replica {state.replica}{learner}"
+
+
+def _refused(operation: Operation) -> bool:
+    """Whether a cas failed because the value was another, which is an answer as good as any."""
+    error = operation.error
+    return isinstance(error, list) and error[:1] == [PRECONDITION_FAILED.name]
+
+
+def _operation(f: str, value: Any) -> str:
+    return f if value is None else f"{f} {quote(json.dumps(value, default=str), SHOWN)}"
+
+
+def _ending(operation: Operation) -> str:
+    error = "" if operation.error is None else f" ({quote(str(operation.error), SHOWN)})"
+    how = {"ok": "is ok", "fail": "fails", "info": "has no answer"}[operation.type]
+    return f"client {operation.process}: {_operation(operation.f, operation.value)} {how}{error}"
+
+
+def _choice(kind: str, message: Message) -> Choice:
+    return Choice(kind, message.dest, message.line.decode("utf-8", "surrogatepass"))
+
+
+def _about(message: Message) -> str:
+    return f"message {message.line!r}"

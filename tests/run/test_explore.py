@@ -1,0 +1,334 @@
+"""Exploration: every order of deliveries, and few faults, of small clusters."""
+
+from __future__ import annotations
+
+import re
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from glomers.cli import main
+from glomers.options import Options
+from glomers.run import explore
+from glomers.run.choices import Job, Report, search_all
+from glomers.run.explored import Bounds, explore_run
+
+ROOT = Path(__file__).parents[2]
+NO_LIMITS = explore.Limits(10_000, 600)
+TWO = ("n0", "n1")
+
+# Every node has a copy; what is written comes to the others by a message.
+COPIES = """
+from maelstrom_node import Node
+node = Node()
+values = {}
+def put(key, value):
+    values[key] = value
+    for peer in node.peers:
+        node.send(peer, {"type": "copy", "key": key, "value": value})
+@node.on("write")
+def write(message):
+    put(message.body["key"], message.body["value"])
+    return {"type": "write_ok"}
+@node.on("cas")
+def cas(message):
+    key, value = message.body["key"], message.body["from"]
+    if values.get(key) != value:
+        return {"type": "error", "code": 22}
+    put(key, message.body["to"])
+    return {"type": "cas_ok"}
+@node.on("copy")
+def copy(message):
+    values[message.body["key"]] = message.body["value"]
+@node.on("read")
+def read(message):
+    return {"type": "read_ok", "value": values.get(message.body["key"])}
+node.run()
+"""
+
+COUNTING_IDS = """
+from maelstrom_node import Node
+node = Node()
+count = 0
+@node.on("generate")
+def generate(message):
+    global count
+    count += 1
+    return {"type": "generate_ok", "id": count}
+node.run()
+"""
+
+RACE = """
+import threading
+from maelstrom_node import Node
+node = Node()
+lock = threading.Lock()
+count = 0
+@node.on("generate")
+def generate(message):
+    global count
+    value = count
+    count = value + 1
+    return {"type": "generate_ok", "id": f"{node.id} {value}"}
+node.run()
+"""
+
+# Takes the sum, asks, and adds to what it took: another add that comes meanwhile is undone.
+LOST_UPDATE = """
+from maelstrom_node import Node
+node = Node()
+@node.on("add")
+def add(message):
+    sum = node.lin_kv.read("sum", 0)
+    node.lin_kv.write("sum", sum + message.body["delta"])
+    return {"type": "add_ok"}
+@node.on("read")
+def read(message):
+    return {"type": "read_ok", "value": node.lin_kv.read("sum", 0)}
+node.run()
+"""
+
+# What it forwards to itself first it forwards to the others as well, and so do they.
+ENDLESS = """
+from maelstrom_node import Node
+node = Node()
+@node.on("generate")
+def generate(message):
+    node.send(node.peers[0], {"type": "ball"})
+    return {"type": "generate_ok", "id": node.random.random()}
+@node.on("ball")
+def ball(message):
+    node.send(message.src, {"type": "ball"})
+node.run()
+"""
+
+
+def found(workload, script, nodes=TWO, limits=NO_LIMITS, seed=0, **bounds):
+    """What an exploration of a script finds."""
+    options = Options(workload, str(script), nodes=nodes, concurrency=len(nodes), seed=seed)
+    if workload == "lin-kv":
+        options = replace(options, concurrency=2 * len(nodes))
+    within = Bounds(**bounds)
+    options = explore.small(options, within)
+    return explore.explore(options, within, limits, Console(quiet=True))
+
+
+def kinds(found):
+    """The choices of a run that fails that are told, without the natural ones."""
+    _, choices = found.failure
+    natural = ("arrive", "begin", "pass", "end")
+    return [choice.kind for choice in choices if choice.kind not in natural]
+
+
+# What must fail
+
+
+def test_a_value_that_is_sent_once_is_lost_with_its_message_and_without_a_loss_never():
+    flood = ROOT / "ladder" / "1_flood.py"
+    whole = found("broadcast", flood, operations=2)
+    assert whole.valid is True
+    lossy = found("broadcast", flood, operations=2, losses=1)
+    assert lossy.valid is False
+    assert kinds(lossy) == ["lose"]
+    assert lossy.failure[0].operations == 1
+
+
+def test_a_value_that_is_only_in_memory_is_lost_with_a_node_that_crashes_before_it_sends_it(script):
+    push = script((ROOT / "ladder" / "1_flood.py").read_text())
+    crashed = found("broadcast", push, operations=1, crashes=1)
+    assert crashed.valid is False
+    assert kinds(crashed) == ["crash", "start"]
+
+
+def test_ids_that_are_only_counted_are_given_twice_at_once(script):
+    twice = found("unique-ids", script(COUNTING_IDS))
+    assert twice.valid is False
+    assert kinds(twice) == []
+    assert twice.failure[0].operations == 2
+
+
+def test_reads_of_a_copy_are_not_linearizable(script):
+    # The seed has a write, and a cas from what it writes.
+    stale = found("lin-kv", script(COPIES), operations=4, seed=2)
+    assert stale.valid is False
+    assert kinds(stale) == []
+
+
+def test_an_update_between_a_read_and_a_write_is_lost_in_some_order(script):
+    lost = found("g-counter", script(LOST_UPDATE), operations=3, seed=1)
+    assert lost.valid is False
+    assert lost.failure[0].operations == 3
+    assert found("g-counter", script(LOST_UPDATE), operations=2, seed=1).valid is True
+
+
+def test_a_check_and_an_act_between_which_a_thread_loses_its_turn_fail_with_one_switch(script):
+    racing = script(RACE)
+    assert found("unique-ids", racing, ("n0",), operations=2).valid is True
+    switched = found("unique-ids", racing, ("n0",), operations=2, switches=1)
+    assert switched.valid is False
+    assert kinds(switched) == ["switch", "resume"]
+    locked = script(
+        RACE.replace("    value =", "    with lock:\n        value =").replace(
+            "    count =", "        count ="
+        )
+    )
+    assert found("unique-ids", locked, ("n0",), operations=2, switches=1).valid is True
+
+
+def test_operations_are_left_out_that_a_failure_does_not_need(script):
+    """The third operation comes to the node of the first one, so the second is of no use."""
+    switched = found("unique-ids", script(RACE), operations=3, switches=1)
+    bounds, choices = switched.failure
+    assert bounds.left_out == {1}
+    assert {choice.at for choice in choices if choice.kind == "begin"} == {"n0"}
+
+
+def test_an_exception_fails_whatever_the_history_says(script):
+    raising = script("""
+from maelstrom_node import Node
+node = Node()
+@node.on("echo")
+def echo(message):
+    node.spawn(int, "x")
+    return {"type": "echo_ok", "echo": message.body["echo"]}
+node.run()
+""")
+    assert found("echo", raising, ("n0",), operations=1).valid is False
+
+
+# What must not fail
+
+
+@pytest.mark.parametrize(
+    ("workload", "script", "bounds"),
+    [
+        ("unique-ids", "unique_ids.py", {"operations": 2, "crashes": 1}),
+        ("broadcast", "broadcast.py", {"operations": 2, "losses": 1, "duplicates": 1}),
+        ("g-counter", "counter.py", {"operations": 2}),
+        ("broadcast", "ladder/2_flood_with_retry.py", {"operations": 1, "losses": 2}),
+        ("kafka", "kafka.py", {"operations": 2, "losses": 1}),
+    ],
+)
+def test_right_scripts_do_not_fail(workload, script, bounds):
+    right = found(workload, ROOT / script, **bounds)
+    assert right.complete
+    assert right.valid is True
+
+
+# Nothing is left out
+
+
+@pytest.mark.parametrize(
+    ("workload", "script", "bounds"),
+    [
+        ("broadcast", "ladder/1_flood.py", Bounds(2, losses=1, horizon=1)),
+        ("broadcast", "ladder/1_flood.py", Bounds(1, crashes=1, duplicates=1, horizon=1)),
+        ("broadcast", "ladder/2_flood_with_retry.py", Bounds(1, losses=1, horizon=1)),
+        ("g-counter", "counter.py", Bounds(1, early_timers=1, horizon=1)),
+        ("unique-ids", "unique_ids.py", Bounds(2, switches=1, horizon=1)),
+    ],
+)
+def test_the_reduction_loses_no_state_and_no_verdict(workload, script, bounds):
+    options = Options(workload, str(ROOT / script), nodes=TWO, concurrency=2)
+    states, verdicts, runs = [], [], []
+    for reduced in (False, True):
+        seen: dict = {}
+        known = seen if reduced else None
+
+        def run(job: Job, known=known) -> Report:
+            return explore_run(options, bounds, job, known)
+
+        ends, number = set(), 0
+        for search, _, report in search_all(run, reduced):  # noqa: B007
+            number += 1
+            if report.end:
+                ends.add((report.end.valid, report.end.succeeded))
+        states.append({key for key in search.states if isinstance(key, bytes)})
+        verdicts.append(ends)
+        runs.append(number)
+    assert states[0] == states[1]
+    assert verdicts[0] == verdicts[1]
+    assert runs[1] <= runs[0]
+
+
+# Verdicts that there aren't
+
+
+def test_a_limit_leaves_the_verdict_unknown():
+    some = found(
+        "g-counter", ROOT / "counter.py", limits=explore.Limits(5, 600), operations=2, losses=1
+    )
+    assert some.runs == 5
+    assert not some.complete
+    assert some.valid == "unknown"
+
+
+def test_operations_that_never_succeed_prove_nothing(script):
+    nothing = script("from maelstrom_node import Node\nnode = Node()\nnode.run()")
+    none = found("unique-ids", nothing, operations=1)
+    assert none.complete
+    assert none.valid == "unknown"
+
+
+def test_a_run_without_an_end_has_no_verdict(script, monkeypatch):
+    monkeypatch.setattr("glomers.run.explored.MOST_STEPS", 50)
+    endless = found("unique-ids", script(ENDLESS), operations=1)
+    assert endless.valid == "unknown"
+    assert list(endless.errors) == ["a run has more than 50 steps, and goes on at 0 s"]
+
+
+# The command
+
+
+def test_the_command_tells_that_none_failed(capsys):
+    command = ["explore", "-w", "broadcast", "--bin", str(ROOT / "broadcast.py")]
+    assert main([*command, "--operations", "1", "--losses", "1"]) == 0
+    output = capsys.readouterr().out
+    told = r"\d+ runs, \d+ different states: none failed, in any order, with 1 operation on 2 nodes"
+    assert re.search(told + " and at most 1 lost message.", output)
+
+
+def test_the_command_tells_the_smallest_run_that_fails_and_keeps_it(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["explore", "3b", "--bin", str(ROOT / "ladder" / "1_flood.py")]
+    assert main([*command, "--losses", "1"]) == 1
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    story = [
+        "0.00 s  client 0 asks n0: broadcast 0",
+        "0.00 s  client 0: broadcast 0 is ok",
+        '0.00 s  n0 → n1 gossip {"message": 0} is lost',
+    ]
+    begin = lines.index(story[0])
+    assert lines[begin : begin + 3] == story
+    assert "1 value was lost: 0" in lines
+    folder = (tmp_path / "store" / "latest").resolve()
+    assert lines[-1] == f"The whole run: {(folder / 'report.html').relative_to(tmp_path)}"
+    assert (folder / "report.html").is_file()
+
+
+def test_an_interrupt_shows_what_is_known(monkeypatch, capsys):
+    make_runs, calls = explore.make_runs, []
+
+    def interrupted(*args):
+        calls.append(args)
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return make_runs(*args)
+
+    monkeypatch.setattr(explore, "make_runs", interrupted)
+    command = ["explore", "4", "--losses", "1"]
+    assert main(command) == 130
+    output = capsys.readouterr().out
+    assert "3 runs" in output
+    assert "But not every order has been tried: it was interrupted." in output
+
+
+def test_processes_find_the_same(monkeypatch):
+    alone = found("broadcast", ROOT / "ladder" / "1_flood.py", operations=2, duplicates=1)
+    monkeypatch.setattr(explore, "ALONE", 0)
+    together = found("broadcast", ROOT / "ladder" / "1_flood.py", operations=2, duplicates=1)
+    assert together.states == alone.states
+    assert together.valid is alone.valid is True
