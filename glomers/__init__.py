@@ -5,7 +5,7 @@ way, down this list:
 
     cli.py        the commands
     testing.py    simulated clusters for tests (plugin.py: the pytest fixture)
-    run/          one test, a sweep: build, drive, record, show progress
+    run/          one test, a sweep, an exploration: build, drive, record, show progress
     simulated/    nodes in this process, in virtual time
     real/         nodes behind pipes
     world/        loop, network, services, clients, load, faults

@@ -192,7 +192,7 @@ def explore(arguments: Sequence[str]) -> int:
     check_script(Path(options.bin))
     bounds = Bounds(**{k: v for k, v in vars(parsed).items() if k in Bounds.__dataclass_fields__})
     limits = explore.Limits(parsed.most_runs, parsed.most_seconds)
-    options, console = explore.small(options, bounds), Screen()
+    console = Screen()
     found = explore.explore(options, bounds, limits, console)
     explore.show(found, options, bounds, Path(parsed.store), parsed.challenge, console)
     if found.interrupted:

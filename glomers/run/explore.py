@@ -157,7 +157,7 @@ def explore(options: Options, bounds: Bounds, limits: Limits, console: Console) 
             while jobs := search.next_jobs(AT_A_TIME):
                 if pool is None and time.monotonic() - began > ALONE:
                     pool = stack.enter_context(executor(None))
-                for job, report in _reports(pool, options, part, jobs, over):
+                for job, report in _reports(pool, small(options, part), part, jobs, over):
                     search.merge(job, report)
                     found.take(part, job, report)
                     found.states = before + len(search.states)
@@ -174,9 +174,10 @@ def explore(options: Options, bounds: Bounds, limits: Limits, console: Console) 
                 break
         else:
             found.complete = True
-        for place in reversed(range(number if failing else 0)):
-            part, _ = found.failure or (bounds, ())
-            fails(replace(part, left_out=part.left_out | {place}))
+        for place in reversed(range(number)):
+            if found.failure and len(found.failure[0].left_out) < number - 1:
+                part = found.failure[0]
+                fails(replace(part, left_out=part.left_out | {place}))
     found.interrupted = bool(signals)
     return found
 
@@ -238,8 +239,8 @@ def show(
     console.print()
     if found.failure:
         part, choices = found.failure
-        say(console, f"{_counts(found)}. The smallest of them that fails:")
-        run, folder = _keep(options, part, choices, store, challenge)
+        say(console, f"{_counts(found)}: invalid. The smallest run that fails:")
+        run, folder = _keep(small(options, part), part, choices, store, challenge)
         for time, text in run.steps:
             say(console, f"{time / NANOS:6.2f} s  {text}", indent=2)
         console.print("Because:")
@@ -247,15 +248,13 @@ def show(
             say(console, text, indent=2)
         say(console, f"The whole run: {shown(folder / PAGE)}")
         return
+    verdict = "valid" if found.valid is True else "unknown"
+    tried = "in every order"
+    if not found.complete:
+        why = "it was interrupted" if found.interrupted else "a limit was reached"
+        tried = f"not every order was tried, since {why}; so far none failed"
     within = _bounds(bounds, len(options.nodes))
-    if found.complete:
-        say(console, f"{_counts(found)}: none failed, in any order, with {within}.")
-    else:
-        say(
-            console,
-            f"{_counts(found)}: none failed, with {within}. But not every order has been tried: "
-            f"{'it was interrupted' if found.interrupted else 'a limit was reached'}.",
-        )
+    say(console, f"{_counts(found)}: {verdict}, {tried}, with {within}.")
     for error, times in found.errors.items():
         say(console, f"{times:,} runs have no verdict: {error}", "red")
     if never := sorted(found.begun - found.succeeded):

@@ -494,6 +494,21 @@ def test_a_challenge_may_stand_after_flags(checkout, words, same):
     assert first == second
 
 
+def test_a_challenge_is_explored_once_and_with_few_nodes(checkout):
+    assert checkout.run("explore", "--losses", "1", "6b", "--node-count", "3").status == 0
+    (call,) = checkout.calls("python")
+    words = call.arguments[2:]
+    assert words[:3] == ["explore", "--challenge", "6b"]
+    more = ["--node-count", "2", "--losses", "1", "--node-count", "3"]
+    assert words[-len(more) :] == more
+
+
+def test_a_challenge_of_one_node_is_explored_with_one(checkout):
+    assert checkout.run("explore", "1").status == 0
+    (call,) = checkout.calls("python")
+    assert call.arguments[-2:] == ["--node-count", "1"]
+
+
 def test_where_a_sweep_names_a_workload_a_number_is_the_nodes(checkout):
     words = ["-w", "echo", "--bin", "echo.py", "1"]
     assert checkout.run("sweep", *words).status == 0
@@ -830,6 +845,11 @@ def set_maelstrom(path: str, text: str | None = None, mode: int = 0o755) -> Call
             None,
             "there is no challenge '3f'; choose one of "
             "1, 2, 3a, 3b, 3c, 3d, 3e, 4, 5a, 5b, 5c, 6a, 6b, 6c",
+        ),
+        (
+            ["explore", "3c", "--engine", "maelstrom"],
+            None,
+            "Maelstrom has no explore: leave --engine out",
         ),
         (
             ["sweep", "3c", "--engine", "maelstrom"],
