@@ -52,8 +52,8 @@ from glomers.workloads.base import Invocation, OncePerWorker, OperationGenerator
 from glomers.world.error_codes import PRECONDITION_FAILED
 from glomers.world.held import HeldNetwork
 from glomers.world.load import Worker
-from glomers.world.network import Message
-from glomers.world.services import NEWEST, State
+from glomers.world.network import Body, Message
+from glomers.world.services import NEWEST, Service, State
 
 MOST_STEPS = 2_000  # of one run; a correct one has a few for each operation and timer
 DRAWS = 50  # of an operation, to find one of a kind that is still missing
@@ -66,17 +66,6 @@ FAULTS = {
     "crash": "crashes",
     "early": "early_timers",
     "switch": "switches",
-}
-
-
-# The states that services may show, the newest first, out of how many there are.
-STATES: dict[str, Callable[[int], list[State]]] = {
-    "seq-kv": lambda count: [State(behind) for behind in range(count)],
-    "lww-kv": lambda count: [
-        State(replica=replica, learner=learner)
-        for learner in (None, *range(count))
-        for replica in range(count)
-    ],
 }
 
 
@@ -159,7 +148,7 @@ def operations(options: Options, number: int, generator: OperationGenerator) -> 
     A few that are drawn at random may well be all reads. So operations are drawn again until one is
     of the kind that has come least, if the worker has any of that kind.
     """
-    kinds = list(WORKLOADS[options.workload].operations)
+    kinds = [f for f in WORKLOADS[options.workload].operations if f not in stats.EXEMPT]
     times = dict.fromkeys(kinds, 0)
     chosen: list[Invocation] = []
     for place in range(number):
@@ -167,12 +156,13 @@ def operations(options: Options, number: int, generator: OperationGenerator) -> 
         wanted = min(kinds, key=times.__getitem__)
         drawn: dict[str, Invocation] = {}
         for _ in range(DRAWS):
-            if (invocation := generator.next(worker, worker)) is not None:
+            invocation = generator.next(worker, worker)
+            if invocation is not None and invocation.f in times:
                 drawn.setdefault(invocation.f, invocation)
             if wanted in drawn:
                 break
         if drawn:
-            f = wanted if wanted in drawn else min(drawn, key=times.__getitem__)
+            f = min(filter(drawn.__contains__, kinds), key=times.__getitem__)
             times[f] += 1
             chosen.append(drawn[f]._replace(wait=0.0))
     return chosen
@@ -183,6 +173,7 @@ class _Test(Test):
 
     run_load: Callable[[Callable[[], object]], object]
     last_read = ""  # the node that is the last to be read in the final phase
+    is_final = False  # whether the final operations have begun
 
     def _run_load(self) -> None:
         self.recorder.begin()
@@ -195,6 +186,10 @@ class _Test(Test):
             ordered = sorted(workers, key=lambda worker: worker.node == self.last_read)
             self._final = _InTurn(self._final, [worker.number for worker in ordered])
         super()._recover()
+
+    def _run_final(self, generator: OperationGenerator) -> None:
+        self.is_final = True
+        super()._run_final(generator)
 
     def drive(self) -> NodeError | TooLong | None:
         """Run all phases; return what ended them early. Nothing is judged."""
@@ -246,8 +241,8 @@ class _Run:
         self.test = cast(_Test, simulated_test(options, store, log, parts=parts))
         self.test.run_load = self._begin
         world = self.test.world
-        for service, states in STATES.items():
-            world.services[service].look = partial(self._choose_state, states)
+        for name, service in world.services.items():
+            service.look = partial(self._choose_state, name, service)
         self._loop = world.loop
         self._network = cast(HeldNetwork, world.network)
         self._cluster = cast(SimulatedCluster, world.cluster)
@@ -318,20 +313,22 @@ class _Run:
         self._step = next(option for option in options if option.choice == choice)
         return choice
 
-    def _choose_state(self, states: Callable[[int], list[State]], *request: Any) -> State:
+    def _choose_state(
+        self, name: str, service: Service, caller: str, body: Body, count: int
+    ) -> State:
         """The state that a service shows to a request, in the midst of a step."""
-        _, _, count = request
-        possible = states(count)
-        if len(possible) == 1 or not self._network.holds or self.stopped:
+        possible = service.states(caller, body)
+        chooses = self._network.holds or self.test.is_final
+        if len(possible) == 1 or not chooses or self.stopped:
             return possible[0]
         step = self._step
-        options = [
-            Option(Choice("answer", step.choice.at, _state(state)), step.footprint)
-            for state in possible
-        ]
+        options = [Option(Choice("answer", name, _state(s)), step.footprint) for s in possible]
         choice = self._choose(options, lambda: None)
         self._step = step
-        return next((s for s in possible if choice and _state(s) == choice.detail), possible[0])
+        if choice is None:
+            return possible[0]
+        self._network.note(name, choice.detail)
+        return next(state for state in possible if _state(state) == choice.detail)
 
     def _make_switcher(self, loop: TurnLoop) -> Switcher:
         self._switcher = Switcher(loop, self._loses_turn)

@@ -110,6 +110,10 @@ class Service(ABC):
     # Called with the state that the last request has seen, if that matters to it.
     seen: Callable[[State], object] = staticmethod(lambda state: None)
 
+    def states(self, caller: str, body: Body) -> list[State]:
+        """The states that a request may see, the newest first, as far as they differ to it."""
+        return [NEWEST]
+
     @abstractmethod
     def handle(self, caller: str, body: Body) -> Body:
         """The body of the answer."""
@@ -154,7 +158,7 @@ class SequentialKV(Service):
         self._versions: dict[Any, tuple[list[int], list[Any]]] = {}
 
     def handle(self, caller: str, body: Body) -> Body:
-        count = min(self._newest - self._seen.get(caller, 0) + 1, STATES_KEPT)
+        count = self._count(caller)
         behind = min(self.look(caller, body, count).behind, count - 1)
         state = self._newest - behind
         answer, write = self._execute(body, state)
@@ -170,6 +174,20 @@ class SequentialKV(Service):
             values.append(write.value)
         self._seen[caller] = self._newest
         return answer
+
+    def states(self, caller: str, body: Body) -> list[State]:
+        found: dict[str, State] = {}
+        for behind in range(self._count(caller)):
+            answer, write = self._execute(body, self._newest - behind)
+            if write is None:  # of states with the same answer, the oldest leaves most open
+                found[json.dumps(answer)] = State(behind)
+            else:  # which sees the newest state in any case
+                found.setdefault("", State(behind))
+        return list(found.values())
+
+    def _count(self, caller: str) -> int:
+        """How many states a caller may see."""
+        return min(self._newest - self._seen.get(caller, 0) + 1, STATES_KEPT)
 
     def _draw(self, caller: str, body: Body, count: int) -> State:
         return State(count - 1 - self._random.randrange(count))
@@ -209,6 +227,10 @@ class LastWriteWinsKV(Service):
         self.look = self._draw
         self._random = random
         self._replicas = (Replica(), Replica())
+
+    def states(self, caller: str, body: Body) -> list[State]:
+        numbers = range(len(self._replicas))
+        return [State(replica=r, learner=learner) for learner in (None, *numbers) for r in numbers]
 
     def _draw(self, caller: str, body: Body, count: int) -> State:
         source, learner, replica = (self._random.randrange(count) for _ in range(3))

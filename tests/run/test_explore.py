@@ -91,7 +91,34 @@ def read(message):
 node.run()
 """
 
-# What it forwards to itself first it forwards to the others as well, and so do they.
+# Asks n0 to add until there is an answer: it adds twice if the first answer is lost, or late.
+REPEATED = """
+from maelstrom_node import Node, RPCTimeout
+node = Node()
+sum = 0
+@node.on("add")
+def add(message):
+    while True:
+        try:
+            node.rpc("n0", {"type": "more", "delta": message.body["delta"]})
+            return {"type": "add_ok"}
+        except RPCTimeout:
+            pass
+@node.on("more")
+def more(message):
+    global sum
+    sum += message.body["delta"]
+    return {"type": "more_ok"}
+@node.on("read")
+def read(message):
+    return {"type": "read_ok", "value": node.rpc("n0", {"type": "sum"})["sum"]}
+@node.on("sum")
+def total(message):
+    return {"type": "sum_ok", "sum": sum}
+node.run()
+"""
+
+# Two nodes answer each other's answers.
 ENDLESS = """
 from maelstrom_node import Node
 node = Node()
@@ -183,6 +210,28 @@ def test_operations_are_left_out_that_a_failure_does_not_need(script):
     bounds, choices = switched.failure
     assert bounds.left_out == {1}
     assert {choice.at for choice in choices if choice.kind == "begin"} == {"n0"}
+
+
+def test_a_stale_answer_of_seq_kv_to_a_final_read_is_among_the_choices():
+    stale = found("g-counter", ROOT / "tests" / "broken" / "counter_stale_sum.py", operations=1)
+    assert stale.valid is False
+    assert kinds(stale) == ["answer"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "fault"),
+    [
+        ({"losses": 1}, "lose"),
+        ({"duplicates": 1}, "duplicate"),
+        ({"early_timers": 1}, "early"),
+    ],
+)
+def test_what_is_asked_again_until_it_is_answered_is_done_twice(script, bounds, fault):
+    twice = script(REPEATED)
+    assert found("g-counter", twice, operations=2).valid is True
+    failing = found("g-counter", twice, operations=2, **bounds)
+    assert failing.valid is False
+    assert kinds(failing) == [fault]
 
 
 def test_an_exception_fails_whatever_the_history_says(script):

@@ -19,6 +19,7 @@ from glomers.world.services import (
     LinearizableKV,
     SequentialKV,
     Service,
+    State,
     TimestampOracle,
     default_services,
     start,
@@ -230,6 +231,29 @@ def test_a_failed_cas_of_seq_kv_may_be_judged_by_an_old_state_but_a_good_one_nev
         writer.write(2)
         assert other.cas(1, 3) in (20, 22)
         assert writer.read() == 2
+
+
+def test_seq_kv_tells_the_states_that_make_a_difference_the_oldest_of_those_with_the_same_answer():
+    service = SequentialKV(Random(0))
+    writer, reader = Caller(service), Caller(service, "n1")
+    for value in (1, 1, 2):
+        writer.write(value)
+        writer.write(value, key="another")
+    asked = {"type": "read", "key": "k"}
+    assert service.states("n0", asked) == [State(0)]
+    assert service.states("n1", asked) == [State(1), State(3), State(4)]  # 2, 1, and no value
+    service.look = lambda caller, body, count: State(3)
+    assert reader.read() == 1
+    assert service.states("n1", asked) == [State(1), State(3)]
+
+
+def test_a_request_that_changes_something_sees_one_state_of_seq_kv():
+    service = SequentialKV(Random(0))
+    for value in (1, 2):
+        Caller(service).write(value)
+    assert service.states("n1", {"type": "write", "key": "k", "value": 3}) == [State(0)]
+    # In the state in which 2 is there, nothing changes.
+    assert service.states("n1", {"type": "write", "key": "k", "value": 2}) == [State(0), State(1)]
 
 
 def test_lww_kv_can_lose_a_write_but_its_replicas_agree_in_the_end():
