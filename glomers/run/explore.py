@@ -30,13 +30,15 @@ from glomers.history.store import Store
 from glomers.history.times import NANOS
 from glomers.interrupts import handled
 from glomers.invocation import present, shown
-from glomers.options import KEPT, Options
+from glomers.options import KEPT, Options, program
 from glomers.report.screen import say
 from glomers.report.summary import PAGE
+from glomers.run import replay
 from glomers.run.choices import Choice, Job, Known, Report, Search
 from glomers.run.explored import FAULTS, Bounds, Told, explore_run, tell_run
 from glomers.run.kept import write_page
 from glomers.run.sweep import executor, told
+from glomers.scenario import FILE
 from glomers.world.cluster import MOST_LOG
 
 ALONE = 3.0  # seconds after which other processes help
@@ -247,6 +249,8 @@ def show(
         for text in told(run.results, options.workload):
             say(console, text, indent=2)
         say(console, f"The whole run: {shown(folder / PAGE)}")
+        if run.scenario:
+            say(console, f"Again: {program()} test --scenario {shown(folder / FILE)}")
         return
     verdict = "valid" if found.valid is True else "unknown"
     tried = "in every order"
@@ -274,6 +278,8 @@ def _keep(
         run = tell_run(options, bounds, choices, store, lambda line: print(line, file=log))
         for time, text in run.steps:
             print(f"{time / NANOS:6.2f} s  {text}", file=log)
+        if run.scenario:
+            replay.keep(run.scenario, store)
         store.write_results({**run.results, "seed": options.seed})
     write_page(store.path, challenge)
     retention.prune(root, KEPT)

@@ -31,7 +31,6 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from itertools import chain
-from pathlib import PurePath
 from typing import Any, cast
 
 from glomers.checkers import set_full, stats
@@ -44,6 +43,8 @@ from glomers.options import Options
 from glomers.run.build import Parts, silent, simulated_test
 from glomers.run.choices import EVERYTHING, Choice, Job, Known, Option, Path, Report
 from glomers.run.drive import BROKE_OFF, Log, Results, Test
+from glomers.run.taken import Taken
+from glomers.scenario import Scenario, Switch
 from glomers.simulated.nodes import SimulatedCluster
 from glomers.simulated.switching import Switcher
 from glomers.simulated.turns import TurnLoop
@@ -104,6 +105,7 @@ class Told:
 
     steps: tuple[tuple[int, str], ...]
     results: Results
+    scenario: Scenario | None = None  # one with which the test fails, too
 
 
 class TooLong(Exception):
@@ -129,7 +131,16 @@ def tell_run(
     run = _Run(options, bounds, Path(Job(tuple(choices))), store, log)
     results = run.test.run()
     run.tell_operations()
-    return Told(tuple(run.told), results)
+    usual = run.test.scenario
+    candidates = run.taken.scenarios(usual) if usual else ()
+    scenario = next((each for each in candidates if _replays(options, each)), None)
+    return Told(tuple(run.told), results, scenario)
+
+
+def _replays(options: Options, scenario: Scenario) -> bool:
+    """Whether a scenario makes a test fail that isn't explored."""
+    results = simulated_test(options, scenario=scenario).run()
+    return "error" in results or fails(results)
 
 
 def fails(results: Results) -> bool:
@@ -237,13 +248,14 @@ class _Run:
         make_switcher = self._make_switcher if bounds.switches else None
         parts = Parts(HeldNetwork, _Test, make_switcher)
         self._switcher: Switcher | None = None
-        self._lines = 0  # that nodes have run in the present step, while they may lose their turn
         self.test = cast(_Test, simulated_test(options, store, log, parts=parts))
         self.test.run_load = self._begin
         world = self.test.world
         for name, service in world.services.items():
             service.look = partial(self._choose_state, name, service)
         self._loop = world.loop
+        self.taken = Taken(world.loop)
+        world.network.fate = self.taken.fate
         self._network = cast(HeldNetwork, world.network)
         self._cluster = cast(SimulatedCluster, world.cluster)
         # All nodes are there at once, so their timers go off together.
@@ -281,6 +293,7 @@ class _Run:
             if place not in self._bounds.left_out:
                 self._to_do[load.workers[place % len(load.workers)]].append(invocation)
         self._then = then
+        self.taken.begin()
         self._network.holds = True
         self._look_at(self._loop.now)
 
@@ -317,38 +330,45 @@ class _Run:
         self, name: str, service: Service, caller: str, body: Body, count: int
     ) -> State:
         """The state that a service shows to a request, in the midst of a step."""
-        possible = service.states(caller, body)
+        state = self._one_of(name, service.states(caller, body))
+        self.taken.shows(name, caller, body, state)
+        return state
+
+    def _one_of(self, service: str, states: Sequence[State]) -> State:
         chooses = self._network.holds or self.test.is_final
-        if len(possible) == 1 or not chooses or self.stopped:
-            return possible[0]
+        if len(states) == 1 or not chooses or self.stopped:
+            return states[0]
         step = self._step
-        options = [Option(Choice("answer", name, _state(s)), step.footprint) for s in possible]
+        options = [Option(Choice("answer", service, _state(s)), step.footprint) for s in states]
         choice = self._choose(options, lambda: None)
         self._step = step
         if choice is None:
-            return possible[0]
-        self._network.note(name, choice.detail)
-        return next(state for state in possible if _state(state) == choice.detail)
+            return states[0]
+        self._network.note(service, choice.detail)
+        return next(state for state in states if _state(state) == choice.detail)
 
     def _make_switcher(self, loop: TurnLoop) -> Switcher:
         self._switcher = Switcher(loop, self._loses_turn)
         return self._switcher
 
-    def _loses_turn(self, node: str, file: str, line: int) -> bool:
-        """Whether the running thread of a node loses its turn before this line."""
+    def _loses_turn(self, place: Switch, file: str) -> bool:
+        """Whether the running thread of a node loses its turn at this place."""
         if not self._left["switches"] or not self._network.holds or self.stopped:
             return False
-        self._lines += 1
-        where = f"{PurePath(file).name}:{line}"
-        choice = Choice("switch", node, f"{self._lines} {where}")
-        loses = self._path.leave(Option(choice, self._step.footprint | {"switches"}, is_fault=True))
-        if loses:
-            self._left["switches"] -= 1
-            self._network.note(node, choice.detail)
-            source = linecache.getline(file, line).strip()
-            told = f"{node} is about to run {where}, `{source}`, and its thread loses its turn"
-            self.told.append((self._loop.now, told))
-        return loses
+        choice = Choice("switch", place.node, Switcher.name(place))
+        option = Option(choice, self._step.footprint | {"switches"}, is_fault=True)
+        if not self._path.leave(option):
+            return False
+        self._left["switches"] -= 1
+        self._network.note(place.node, choice.detail)
+        self.taken.loses_turn(choice.at, choice.detail, place)
+        number = int(place.line.rpartition(":")[2])
+        source = linecache.getline(file, number).strip()
+        told = (
+            f"{place.node} is about to run {place.line}, `{source}`, and its thread loses its turn"
+        )
+        self.told.append((self._loop.now, told))
+        return True
 
     def _stop(self) -> None:
         self.stopped = True
@@ -450,21 +470,26 @@ class _Run:
 
     def _take(self, choice: Choice) -> None:
         """Let happen what has been chosen."""
-        network, node = self._network, choice.at
-        self._lines = 0
+        network, taken, node = self._network, self.taken, choice.at
+        taken.step()
         if choice.kind in FAULTS:
             self._left[FAULTS[choice.kind]] -= 1
         if choice.kind in ("arrive", "duplicate", "lose"):
             line = choice.detail.encode("utf-8", "surrogatepass")
             message = next(message for message in network.held if message.line == line)
             if choice.kind == "lose":
+                taken.loses(message)
                 network.lose(message)
             else:
+                taken.arrives(message)
                 network.deliver(message, again=choice.kind == "duplicate")
         elif choice.kind == "begin":
             worker = next(w for w in self._to_do if choice.detail.startswith(f"{w.number} "))
-            worker.invoke(self._to_do[worker].pop(0))
+            invocation = self._to_do[worker].pop(0)
+            taken.begins(worker, invocation)
+            worker.invoke(invocation)
         elif choice.kind == "crash":
+            taken.crashes()
             self._down.append(node)
             self._cluster.kill_nodes([node])
             network.begin_anew(node, "crashed")
@@ -479,6 +504,7 @@ class _Run:
             self.test.setup.initialise(node, self._starting.remove)
         elif choice.kind == "resume" and self._switcher:
             network.note(node, choice.detail)
+            taken.goes_on(node, choice.detail)
             self._switcher.go_on(node, choice.detail)
         elif choice.kind == "end":
             network.holds = False

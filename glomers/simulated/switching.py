@@ -7,17 +7,16 @@ told to go on.
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Collection
-from pathlib import Path
 from random import Random
 from types import CodeType
 
+from glomers.scenario import Switch
 from glomers.simulated.preempting import Nowhere, Preempter
 from glomers.simulated.turns import Strand, TurnLoop
 
-# Called with a node's name, a file, and the number of a line.
-Ask = Callable[[str, str, int], bool]
+# Called with the place that a strand comes to, and the file.
+Ask = Callable[[Switch, str], bool]
 
 
 class Switcher(Preempter):
@@ -26,19 +25,22 @@ class Switcher(Preempter):
     def __init__(self, loop: TurnLoop, ask: Ask) -> None:
         super().__init__(loop, Nowhere("lines"), Random(0))
         self._ask = ask
-        self._turns = loop
-        self._counts: Counter[str] = Counter()  # how many strands of each node have lost their turn
         self._parked: dict[tuple[str, str], Strand] = {}
 
     @property
     def waiting(self) -> Collection[tuple[str, str]]:
-        """The strands that wait: the node of each, and the how manieth it is, with its line."""
+        """The strands that wait: the node of each, and the name of the place."""
         return self._parked.keys()
+
+    @staticmethod
+    def name(place: Switch) -> str:
+        """The name of a place: how often the node has come there, and the line."""
+        return f"{place.nth} {place.line}"
 
     def go_on(self, node: str, which: str) -> None:
         """Let a strand go on."""
         strand = self._parked.pop((node, which))
-        self._turns.call_at(self._turns.now, self._turns.resume, strand)
+        self._loop.call_at(self._loop.now, self._loop.resume, strand)
 
     def forget(self, node: str) -> None:
         """Forget the strands of a node that has crashed."""
@@ -47,11 +49,10 @@ class Switcher(Preempter):
                 del self._parked[here, which]
 
     def _before(self, code: CodeType, line: int, offset: int | None = None) -> None:
-        strand = self._turns.strand
+        strand = self._loop.strand
         if strand is None:
             return
-        node, file = strand.node.id, code.co_filename
-        if self._ask(node, file, line):
-            self._counts[node] += 1
-            self._parked[node, f"{self._counts[node]} {Path(file).name}:{line}"] = strand
-            sys.call_tracing(self._turns.park, ())
+        place = self._places.come(strand, code, line, offset)
+        if self._ask(place, code.co_filename):
+            self._parked[place.node, self.name(place)] = strand
+            sys.call_tracing(self._loop.park, ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 from rich.console import Console
 
 from glomers.cli import main
+from glomers.history.store import Store
 from glomers.options import Options
 from glomers.run import explore
+from glomers.run.build import simulated_test
 from glomers.run.choices import Job, Report, search_all
-from glomers.run.explored import Bounds, explore_run
+from glomers.run.explored import Bounds, explore_run, tell_run
 
 ROOT = Path(__file__).parents[2]
 NO_LIMITS = explore.Limits(10_000, 600)
@@ -353,8 +356,40 @@ def test_the_command_tells_the_smallest_run_that_fails_and_keeps_it(capsys, tmp_
     assert lines[begin : begin + 3] == story
     assert "1 value was lost: 0" in lines
     folder = (tmp_path / "store" / "latest").resolve()
-    assert lines[-1] == f"The whole run: {(folder / 'report.html').relative_to(tmp_path)}"
+    shown = folder.relative_to(tmp_path)
+    assert lines[-2] == f"The whole run: {shown / 'report.html'}"
+    assert lines[-1] == f"Again: python -m glomers test --scenario {shown / 'scenario.json'}"
     assert (folder / "report.html").is_file()
+    assert main(["test", "--scenario", str(folder / "scenario.json"), "--store", "again"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("workload", "source", "bounds"),
+    [
+        ("unique-ids", RACE, {"operations": 2, "switches": 1, "nodes": ("n0",)}),
+        ("g-counter", LOST_UPDATE, {"operations": 3}),
+        ("g-counter", REPEATED, {"operations": 1, "duplicates": 1}),
+    ],
+)
+def test_the_scenario_of_a_run_that_fails_makes_a_test_fail(script, workload, source, bounds):
+    node = script(source)
+    failing = found(workload, node, **bounds)
+    nodes = bounds.get("nodes", TWO)
+    part, choices = failing.failure
+    options = Options(workload, str(node), nodes=nodes, concurrency=len(nodes))
+    options = explore.small(options, part)
+    with closing(Store.create(node.parent / "store", workload)) as store:
+        told = tell_run(options, part, choices, store)
+    assert told.scenario is not None
+    assert simulated_test(options, scenario=told.scenario).run()["valid?"] is False
+
+
+def test_a_crash_has_no_scenario(script):
+    push = script((ROOT / "ladder" / "1_flood.py").read_text())
+    part, choices = found("broadcast", push, operations=1, crashes=1).failure
+    options = Options("broadcast", str(push), nodes=TWO, concurrency=2)
+    with closing(Store.create(push.parent / "store", "broadcast")) as store:
+        assert tell_run(explore.small(options, part), part, choices, store).scenario is None
 
 
 def test_an_interrupt_shows_what_is_known(monkeypatch, capsys):
