@@ -183,7 +183,7 @@ def explore(arguments: Sequence[str]) -> int:
     from glomers.launch.program import check_script
     from glomers.report.screen import Screen
     from glomers.run import explore
-    from glomers.run.explored import Bounds
+    from glomers.run.small import Bounds
     from glomers.workloads import WORKLOADS
     from glomers.world.faults import HELP_OF_FAULTS
 

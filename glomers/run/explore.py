@@ -35,26 +35,17 @@ from glomers.report.screen import say
 from glomers.report.summary import PAGE
 from glomers.run import replay
 from glomers.run.choices import Choice, Job, Known, Report, Search
-from glomers.run.explored import FAULTS, Bounds, Told, explore_run, tell_run
+from glomers.run.explored import Told, explore_run, tell_run
 from glomers.run.kept import write_page
+from glomers.run.small import FAULTS, Bounds, small
 from glomers.run.sweep import executor, told
+from glomers.run.words import FAULT_WORDS
 from glomers.scenario import FILE
 from glomers.world.cluster import MOST_LOG
 
 ALONE = 3.0  # seconds after which other processes help
 AT_A_TIME = 64  # jobs that are handed out
 TOGETHER = 8  # of them to one process
-
-KEYS = 2  # that operations are about, so that a few of them meet
-
-# A fault in words: one, and several.
-FAULT_WORDS = {
-    "losses": ("lost message", "lost messages"),
-    "duplicates": ("message that arrives twice", "messages that arrive twice"),
-    "crashes": ("crash", "crashes"),
-    "switches": ("switch between lines", "switches between lines"),
-    "early_timers": ("early timer", "early timers"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,23 +92,6 @@ class Found:
             return False
         proved = self.complete and not self.errors and not self.begun - self.succeeded
         return True if proved and self.succeeded else UNKNOWN
-
-
-def small(options: Options, bounds: Bounds) -> Options:
-    """The options of a test that can be explored: no faults but the chosen ones, no latency, a
-    worker for each operation, few keys. A node that crashes can't answer, so it need not."""
-    each = options.concurrency
-    return replace(
-        options,
-        concurrency=each * -(-bounds.operations // each),
-        key_count=options.key_count or KEYS,
-        nemesis=(),
-        latency=0,
-        p_loss=0.0,
-        p_duplicate=0.0,
-        hard=False,
-        availability=None if bounds.crashes else options.availability,
-    )
 
 
 # The runs
@@ -280,7 +254,7 @@ def _keep(
             print(f"{time / NANOS:6.2f} s  {text}", file=log)
         if run.scenario:
             replay.keep(run.scenario, store)
-        store.write_results({**run.results, "seed": options.seed})
+        store.write_results({**run.results, "valid?": False, "seed": options.seed})
     write_page(store.path, challenge)
     retention.prune(root, KEPT)
     return run, store.path

@@ -23,9 +23,7 @@ under way, of what may still be chosen, and of the history, on which the verdict
 
 from __future__ import annotations
 
-import json
 import linecache
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,70 +31,28 @@ from hashlib import blake2b
 from itertools import chain
 from typing import Any, cast
 
-from glomers.checkers import set_full, stats
-from glomers.checkers.verdict import UNKNOWN
-from glomers.errors import NodeError, quote
-from glomers.history.operations import Operation
+from glomers.checkers import set_full
 from glomers.history.store import Store
 from glomers.history.times import NANOS, nanos
 from glomers.options import Options
 from glomers.run.build import Parts, silent, simulated_test
 from glomers.run.choices import EVERYTHING, Choice, Job, Known, Option, Path, Report
-from glomers.run.drive import BROKE_OFF, Log, Results, Test
+from glomers.run.drive import Log, Results
+from glomers.run.small import FAULTS, Bounds, operations
+from glomers.run.stepwise import StepwiseTest, TooLong, fails
 from glomers.run.taken import Taken
+from glomers.run.words import ending_in_words, operation_in_words, state_in_words, words
 from glomers.scenario import Scenario, Switch
 from glomers.simulated.nodes import SimulatedCluster
 from glomers.simulated.switching import Switcher
 from glomers.simulated.turns import TurnLoop
-from glomers.workloads import WORKLOADS
-from glomers.workloads.base import Invocation, OncePerWorker, OperationGenerator
-from glomers.world.error_codes import PRECONDITION_FAILED
+from glomers.workloads.base import Invocation
 from glomers.world.held import HeldNetwork
 from glomers.world.load import Worker
 from glomers.world.network import Body, Message
-from glomers.world.services import NEWEST, Service, State
+from glomers.world.services import Service, State
 
 MOST_STEPS = 2_000  # of one run; a correct one has a few for each operation and timer
-DRAWS = 50  # of an operation, to find one of a kind that is still missing
-SHOWN = 80  # characters of a message's body, or of a value
-
-# The kinds of choices that are faults, and which of the bounds they count for.
-FAULTS = {
-    "lose": "losses",
-    "duplicate": "duplicates",
-    "crash": "crashes",
-    "early": "early_timers",
-    "switch": "switches",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How many operations there are, and at most how many faults of each kind.
-
-    An early timer goes off although a message is under way, or an operation could begin.
-    Steps are chosen until `horizon` seconds after the last operation has ended. Operations at the
-    places `left_out` don't come.
-    """
-
-    operations: int = 3
-    losses: int = 0
-    duplicates: int = 0
-    crashes: int = 0
-    early_timers: int = 0
-    switches: int = 0
-    horizon: float = 0.0
-    left_out: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a run ended: its verdict, and which kinds of operations were begun and succeeded."""
-
-    valid: Any
-    begun: frozenset[str] = frozenset()
-    succeeded: frozenset[str] = frozenset()
-    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +64,12 @@ class Told:
     scenario: Scenario | None = None  # one with which the test fails, too
 
 
-class TooLong(Exception):
-    """A run has more steps than any that is worth exploring."""
-
-
 def explore_run(options: Options, bounds: Bounds, job: Job, known: Known | None = None) -> Report:
     """Make the run of a job; see Path for `known`."""
     path = Path(job, known)
     run = _Run(options, bounds, path)
     error = run.test.drive()
-    return Report(tuple(path.points), None if run.stopped else run.end(error))
+    return Report(tuple(path.points), None if run.stopped else run.test.end(error))
 
 
 def tell_run(
@@ -140,93 +92,7 @@ def tell_run(
 def _replays(options: Options, scenario: Scenario) -> bool:
     """Whether a scenario makes a test fail that isn't explored."""
     results = simulated_test(options, scenario=scenario).run()
-    return "error" in results or fails(results)
-
-
-def fails(results: Results) -> bool:
-    """Whether a run is one that must not be: its history is wrong, or a node raised an exception.
-
-    That a kind of operation never succeeded says little about a run of a few operations.
-    """
-    parts = (results[name]["valid?"] for name in ("workload", "availability"))
-    kinds = (str(warning["kind"]) for warning in results.get("warnings", ()))
-    return False in parts or "exception" in kinds
-
-
-def operations(options: Options, number: int, generator: OperationGenerator) -> list[Invocation]:
-    """The first operations of a generator, for one worker after the other.
-
-    A few that are drawn at random may well be all reads. So operations are drawn again until one is
-    of the kind that has come least, if the worker has any of that kind.
-    """
-    kinds = [f for f in WORKLOADS[options.workload].operations if f not in stats.EXEMPT]
-    times = dict.fromkeys(kinds, 0)
-    chosen: list[Invocation] = []
-    for place in range(number):
-        worker = place % options.concurrency
-        wanted = min(kinds, key=times.__getitem__)
-        drawn: dict[str, Invocation] = {}
-        for _ in range(DRAWS):
-            invocation = generator.next(worker, worker)
-            if invocation is not None and invocation.f in times:
-                drawn.setdefault(invocation.f, invocation)
-            if wanted in drawn:
-                break
-        if drawn:
-            f = min(filter(drawn.__contains__, kinds), key=times.__getitem__)
-            times[f] += 1
-            chosen.append(drawn[f]._replace(wait=0.0))
-    return chosen
-
-
-class _Test(Test):
-    """A test whose load is chosen step by step."""
-
-    run_load: Callable[[Callable[[], object]], object]
-    last_read = ""  # the node that is the last to be read in the final phase
-    is_final = False  # whether the final operations have begun
-
-    def _run_load(self) -> None:
-        self.recorder.begin()
-        self.load.open_clients()
-        self.run_load(self._end_faults)
-
-    def _recover(self) -> None:
-        if isinstance(self._final, OncePerWorker):
-            workers = self.load.workers
-            ordered = sorted(workers, key=lambda worker: worker.node == self.last_read)
-            self._final = _InTurn(self._final, [worker.number for worker in ordered])
-        super()._recover()
-
-    def _run_final(self, generator: OperationGenerator) -> None:
-        self.is_final = True
-        super()._run_final(generator)
-
-    def drive(self) -> NodeError | TooLong | None:
-        """Run all phases; return what ended them early. Nothing is judged."""
-        try:
-            self._next_phase()
-            self.world.loop.run()
-        except (NodeError, TooLong) as error:
-            return error
-        finally:
-            self.world.end()
-            self.recorder.end()
-        return None
-
-
-class _InTurn(OperationGenerator):
-    """The operations of a generator that has one for each worker, in this order of workers."""
-
-    def __init__(self, generator: OperationGenerator, workers: Sequence[int]) -> None:
-        self._generator = generator
-        self._coming = deque(workers)
-
-    def next(self, process: int, worker: int) -> Invocation | None:
-        if not self._coming or worker != self._coming[0]:
-            return None
-        self._coming.popleft()
-        return self._generator.next(process, worker)
+    return "error" in results or fails(results, options.strict)
 
 
 class _Run:
@@ -246,9 +112,9 @@ class _Run:
         self._bounds = bounds
         self._left = {name: getattr(bounds, name) for name in FAULTS.values()}
         make_switcher = self._make_switcher if bounds.switches else None
-        parts = Parts(HeldNetwork, _Test, make_switcher)
+        parts = Parts(HeldNetwork, StepwiseTest, make_switcher)
         self._switcher: Switcher | None = None
-        self.test = cast(_Test, simulated_test(options, store, log, parts=parts))
+        self.test = cast(StepwiseTest, simulated_test(options, store, log, parts=parts))
         self.test.run_load = self._begin
         world = self.test.world
         for name, service in world.services.items():
@@ -268,19 +134,6 @@ class _Run:
         self._ended: int | None = None  # when the last operation did
         self._seen = 0  # operations of the history that have been told
         self._then: Callable[[], object] = self._stop
-
-    def end(self, error: NodeError | TooLong | None) -> End:
-        """How the run ended."""
-        operations = list(self.test.history.client_operations())
-        begun = frozenset(each.f for each in operations if not each.final) - {*stats.EXEMPT}
-        succeeded = frozenset(each.f for each in operations if each.type == "ok" or _refused(each))
-        if isinstance(error, TooLong):
-            return End(UNKNOWN, begun, succeeded, str(error))
-        if error is not None or fails(results := self.test.judge()):
-            return End(False, begun, succeeded)
-        problems = [results[name].get("error", "") for name in ("workload", "availability")]
-        broken = next((problem for problem in problems if BROKE_OFF in problem), "")
-        return End(UNKNOWN if broken else True, begun, succeeded, broken)
 
     # Choosing
 
@@ -339,13 +192,15 @@ class _Run:
         if len(states) == 1 or not chooses or self.stopped:
             return states[0]
         step = self._step
-        options = [Option(Choice("answer", service, _state(s)), step.footprint) for s in states]
+        options = [
+            Option(Choice("answer", service, state_in_words(s)), step.footprint) for s in states
+        ]
         choice = self._choose(options, lambda: None)
         self._step = step
         if choice is None:
             return states[0]
         self._network.note(service, choice.detail)
-        return next(state for state in states if _state(state) == choice.detail)
+        return next(state for state in states if state_in_words(state) == choice.detail)
 
     def _make_switcher(self, loop: TurnLoop) -> Switcher:
         self._switcher = Switcher(loop, self._loses_turn)
@@ -448,7 +303,7 @@ class _Run:
     def _beginnings(self) -> Iterator[Option]:
         for worker, rest in self._to_do.items():
             if rest and not worker.busy:
-                what = f"{worker.number} {_operation(rest[0].f, rest[0].value)}"
+                what = f"{worker.number} {operation_in_words(rest[0].f, rest[0].value)}"
                 touched = frozenset((f"at {worker.node}", "history"))
                 yield Option(Choice("begin", worker.node, what), touched)
 
@@ -521,62 +376,10 @@ class _Run:
         operations = self.test.recorder.operations
         for operation in operations[self._seen :]:
             if operation.is_client and operation.type != "invoke":
-                self.told.append((self.test.recorder.origin + operation.time, _ending(operation)))
+                self.told.append(
+                    (self.test.recorder.origin + operation.time, ending_in_words(operation))
+                )
         self._seen = len(operations)
-
-
-def words(choice: Choice) -> str:
-    """What happens, for a person to read; "" for what isn't worth a word."""
-    kind, at, detail = choice.kind, choice.at, choice.detail
-    if kind in ("arrive", "duplicate", "lose"):
-        happens = {
-            "arrive": "arrives",
-            "duplicate": "arrives, the first time of two",
-            "lose": "is lost",
-        }
-        message = json.loads(detail)
-        body = {k: v for k, v in message["body"].items() if k not in ("type", "msg_id")}
-        type = message["body"].get("type")
-        told = f"{type} {quote(json.dumps(body), SHOWN)}" if body else f"{type}"
-        return f"{message['src']} → {at} {told} {happens[kind]}"
-    if kind == "begin":
-        worker, _, what = detail.partition(" ")
-        return f"client {worker} asks {at}: {what}"
-    if kind == "answer":
-        return f"{at} answers from a state {detail}" if detail else ""
-    where = detail.rpartition(" ")[2]
-    return {
-        "resume": f"{at} goes on at {where}",
-        "crash": f"{at} crashes",
-        "start": f"{at} starts anew",
-        "early": "a timer is quicker",
-    }.get(kind, "")
-
-
-def _state(state: State) -> str:
-    """A state as it is told; "" for the newest."""
-    if state.behind:
-        return f"{state.behind} behind the newest"
-    if state == NEWEST:
-        return ""
-    learner = "" if state.learner is None else f", now that replica {state.learner} has learnt"
-    return f"of replica {state.replica}{learner}"
-
-
-def _refused(operation: Operation) -> bool:
-    """Whether a cas failed because the value was another, which is an answer as good as any."""
-    error = operation.error
-    return isinstance(error, list) and error[:1] == [PRECONDITION_FAILED.name]
-
-
-def _operation(f: str, value: Any) -> str:
-    return f if value is None else f"{f} {quote(json.dumps(value, default=str), SHOWN)}"
-
-
-def _ending(operation: Operation) -> str:
-    error = "" if operation.error is None else f" ({quote(str(operation.error), SHOWN)})"
-    how = {"ok": "is ok", "fail": "fails", "info": "has no answer"}[operation.type]
-    return f"client {operation.process}: {_operation(operation.f, operation.value)} {how}{error}"
 
 
 def _choice(kind: str, message: Message) -> Choice:

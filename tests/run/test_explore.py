@@ -17,7 +17,8 @@ from glomers.options import Options
 from glomers.run import explore
 from glomers.run.build import simulated_test
 from glomers.run.choices import Job, Report, search_all
-from glomers.run.explored import Bounds, explore_run, tell_run
+from glomers.run.explored import explore_run, tell_run
+from glomers.run.small import Bounds, small
 
 ROOT = Path(__file__).parents[2]
 NO_LIMITS = explore.Limits(10_000, 600)
@@ -49,6 +50,25 @@ def copy(message):
 @node.on("read")
 def read(message):
     return {"type": "read_ok", "value": values.get(message.body["key"])}
+node.run()
+"""
+
+# Leaves everything to lin-kv, which is right.
+PROXY = """
+from maelstrom_node import Node
+node = Node()
+@node.on("read")
+def read(message):
+    return {"type": "read_ok", "value": node.lin_kv.read(message.body["key"])}
+@node.on("write")
+def write(message):
+    node.lin_kv.write(message.body["key"], message.body["value"])
+    return {"type": "write_ok"}
+@node.on("cas")
+def cas(message):
+    body = message.body
+    node.lin_kv.cas(body["key"], body["from"], body["to"])
+    return {"type": "cas_ok"}
 node.run()
 """
 
@@ -237,6 +257,21 @@ def test_what_is_asked_again_until_it_is_answered_is_done_twice(script, bounds, 
     assert kinds(failing) == [fault]
 
 
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("import nothing", "n0 ended during the test: exit status 1."),
+        ("print('hello')", "n0 printed a line that is not JSON."),
+    ],
+)
+def test_a_node_that_breaks_off_fails_at_once(script, capsys, tmp_path, source, complaint):
+    command = ["explore", "-w", "echo", "--bin", str(script(source)), "--node-count", "1"]
+    assert main([*command, "--store", str(tmp_path / "store")]) == 1
+    output = " ".join(capsys.readouterr().out.split())
+    assert "1 run, 0 different states: invalid." in output
+    assert complaint in output
+
+
 def test_an_exception_fails_whatever_the_history_says(script):
     raising = script("""
 from maelstrom_node import Node
@@ -266,6 +301,12 @@ node.run()
 def test_right_scripts_do_not_fail(workload, script, bounds):
     right = found(workload, ROOT / script, **bounds)
     assert right.complete
+    assert right.valid is True
+
+
+def test_a_cas_that_fails_as_it_should_is_an_answer_like_any_other(script):
+    right = found("lin-kv", script(PROXY), operations=4, left_out=frozenset((0, 1)))
+    assert right.begun == {"write", "cas"}
     assert right.valid is True
 
 
@@ -377,7 +418,7 @@ def test_the_scenario_of_a_run_that_fails_makes_a_test_fail(script, workload, so
     nodes = bounds.get("nodes", TWO)
     part, choices = failing.failure
     options = Options(workload, str(node), nodes=nodes, concurrency=len(nodes))
-    options = explore.small(options, part)
+    options = small(options, part)
     with closing(Store.create(node.parent / "store", workload)) as store:
         told = tell_run(options, part, choices, store)
     assert told.scenario is not None
@@ -389,7 +430,7 @@ def test_a_crash_has_no_scenario(script):
     part, choices = found("broadcast", push, operations=1, crashes=1).failure
     options = Options("broadcast", str(push), nodes=TWO, concurrency=2)
     with closing(Store.create(push.parent / "store", "broadcast")) as store:
-        assert tell_run(explore.small(options, part), part, choices, store).scenario is None
+        assert tell_run(small(options, part), part, choices, store).scenario is None
 
 
 def test_an_interrupt_shows_what_is_known(monkeypatch, capsys):
