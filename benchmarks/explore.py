@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+"""How many data races a sweep finds.
+
+    python -m benchmarks.explore                  all suspects, 200 seeds each
+    python -m benchmarks.explore kafka double     those with such a word in their names
+    python -m benchmarks.explore --innocent       scripts without a race, which must not be accused
+
+Suspects are of two kinds:
+
+- Mutants. Each lock of our scripts, and of `Replication`, is removed, one at a time.
+- Races. benchmarks/races/ holds classic mistakes, as beginners make them. Each has a twin in
+  benchmarks/races/fixed/ that does it right.
+
+A suspect's seeds take its commands in turn, and end with the first that finds something: an invalid
+test, or a valid one in which a node raised an exception.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import multiprocessing
+import os
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.mutants import without_locks
+from glomers.options import Options, parse_test
+from glomers.report.incidents import sentences
+from glomers.report.reasons import headline
+from glomers.run.build import simulated_test
+from glomers.run.reasons import reasons
+from glomers.workloads import WORKLOADS
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = Path(__file__).parent / "races"
+LIBRARY = "maelstrom_node"
+SEEDS = 200
+
+# Several workers on each node, since a race needs two requests at once; and short tests.
+BROADCAST = "-w broadcast --node-count 5 --concurrency 4n --rate 100 --time-limit 3"
+COUNTER = "-w g-counter --node-count 3 --concurrency 4n --rate 100 --time-limit 3"
+KAFKA = "-w kafka --node-count 2 --concurrency 5n --rate 200 --time-limit 3"
+TXN = (
+    "-w txn-rw-register --node-count 2 --concurrency 5n --rate 200 --time-limit 3 "
+    "--consistency-models read-committed"
+)
+IDS = "-w unique-ids --node-count 3 --concurrency 4n --rate 100 --time-limit 2"
+
+PARTITIONS = "--nemesis partition --nemesis-interval 0.5"
+KILLS = "--nemesis kill --nemesis-interval 1 --time-limit 6"
+SLOW = "--latency 200 --latency-dist exponential"  # so that some answers come after a time-out
+HUB = "--latency 100 -- --max-latency 400ms"
+
+# The commands of each script, without its path.
+COMMANDS = {
+    "unique_ids.py": (IDS,),
+    "broadcast.py": (BROADCAST, f"{BROADCAST} {PARTITIONS} {HUB}"),
+    "counter.py": (COUNTER, f"{COUNTER} {SLOW}", f"{COUNTER} {KILLS} --rate 10"),
+    "kafka.py": (KAFKA, f"{KAFKA} {SLOW}", f"{KAFKA} {KILLS} -- --storage lin-kv"),
+    "txn.py": (TXN, f"{TXN} {PARTITIONS}"),
+}
+# Those that run `Replication`: with partitions, or nothing is repaired.
+REPLICATION = (
+    ("broadcast.py", f"{BROADCAST} {PARTITIONS}"),
+    ("broadcast.py", f"{BROADCAST} {PARTITIONS} {HUB}"),
+    ("txn.py", f"{TXN} {PARTITIONS}"),
+)
+
+# The races of benchmarks/races/ and the test of each. Nodes that don't talk are alone.
+ALONE = "--node-count 1 --concurrency 10 --rate 200 --time-limit 2"
+LIN_KV = f"-w lin-kv {ALONE} --rate 1000"
+BEGINNING = "-w unique-ids --node-count 3 --concurrency 10n --rate 2000 --time-limit 0.2"
+RACES = {
+    "act_across_rpc": COUNTER,
+    "answer_in_a_global": f"-w kafka {ALONE}",
+    "check_then_act": LIN_KV,
+    "checked_once": f"-w kafka {ALONE}",
+    "copy_and_write_back": "-w g-set --node-count 3 --concurrency 4n --rate 100 --time-limit 2",
+    "double_start": BEGINNING,
+    "iteration_while_adding": "-w g-set --node-count 3 --concurrency 4n --rate 100 --time-limit 2",
+    "lock_made_twice": f"-w txn-rw-register {ALONE}",
+    "lock_of_its_own": LIN_KV,
+    "lost_update": f"-w g-counter {ALONE}",
+    "lost_wake_up": f"-w echo {ALONE} --availability total",
+    "published_too_early": BEGINNING,
+    "released_too_early": f"-w kafka {ALONE}",
+    "stale_cache": LIN_KV,
+    "torn_read": f"-w txn-rw-register {ALONE}",
+    "two_orders": f"-w txn-rw-register {ALONE}",
+    "update_on_one_line": f"-w pn-counter {ALONE}",
+    "wait_without_loop": IDS,
+}
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """What may have a race: a script, or a changed copy of it, and the commands that test it.
+
+    `commands` are pairs of a script's path and flags. `changed` are sources by the names of their
+    files, for those files that differ from what lies in the checkout.
+    """
+
+    name: str
+    commands: tuple[tuple[Path, str], ...]
+    changed: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the seeds of a suspect showed. `seed` is the first that found something, or None."""
+
+    name: str
+    seed: int | None
+    told: str
+    seconds: float
+
+
+def mutants() -> Iterator[Suspect]:
+    for script, flags in COMMANDS.items():
+        for mutant in without_locks((ROOT / script).read_text()):
+            yield Suspect(
+                f"{script}:{mutant.line} {mutant.function}: {mutant.lock}",
+                tuple((ROOT / script, each) for each in flags),
+                ((script, mutant.source),),
+            )
+    library = f"{LIBRARY}.py"
+    for mutant in without_locks((ROOT / library).read_text(), within="Replication"):
+        yield Suspect(
+            f"{library}:{mutant.line} {mutant.function}: {mutant.lock}",
+            tuple((ROOT / script, each) for script, each in REPLICATION),
+            ((library, mutant.source),),
+        )
+
+
+def races(folder: Path = SCRIPTS) -> Iterator[Suspect]:
+    for name, flags in RACES.items():
+        yield Suspect(name, ((folder / f"{name}.py", flags),))
+
+
+def innocent() -> Iterator[Suspect]:
+    """Our own scripts, and the twins of the races that do it right."""
+    for script, flags in COMMANDS.items():
+        yield Suspect(script, tuple((ROOT / script, each) for each in flags))
+    yield from races(SCRIPTS / "fixed")
+
+
+def options_of(suspect: Suspect, folder: Path | None = None) -> list[Options]:
+    """The suspect's tests. If there is a folder, the scripts are copied to it, and run there."""
+    tests = []
+    for script, flags in suspect.commands:
+        path = script
+        if folder is not None:
+            path = folder / script.name
+            if not path.exists():
+                path.write_text(script.read_text())
+        tests.append(parse_test(f"--bin {shlex.quote(str(path))} {flags}", sorted(WORKLOADS)))
+    return tests
+
+
+def hunt(suspect: Suspect, seeds: int) -> Outcome:
+    """Run seeds until one finds something. To be called in a process of its own, once."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        for name, source in suspect.changed:
+            (Path(folder) / name).write_text(source)
+            if name == f"{LIBRARY}.py":
+                _load_library(Path(folder) / name)
+        tests = options_of(suspect, Path(folder) if suspect.changed else None)
+        for seed in range(seeds):
+            told = what_is_wrong(replace(tests[seed % len(tests)], seed=seed))
+            if told:
+                return Outcome(suspect.name, seed, told, time.monotonic() - began)
+    return Outcome(suspect.name, None, "", time.monotonic() - began)
+
+
+def what_is_wrong(options: Options) -> str:
+    """Run a test: why it isn't valid, or, if it is, an exception that a node raised; else ""."""
+    results = simulated_test(options).run()
+    exceptions = [each for each in results.get("incidents") or () if each["kind"] == "exception"]
+    told = sentences({**results, "incidents": exceptions})
+    if results["valid?"] is not True:
+        error = str(results.get("error", "")).partition("\n")[0]
+        told = [error or headline(reasons(results, options.workload)), *told]
+    return told[0] if told else ""
+
+
+def _load_library(path: Path) -> None:
+    """Let simulated nodes use this copy of the library, as the workbench's own."""
+    assert LIBRARY not in sys.modules, "the workbench has its library already"
+    spec = importlib.util.spec_from_file_location(LIBRARY, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[LIBRARY] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
+def _hunt(task: tuple[Suspect, int]) -> Outcome:
+    return hunt(*task)
+
+
+def hunt_all(suspects: Sequence[Suspect], seeds: int) -> Iterator[Outcome]:
+    """Hunt each suspect in a process of its own, on all cores; yield outcomes as they come."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(os.cpu_count(), maxtasksperchild=1) as pool:
+        yield from pool.imap_unordered(_hunt, [(suspect, seeds) for suspect in suspects], 1)
+
+
+def shown(outcomes: Sequence[Outcome], seeds: int) -> Table:
+    """What was found in which seed, in how many seconds."""
+    table = Table(box=None)
+    for column, side in (("suspect", "left"), ("seed", "right"), ("s", "right"), ("told", "left")):
+        table.add_column(column, justify=side)  # type: ignore[arg-type]
+    for outcome in outcomes:
+        seed = "-" if outcome.seed is None else str(outcome.seed)
+        table.add_row(outcome.name, seed, f"{outcome.seconds:.1f}", escape(outcome.told))
+    found = sum(outcome.seed is not None for outcome in outcomes)
+    table.caption = f"{found} of {len(outcomes)} were found within {seeds} seeds"
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("words", nargs="*", help="hunt only suspects with such a word in the name")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"(default: {SEEDS})")
+    parser.add_argument("--innocent", action="store_true", help="hunt scripts without a race")
+    parsed = parser.parse_args()
+    suspects = list(innocent()) if parsed.innocent else [*mutants(), *races()]
+    if parsed.words:
+        suspects = [s for s in suspects if any(word in s.name for word in parsed.words)]
+    outcomes = {}
+    for outcome in track(hunt_all(suspects, parsed.seeds), "suspects", len(suspects)):
+        outcomes[outcome.name] = outcome
+    Console().print(shown([outcomes[suspect.name] for suspect in suspects], parsed.seeds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""The races that benchmarks/explore.py hunts, each beside its fixed twin."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.explore import RACES, SCRIPTS, Suspect, innocent, options_of, what_is_wrong
+
+TWINS = [suspect for suspect in innocent() if suspect.name in RACES]
+
+
+def test_every_race_has_a_test_a_twin_and_a_docstring_that_says_where_the_race_is():
+    for folder in (SCRIPTS, SCRIPTS / "fixed"):
+        assert {path.stem for path in folder.glob("*.py")} - {"maelstrom_node"} == set(RACES)
+    for name in RACES:
+        told = ast.get_docstring(ast.parse((SCRIPTS / f"{name}.py").read_text()))
+        assert told is not None
+        assert "The race " in told
+
+
+@pytest.mark.parametrize("suspect", TWINS, ids=str)
+def test_nothing_is_wrong_with_a_fixed_twin(suspect: Suspect):
+    (test,) = options_of(suspect)
+
+    assert what_is_wrong(replace(test, time_limit=min(test.time_limit, 0.5))) == ""
