@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""How many data races a sweep finds.
+"""How many data races a sweep with `--preempt` finds.
 
     python -m benchmarks.explore                  all suspects, 200 seeds each
     python -m benchmarks.explore kafka double     those with such a word in their names
     python -m benchmarks.explore --innocent       scripts without a race, which must not be accused
+
+With `--preempt 0` threads change turns only where they block, and with `--preempt-by` only one of
+the strategies is used.
 
 Suspects are of two kinds:
 
@@ -27,7 +30,9 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -35,10 +40,11 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.mutants import without_locks
-from glomers.options import Options, parse_test
+from glomers.options import PREEMPT, PREEMPT_BY, Options, parse_test
 from glomers.report.incidents import sentences
 from glomers.report.reasons import headline
-from glomers.run.build import simulated_test
+from glomers.run.build import silent, simulated_test
+from glomers.run.drive import Log
 from glomers.run.reasons import reasons
 from glomers.workloads import WORKLOADS
 
@@ -121,10 +127,12 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the seeds of a suspect showed. `seed` is the first that found something, or None."""
+    """What the seeds of a suspect showed. `seed` is the first that found something, or None, and
+    `by` the strategy that it drew."""
 
     name: str
     seed: int | None
+    by: str
     told: str
     seconds: float
 
@@ -171,8 +179,11 @@ def options_of(suspect: Suspect, folder: Path | None = None) -> list[Options]:
     return tests
 
 
-def hunt(suspect: Suspect, seeds: int) -> Outcome:
-    """Run seeds until one finds something. To be called in a process of its own, once."""
+def hunt(suspect: Suspect, seeds: int, **options: Any) -> Outcome:
+    """Run seeds until one finds something. To be called in a process of its own, once.
+
+    `options` are further options of all tests.
+    """
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         for name, source in suspect.changed:
@@ -181,15 +192,18 @@ def hunt(suspect: Suspect, seeds: int) -> Outcome:
                 _load_library(Path(folder) / name)
         tests = options_of(suspect, Path(folder) if suspect.changed else None)
         for seed in range(seeds):
-            told = what_is_wrong(replace(tests[seed % len(tests)], seed=seed))
+            drawn: list[str] = []
+            test = replace(tests[seed % len(tests)], seed=seed, **options)
+            told = what_is_wrong(test, drawn.append)
             if told:
-                return Outcome(suspect.name, seed, told, time.monotonic() - began)
-    return Outcome(suspect.name, None, "", time.monotonic() - began)
+                by = drawn[0].rpartition(" ")[2] if drawn else ""
+                return Outcome(suspect.name, seed, by, told, time.monotonic() - began)
+    return Outcome(suspect.name, None, "", "", time.monotonic() - began)
 
 
-def what_is_wrong(options: Options) -> str:
+def what_is_wrong(options: Options, log: Log = silent) -> str:
     """Run a test: why it isn't valid, or, if it is, an exception that a node raised; else ""."""
-    results = simulated_test(options).run()
+    results = simulated_test(options, log=log).run()
     exceptions = [each for each in results.get("incidents") or () if each["kind"] == "exception"]
     told = sentences({**results, "incidents": exceptions})
     if results["valid?"] is not True:
@@ -208,25 +222,22 @@ def _load_library(path: Path) -> None:
     spec.loader.exec_module(module)
 
 
-def _hunt(task: tuple[Suspect, int]) -> Outcome:
-    return hunt(*task)
-
-
-def hunt_all(suspects: Sequence[Suspect], seeds: int) -> Iterator[Outcome]:
+def hunt_all(suspects: Sequence[Suspect], seeds: int, **options: Any) -> Iterator[Outcome]:
     """Hunt each suspect in a process of its own, on all cores; yield outcomes as they come."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(os.cpu_count(), maxtasksperchild=1) as pool:
-        yield from pool.imap_unordered(_hunt, [(suspect, seeds) for suspect in suspects], 1)
+        yield from pool.imap_unordered(partial(hunt, seeds=seeds, **options), suspects)
 
 
 def shown(outcomes: Sequence[Outcome], seeds: int) -> Table:
     """What was found in which seed, in how many seconds."""
     table = Table(box=None)
-    for column, side in (("suspect", "left"), ("seed", "right"), ("s", "right"), ("told", "left")):
-        table.add_column(column, justify=side)  # type: ignore[arg-type]
+    for column in ("suspect", "seed", "found by", "s", "told"):
+        table.add_column(column, justify="right" if column in ("seed", "s") else "left")
     for outcome in outcomes:
         seed = "-" if outcome.seed is None else str(outcome.seed)
-        table.add_row(outcome.name, seed, f"{outcome.seconds:.1f}", escape(outcome.told))
+        seconds = f"{outcome.seconds:.1f}"
+        table.add_row(outcome.name, seed, outcome.by, seconds, escape(outcome.told))
     found = sum(outcome.seed is not None for outcome in outcomes)
     table.caption = f"{found} of {len(outcomes)} were found within {seeds} seeds"
     return table
@@ -237,12 +248,15 @@ def main() -> None:
     parser.add_argument("words", nargs="*", help="hunt only suspects with such a word in the name")
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"(default: {SEEDS})")
     parser.add_argument("--innocent", action="store_true", help="hunt scripts without a race")
+    parser.add_argument("--preempt", type=float, default=PREEMPT, help=f"(default: {PREEMPT})")
+    parser.add_argument("--preempt-by", choices=PREEMPT_BY, default=PREEMPT_BY[0])
     parsed = parser.parse_args()
+    how = {"preempt": parsed.preempt, "preempt_by": parsed.preempt_by}
     suspects = list(innocent()) if parsed.innocent else [*mutants(), *races()]
     if parsed.words:
         suspects = [s for s in suspects if any(word in s.name for word in parsed.words)]
     outcomes = {}
-    for outcome in track(hunt_all(suspects, parsed.seeds), "suspects", len(suspects)):
+    for outcome in track(hunt_all(suspects, parsed.seeds, **how), "suspects", len(suspects)):
         outcomes[outcome.name] = outcome
     Console().print(shown([outcomes[suspect.name] for suspect in suspects], parsed.seeds))
 
