@@ -24,13 +24,15 @@ PATIENCE = 2.0  # seconds that a pushed value may remain unacknowledged
 MARGIN = 0.03  # seconds by which a batch should reach the hub before it sends
 
 node = Node()
-lock = threading.Lock()  # guards everything below
-
+lock = threading.Lock()  # guards the next two, and the logs
 seen: set[int] = set()  # every value, as clients read them
+batch_waits = False  # is there a batch that will be sent?
+
 budget = 0.0  # seconds that a value may take to reach everybody
+
+# Estimates, of which the last one counts; so they need no lock.
 rtt: float | None = None  # seconds that a message and its answer take, as the hub measured
 hub_sent_at: float | None = None  # when the hub sent last
-batch_waits = False  # is there a batch that will be sent?
 
 
 # The logs
@@ -58,9 +60,8 @@ class Values(Replication):
     def on_message(self, peer, body):
         global hub_sent_at, rtt
         if "rtt" in body:
-            with lock:
-                rtt = body["rtt"]
-                hub_sent_at = node.now() - rtt / 2
+            rtt = body["rtt"]
+            hub_sent_at = node.now() - rtt / 2
         if budget and is_hub() and body.get("news"):
             spread()
 

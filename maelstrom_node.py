@@ -1072,13 +1072,14 @@ class Replication:
         try:
             answer = self.node.rpc(peer, question, self.TIMEOUT)
         except RPCError:
-            with self.lock:
-                self.silent.pop(peer, None)
+            answer = None
+        with self.lock:
+            self._asked.discard(peer)
+            if answer is None:
+                self.silent.pop(peer, None)  # the one asked last comes last
                 self.silent[peer] = True
+        if answer is None:
             return False
-        finally:
-            with self.lock:
-                self._asked.discard(peer)
         self._receive(peer, answer)
         with self.lock:
             body = self._answer_to(peer)
