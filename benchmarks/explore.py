@@ -36,11 +36,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import track
-from rich.table import Table
-
 from benchmarks.mutants import without_locks
 from glomers.challenges import MAX_LATENCY
 from glomers.options import PREEMPT, PREEMPT_BY, Options, parse_test
@@ -266,22 +261,21 @@ def hunt_all(suspects: Sequence[Suspect], seeds: int, **options: Any) -> Iterato
         yield from pool.imap_unordered(partial(hunt, seeds=seeds, **options), suspects)
 
 
-def shown(outcomes: Sequence[Outcome], seeds: int) -> Table:
-    """What was found in which seed, in how many seconds."""
-    table = Table(box=None)
-    for column in ("suspect", "seed", "found by", "s", "told"):
-        table.add_column(column, justify="right" if column in ("seed", "s") else "left")
-    for outcome in outcomes:
-        seed = "-" if outcome.seed is None else str(outcome.seed)
-        told = outcome.told or unseen(outcome.name)
-        table.add_row(outcome.name, seed, outcome.by, f"{outcome.seconds:.1f}", escape(told))
+def row(outcome: Outcome) -> str:
+    """The suspect, the first seed that found something, by which strategy, seconds, and what."""
+    seed = "-" if outcome.seed is None else str(outcome.seed)
+    told = outcome.told or unseen(outcome.name)
+    return f"{outcome.name:<55} {seed:>4} {outcome.by:<10} {outcome.seconds:>6.1f}  {told}".rstrip()
+
+
+def summary(outcomes: Sequence[Outcome], seeds: int) -> str:
+    """How many were found, of those that something could find."""
     found = sum(outcome.seed is not None for outcome in outcomes)
-    known = sum(outcome.seed is None and unseen(outcome.name) != "" for outcome in outcomes)
-    table.caption = (
-        f"{found} of {len(outcomes)} were found within {seeds} seeds; "
-        f"of {known} of the others it is known why nothing can find them"
-    )
-    return table
+    explained = sum(outcome.seed is None and unseen(outcome.name) != "" for outcome in outcomes)
+    could = len(outcomes) - explained
+    share = f" ({found / could:.0%})" if could else ""
+    text = f"Found within {seeds} seeds: {found} of {could}{share}."
+    return f"{text} Nothing can find {explained} others." if explained else text
 
 
 def unseen(name: str) -> str:
@@ -301,10 +295,12 @@ def main() -> None:
     suspects = list(innocent()) if parsed.innocent else [*mutants(), *races()]
     if parsed.words:
         suspects = [s for s in suspects if any(word in s.name for word in parsed.words)]
-    outcomes = {}
-    for outcome in track(hunt_all(suspects, parsed.seeds, **how), "suspects", len(suspects)):
-        outcomes[outcome.name] = outcome
-    Console().print(shown([outcomes[suspect.name] for suspect in suspects], parsed.seeds))
+    print(f"{'suspect':<55} seed {'found by':<10} {'s':>6}  told")
+    outcomes = []
+    for outcome in hunt_all(suspects, parsed.seeds, **how):
+        outcomes.append(outcome)
+        print(row(outcome), flush=True)
+    print(summary(outcomes, parsed.seeds))
 
 
 if __name__ == "__main__":
