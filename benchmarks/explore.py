@@ -64,8 +64,8 @@ TXN = (
 IDS = "-w unique-ids --node-count 3 --concurrency 4n --rate 100 --time-limit 2"
 
 PARTITIONS = "--nemesis partition --nemesis-interval 0.5"
-KILLS = "--concurrency 20n --nemesis kill --nemesis-interval 0.7 --time-limit 6"
-LOSSES = "--p-loss 0.5 --node-count 8 --concurrency 1n --rate 10 --time-limit 20"
+KILLS = "--concurrency 20n --nemesis kill --nemesis-interval 0.7 --time-limit 12"
+LOSSES = "--p-loss 0.3 --concurrency 1n --rate 10 --time-limit 20"
 OVERTAKING = "--latency 30 --latency-dist exponential"
 SLOW = "--latency 200 --latency-dist exponential"  # some answers come after a time-out
 HUB = "--latency 100 -- --max-latency 400ms"
@@ -74,11 +74,11 @@ SLOWEST = 1000  # milliseconds until a value is everywhere, without faults
 # The commands of each script, without its path.
 COMMANDS = {
     "unique_ids.py": (f"{IDS} {TOTAL}",),
-    "broadcast.py": (f"{BROADCAST} {TOTAL}", f"{BROADCAST} {HUB}"),
-    "counter.py": (f"{COUNTER} {TOTAL}", f"{COUNTER} {SLOW}", f"{COUNTER} {KILLS} --rate 300"),
+    "broadcast.py": (f"{BROADCAST} {TOTAL} {HUB}",),
+    "counter.py": (f"{COUNTER} {TOTAL}", f"{COUNTER} {SLOW}", f"{COUNTER} {KILLS} --rate 200"),
     "kafka.py": (
         f"{KAFKA} {OVERTAKING} --availability 0.95",  # an operation that crashes never succeeds
-        f"{KAFKA} {KILLS} -- --storage lin-kv",
+        f"{KAFKA} -- --storage lin-kv",
     ),
     "txn.py": (f"{TXN} {TOTAL}", f"{TXN} {PARTITIONS}"),
 }
@@ -93,16 +93,17 @@ REPLICATION = (
 # The races of benchmarks/races/ and the test of each. Nodes that don't talk are alone.
 ALONE = "--node-count 1 --concurrency 10 --rate 200 --time-limit 2"
 LIN_KV = f"-w lin-kv {ALONE} --rate 1000"
-BEGINNING = "-w unique-ids --node-count 3 --concurrency 10n --rate 2000 --time-limit 0.2"
+BEGINNING = "-w unique-ids --node-count 10 --concurrency 10n --rate 5000 --time-limit 0.1"
+MANY_KEYS = "--key-count 3 --max-writes-per-key 4"
 RACES = {
     "act_across_rpc": COUNTER,
     "answer_in_a_global": f"-w kafka {ALONE}",
     "check_then_act": LIN_KV,
-    "checked_once": f"-w kafka {ALONE}",
+    "checked_once": f"-w kafka {ALONE} {MANY_KEYS}",
     "copy_and_write_back": "-w g-set --node-count 3 --concurrency 4n --rate 100 --time-limit 2",
     "double_start": BEGINNING,
     "iteration_while_adding": "-w g-set --node-count 3 --concurrency 4n --rate 100 --time-limit 2",
-    "lock_made_twice": f"-w txn-rw-register {ALONE}",
+    "lock_made_twice": f"-w kafka {ALONE} {MANY_KEYS} --latency 5 --concurrency 20",
     "lock_of_its_own": LIN_KV,
     "lost_update": f"-w g-counter {ALONE}",
     "lost_wake_up": f"-w echo {ALONE} --availability total",
@@ -187,7 +188,8 @@ def races(folder: Path = SCRIPTS) -> Iterator[Suspect]:
 def innocent() -> Iterator[Suspect]:
     """Our own scripts, and the twins of the races that do it right."""
     for script, flags in COMMANDS.items():
-        yield Suspect(script, tuple((ROOT / script, each) for each in flags))
+        others = [each for name, each in REPLICATION if name == script]
+        yield Suspect(script, tuple((ROOT / script, each) for each in (*flags, *others)))
     yield from races(SCRIPTS / "fixed")
 
 

@@ -5,13 +5,12 @@ The race is between the line that finds no lock and the line that makes one.
 """
 
 import threading
-from contextlib import ExitStack
 
 from maelstrom_node import Node
 
 node = Node()
-values = {}
-locks = {}  # key -> guards its value
+locks: dict[str, threading.Lock] = {}  # key -> held while its log in lin-kv is changed
+committed: dict[str, int] = {}
 
 
 def lock_of(key):
@@ -20,20 +19,33 @@ def lock_of(key):
     return locks[key]
 
 
-@node.on("txn")
-def txn(message):
-    operations = message.body["txn"]
-    with ExitStack() as held:
-        for key in sorted({key for _, key, _ in operations}):
-            held.enter_context(lock_of(key))
-        answer = [execute(*operation) for operation in operations]
-    return {"type": "txn_ok", "txn": answer}
+@node.on("send")
+def send(message):
+    key = message.body["key"]
+    with lock_of(key):
+        log = node.lin_kv.read(key, [])
+        node.lin_kv.write(key, [*log, message.body["msg"]])
+    return {"type": "send_ok", "offset": len(log)}
 
 
-def execute(f, key, value):
-    if f == "w":
-        values[key] = value
-    return [f, key, values.get(key)]
+@node.on("poll")
+def poll(message):
+    msgs = {}
+    for key, start in message.body["offsets"].items():
+        msgs[key] = list(enumerate(node.lin_kv.read(key, [])))[start:]
+    return {"type": "poll_ok", "msgs": msgs}
+
+
+@node.on("commit_offsets")
+def commit_offsets(message):
+    committed.update(message.body["offsets"])
+    return {"type": "commit_offsets_ok"}
+
+
+@node.on("list_committed_offsets")
+def list_committed_offsets(message):
+    offsets = {key: committed[key] for key in message.body["keys"] if key in committed}
+    return {"type": "list_committed_offsets_ok", "offsets": offsets}
 
 
 if __name__ == "__main__":
