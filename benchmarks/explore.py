@@ -16,7 +16,12 @@ Suspects are of two kinds:
 
 A suspect's seeds take its commands in turn, and end with the first that finds something: an invalid
 test, or a valid one in which a node raised an exception, or was very slow without any fault. What
-no seed finds has a sentence in UNSEEN that says why.
+nothing can find has a sentence in UNSEEN that says why.
+
+Within 200 seeds 34 of the 36 that something could find were found (Python 3.11, in two minutes on
+two cores). The others were missed because they need a switch within a line, at a rare moment:
+`batch` of broadcast.py (a node may stop batching), and `ask 2` of `Replication` (a loop over the
+silent peers may raise RuntimeError).
 """
 
 from __future__ import annotations
@@ -104,7 +109,7 @@ RACES = {
     "double_start": BEGINNING,
     "iteration_while_adding": "-w g-set --node-count 3 --concurrency 4n --rate 100 --time-limit 2",
     "lock_made_twice": f"-w kafka {ALONE} {MANY_KEYS} --latency 5 --concurrency 20",
-    "lock_of_its_own": LIN_KV,
+    "lock_of_its_own": f"-w g-counter {ALONE}",
     "lost_update": f"-w g-counter {ALONE}",
     "lost_wake_up": f"-w echo {ALONE} --availability total",
     "published_too_early": BEGINNING,

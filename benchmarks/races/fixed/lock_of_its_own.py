@@ -1,55 +1,39 @@
 #!/usr/bin/env python3
-"""All requests share one store, and so one lock."""
+"""All requests share one adder, and so one lock."""
 
 import threading
 
-from maelstrom_node import Code, Node, RPCError
+from maelstrom_node import Node
 
 node = Node()
-values: dict[object, object] = {}
+total = 0
 
 
-class Store:
-    """Access to the values."""
+class Adder:
+    """Changes the total."""
 
     def __init__(self):
         self.lock = threading.Lock()
 
-    def read(self, key):
+    def add(self, delta):
+        global total
         with self.lock:
-            if key not in values:
-                raise RPCError(Code.KEY_DOES_NOT_EXIST, "there is no such key")
-            return values[key]
-
-    def write(self, key, value):
-        with self.lock:
-            values[key] = value
-
-    def cas(self, key, old, new):
-        with self.lock:
-            if values.get(key) != old:
-                raise RPCError(Code.PRECONDITION_FAILED, "the value is another one")
-            values[key] = new
+            before = total
+            total = before + delta
 
 
-store = Store()
+adder = Adder()
+
+
+@node.on("add")
+def add(message):
+    adder.add(message.body["delta"])
+    return {"type": "add_ok"}
 
 
 @node.on("read")
 def read(message):
-    return {"type": "read_ok", "value": store.read(message.body["key"])}
-
-
-@node.on("write")
-def write(message):
-    store.write(message.body["key"], message.body["value"])
-    return {"type": "write_ok"}
-
-
-@node.on("cas")
-def cas(message):
-    store.cas(message.body["key"], message.body["from"], message.body["to"])
-    return {"type": "cas_ok"}
+    return {"type": "read_ok", "value": total}
 
 
 if __name__ == "__main__":
