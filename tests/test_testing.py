@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 from textwrap import dedent
 
 import pytest
+from hypothesis import find, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from glomers.errors import NodeError, UsageError
 from glomers.testing import (
@@ -761,3 +770,76 @@ def test_checks_do_not_change_a_run(cluster):
         return [message.line for message in nodes.messages]
 
     assert messages(checked=True) == messages(checked=False)
+
+
+# With hypothesis
+
+GOSSIP_ONCE = """
+values = []
+@node.on("add")
+def add(message):
+    values.append(message.body["value"])
+    for peer in node.peers:
+        node.send(peer, {"type": "gossip", "value": message.body["value"]})
+    return {"type": "add_ok"}
+@node.on("gossip")
+def gossip(message):
+    values.append(message.body["value"])
+@node.on("get")
+def get(message):
+    return {"type": "get_ok", "values": values}
+"""
+
+
+def test_hypothesis_shrinks_a_story_to_the_steps_that_matter(script):
+    # A value that is sent only once is lost if the link is cut.
+    path = script(HEAD + GOSSIP_ONCE + RUN)
+
+    def loses_a_value(story):
+        with simulated(path, nodes=2) as cluster:
+            for step in story:
+                if step == "cut":
+                    cluster.cut("n0", "n1")
+                elif step == "heal":
+                    cluster.heal()
+                else:
+                    cluster.request("n0", "add", value=step)
+            cluster.heal()
+            cluster.advance(1)
+            first, second = (cluster.request(n, "get")["values"] for n in ("n0", "n1"))
+            return first != second
+
+    stories = st.lists(st.sampled_from(["cut", "heal"]) | st.integers(0, 99))
+    assert find(stories, loses_a_value, random=Random(1)) == ["cut", 0]
+
+
+def test_a_state_machine_of_hypothesis_may_hold_a_cluster(script):
+    path = script(HEAD + GOSSIP_ONCE + RUN)
+
+    class Adding(RuleBasedStateMachine):
+        def __init__(self):
+            super().__init__()
+            self.cluster = simulated(path, nodes=2)
+            self.added = []
+
+        @rule(value=st.integers(0, 9))
+        def add(self, value):
+            self.cluster.request("n0", "add", value=value)
+            self.added.append(value)
+
+        @rule()
+        def cut(self):
+            self.cluster.cut("n0", "n1")
+
+        @invariant()
+        def both_have_everything(self):
+            self.cluster.advance(0.1)
+            assert self.cluster.request("n1", "get")["values"] == self.added
+
+        def teardown(self):
+            self.cluster.close()
+
+    with pytest.raises(AssertionError) as error:
+        run_state_machine_as_test(Adding, settings=settings(max_examples=50, database=None))
+    story = "\n".join(error.value.__notes__)
+    assert story.count("state.cut()") == story.count("state.add(value=0)") == 1
