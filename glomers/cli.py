@@ -37,6 +37,7 @@ USAGE = f"""usage: {program()} COMMAND …
   test        run a test, with the flags of `maelstrom test`
   sweep       simulate a test, or a challenge, with many seeds
   explore     simulate a small test, or a challenge, in every order in which things can happen
+  shrink      find the smallest run that fails as a given one does
   again       repeat the last run, with its seed; further flags are added
   check       judge a history that was recorded, by us or by Maelstrom
   summary     show the summary of a test that was kept
@@ -200,6 +201,16 @@ def explore(arguments: Sequence[str]) -> int:
     return exits.of_verdict(found.valid)
 
 
+def shrink(arguments: Sequence[str]) -> int:
+    """`shrink`: find the smallest run that fails as a given one does."""
+    if arguments and challenges.is_number(arguments[0]):
+        return challenge(["shrink", *arguments])
+
+    from glomers.run.shrunk import main
+
+    return main(arguments)
+
+
 def _options(parser: Parser, arguments: Sequence[str]) -> tuple[Options, argparse.Namespace]:
     """A test's options, and all other flags of its command line."""
     parsed, node_arguments = parser.parse(arguments)
@@ -343,6 +354,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "test": test,
     "sweep": sweep,
     "explore": explore,
+    "shrink": shrink,
     "check": check,
     "again": again,
     "challenge": challenge,

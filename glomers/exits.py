@@ -113,7 +113,8 @@ def fix_hash_key() -> None:
     so this process is replaced by another. The workers of a sweep inherit the key.
     """
     words = {word.partition("=")[0] for word in sys.argv}
-    simulates = not words.isdisjoint(("--simulate", "--scenario", "sweep", "explore", "again"))
+    commands = "sweep", "explore", "shrink", "again"
+    simulates = not words.isdisjoint(("--simulate", "--scenario", *commands))
     ignored = sys.flags.ignore_environment or os.environ.get("PYTHONHASHSEED") == "0"
     if simulates and sys.flags.hash_randomization and not ignored:
         environment = {**os.environ, "PYTHONHASHSEED": "0"}

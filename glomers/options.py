@@ -47,7 +47,7 @@ FAULTS_OF_EXPLORATION = {
     "early-timers": "timers go off although something else could happen first",
 }
 
-OF_A_CHALLENGE = ("sweep", "explore")  # commands that simulate a test, or a challenge, many times
+OF_A_CHALLENGE = ("sweep", "explore", "shrink")  # commands that simulate a test many times
 
 TEST_USAGE = "%(prog)s --bin FILE [FLAG ...] [[--] ARGUMENT ...]"
 
@@ -507,9 +507,12 @@ def words_of(options: Options) -> list[str]:
     What each test shows a person (--log-stderr and the like) is left out.
     """
     words = ["-w", options.workload, "--bin", options.bin]
-    if options.nodes != DEFAULT_NODES:
+    count = len(options.nodes)
+    if options.nodes == tuple(f"n{number}" for number in range(count)):
+        words += ["--node-count", str(count)] if options.nodes != DEFAULT_NODES else []
+    else:
         words += ["--nodes", ",".join(options.nodes)]
-    if options.concurrency != len(options.nodes):
+    if options.concurrency != count:
         words += ["--concurrency", str(options.concurrency)]
     for name in _PLAIN:
         value = getattr(options, name)
@@ -557,7 +560,7 @@ def challenge_first(words: Sequence[str]) -> list[str]:
         return list(words)
     parsers = parser_of_test(), parser_of_exploration()
     valued = {flag for parser in parsers for flag in parser.flags_with_value}
-    valued |= {"--engine", "--seeds", "--dask", "--save"}
+    valued |= {"--engine", "--seeds", "--dask", "--save", "--within"}
     place = 0
     while place < len(flags) and flags[place].startswith("-"):
         alone = flags[place] == "--preempt" and any(map(is_number, flags[place + 1 : place + 2]))

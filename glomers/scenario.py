@@ -152,7 +152,7 @@ class Scenario:
 
     def remark(self, entry: Entry, text: str) -> str:
         """What there is to say of an entry."""
-        return f"{self.name}: {quote(_line(entry), 200)}: {text}"
+        return f"{self.name}: {quote(line_of(entry), 200)}: {text}"
 
     def __str__(self) -> str:
         """The text of the file: one decision a line."""
@@ -164,7 +164,7 @@ class Scenario:
         for name in _ENTRIES:
             entries = getattr(self, name)
             if entries or (entries is not None and name in ("operations", "final")):
-                lines = ",\n".join(f"    {_line(entry)}" for entry in entries)
+                lines = ",\n".join(f"    {line_of(entry)}" for entry in entries)
                 parts.append(f'"{name}": [\n{lines}\n  ]' if lines else f'"{name}": []')
         return "{\n" + ",\n".join(f"  {part}" for part in parts) + "\n}\n"
 
@@ -179,7 +179,7 @@ def _decimal(nanoseconds: int, unit: int) -> str:
     return f"{whole}.{rest:0{digits}d}".rstrip("0").rstrip(".") if rest else str(whole)
 
 
-def _line(entry: Entry) -> str:
+def line_of(entry: Entry) -> str:
     """An entry as a JSON object, without what is the default."""
     said: dict[str, str | None] = {}
     if isinstance(entry, Invoke):

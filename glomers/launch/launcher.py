@@ -53,6 +53,7 @@ HELP = """\
 usage: {program} CHALLENGE [--engine maelstrom|workbench] [FLAG ...] [-- ARGUMENT ...]
        {program} sweep CHALLENGE [--seeds FIRST..LAST] [FLAG ...] [-- ARGUMENT ...]
        {program} explore CHALLENGE [--losses NUM] [FLAG ...] [-- ARGUMENT ...]
+       {program} shrink CHALLENGE --seed NUM [FLAG ...] [-- ARGUMENT ...]
        {program} again [FOLDER] [FLAG ...] [-- ARGUMENT ...]
 {also}
 {challenges}
@@ -67,7 +68,9 @@ ARGUMENTs after -- are for the node. They are added to the challenge's own argum
 a node of yours (--bin FILE) gets only yours.
 
 sweep simulates a challenge with many seeds, explore a small one in every order in which things
-can happen. again repeats the last run, or the run that is kept in FOLDER, with its seed:
+can happen. shrink finds the smallest run that fails as a given one does: {program} shrink, or
+{program} shrink FOLDER, if that run is kept.
+again repeats the last run, or the run that is kept in FOLDER, with its seed:
 {program} again --simulate
 
 Exit status: 0 valid, 1 invalid, 2 unknown; 254 a mistake in the command; any other: something
@@ -186,7 +189,8 @@ def run_challenge(
     environment: Environment | Here,
     command: str = "test",
 ) -> int:
-    """Run the tests of a challenge, or sweep or explore them; return the exit status."""
+    """Run the tests of a challenge, or carry out another command with them; return the exit
+    status."""
     challenge = challenges.find(name)
     start = present().folder
     wanted, flags = take_engine(flags)

@@ -81,17 +81,18 @@ def simulated_test(
     log: Log = silent,
     scenario: Scenario | None = None,
     parts: Parts = USUAL,
+    records: bool = False,
 ) -> Test:
     """A test in virtual time, with nodes in this process; without a store, nothing is kept.
 
     If there is a scenario, what it says is not drawn from the seed. `Test.scenario` has what was
-    decided, if there is a scenario or a store.
+    decided, if there is a scenario or a store, or if the test `records` it.
     Raises UsageError if the scenario doesn't fit the options.
     """
     from glomers.simulated.turns import TurnLoop  # here, because a real test doesn't need it
 
     make_cluster = partial(scripts, store=store, log=log, told=scenario, make=parts.preempter)
-    records = store is not None or scenario is not None
+    records = records or store is not None or scenario is not None
     return _test(options, TurnLoop(), make_cluster, store, log, scenario, records, True, parts)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from glomers.history import retention
@@ -35,10 +37,24 @@ def run(
     keep: int | None = None,
     scenario: Scenario | None = None,
 ) -> Results:
-    """Run the test, show the verdict, and return the results.
+    """Run the test, show the verdict, and return the results; see `run_and_keep`."""
+    return run_and_keep(options, root, challenge, simulated, keep, scenario)[0]
+
+
+def run_and_keep(
+    options: Options,
+    root: Path,
+    challenge: str | None,
+    simulated: bool,
+    keep: int | None = None,
+    scenario: Scenario | None = None,
+    words: Callable[[Path], tuple[str, ...]] | None = None,
+) -> tuple[Results, Path]:
+    """Run the test, show the verdict, and return the results and the run's folder.
 
     A test with a scenario is simulated. A simulated test keeps its own scenario, too.
-    The store keeps the last `keep` runs, or all if `keep` is None.
+    The store keeps the last `keep` runs, or all if `keep` is None. The command that is kept with
+    the run is the person's, or the `words` that repeat the run in a folder.
     Raises UsageError if the program can't be run or the test can't be kept, and OSError if the
     disk is full; if there is a verdict, it has been shown by then.
     """
@@ -48,7 +64,8 @@ def run(
         checks.load(Path(options.check), simulated)
     with closing(Store.create(root, options.workload)) as store:
         engine = "workbench, simulated" if simulated else "workbench"
-        store.write_command(Command.of(present(), options.seed, engine, store.path))
+        command = present() if words is None else replace(present(), words=words(store.path))
+        store.write_command(Command.of(command, options.seed, engine, store.path))
         log = RunLog(store.open("run.log", MOST_LOG), Screen(soft_wrap=True))
         if simulated:
             test = simulated_test(options, store, log, scenario)
@@ -75,4 +92,4 @@ def run(
         if keep is not None:
             retention.prune(root, keep)
     write_page(store.path, challenge)
-    return results
+    return results, store.path

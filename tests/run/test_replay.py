@@ -491,7 +491,7 @@ def test_flags_that_are_given_win_over_those_of_the_scenario(folder, capsys):
     assert status == VALID, said
     kept = read(folder / "store" / "latest" / "scenario.json")
     assert kept.command == (
-        "-w", "broadcast", "--bin", "node.py", "--nodes", "n0,n1,n2", "--time-limit", "1",
+        "-w", "broadcast", "--bin", "node.py", "--node-count", "3", "--time-limit", "1",
         "--seed", "0", "--", "new",
     )  # fmt: skip
     assert kept.messages == scenario.messages
