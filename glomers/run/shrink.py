@@ -22,6 +22,7 @@ from glomers.run import smaller
 from glomers.run.build import simulated_test
 from glomers.run.ddmin import ddmin
 from glomers.run.failure import Failure, failure
+from glomers.run.hard import harder
 from glomers.run.recorder import HistoryFull
 from glomers.run.smaller import Candidate
 from glomers.scenario import Scenario
@@ -167,6 +168,8 @@ class Search:
         self.wanted = outcome.failure
         self.first = self.found = replace(first, scenario=outcome.scenario)
         self._messages = outcome.messages
+        if first.options.hard:
+            self._draw_no_more()
 
     def run(self) -> bool:
         """Search until nothing gets smaller. Returns whether it came to that."""
@@ -191,6 +194,15 @@ class Search:
                 self._fewest_steps(name, place)
             for move in smaller.MOVES:
                 self._take_all(move)
+
+    def _draw_no_more(self) -> None:
+        """Give the command what --hard has drawn for it, if that fails as well. What --hard draws
+        depends on the flags that are to become simpler."""
+        options = replace(harder(self.found.options), hard=False)
+        plain = replace(self.found, options=options)
+        taken = self._runner.first([plain], self._fails)
+        if taken is not None:
+            self.found, self._messages = taken[1]
 
     def _take_all(self, move: smaller.Move) -> None:
         """Take what a move proposes, as long as something still fails and is smaller."""
@@ -218,10 +230,14 @@ class Search:
 
     def _accept(self, candidate: Candidate, outcome: Outcome) -> tuple[Candidate, int] | None:
         self._known.add(candidate.text)
+        taken = self._fails(candidate, outcome)
+        return taken if taken and taken[0].measure < self.found.measure else None
+
+    def _fails(self, candidate: Candidate, outcome: Outcome) -> tuple[Candidate, int] | None:
+        """A run as it really was, and its messages, if it fails for the same reason."""
         if outcome.scenario is None or not self.wanted.is_shown_by(outcome.failure):
             return None
-        became = replace(candidate, scenario=outcome.scenario)
-        return (became, outcome.messages) if became.measure < self.found.measure else None
+        return replace(candidate, scenario=outcome.scenario), outcome.messages
 
     # One kind after the other
 
