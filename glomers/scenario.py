@@ -68,7 +68,8 @@ class Invoke:
 class Fate:
     """What becomes of the nth message of its kind: it arrives after each of `delays` (ns).
 
-    Without a delay it is lost. `nth` counts from 1.
+    Without a delay it is lost. `nth` counts from 1. `at` is when it was sent (decisions.Clock), if
+    that was recorded; where `nth` is 0, the first message from then on is meant.
     """
 
     src: str
@@ -76,6 +77,7 @@ class Fate:
     type: str
     nth: int = 1
     delays: tuple[int, ...] = ()
+    at: int | None = field(default=None, compare=False)
 
     @property
     def message(self) -> Name:
@@ -84,7 +86,10 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The state that the nth request of a kind sees at a service; see `services.State`."""
+    """The state that the nth request of a kind sees at a service; see `services.State`.
+
+    `at` is as that of a Fate.
+    """
 
     service: str
     caller: str
@@ -93,6 +98,7 @@ class View:
     behind: int = 0
     replica: int = 0
     learner: int | None = None
+    at: int | None = field(default=None, compare=False)
 
     @property
     def message(self) -> Name:
@@ -119,7 +125,8 @@ class Switch:
     """A thread of `node` loses its turn for `wait` ns, before the nth run of a line.
 
     `line` is the file's name and the line's number, such as "broadcast.py:44". `nth` counts from 1.
-    With an `offset`, the turn changes before the bytecode at that offset.
+    With an `offset`, the turn changes before the bytecode at that offset. `at` is as that of a
+    Fate.
     """
 
     node: str
@@ -127,6 +134,7 @@ class Switch:
     nth: int = 1
     wait: int = MILLIS
     offset: int | None = None
+    at: int | None = field(default=None, compare=False)
 
 
 Entry = Invoke | Fate | View | Action | Switch

@@ -25,6 +25,7 @@ from glomers.workloads import WORKLOADS
 from glomers.world import services
 from glomers.world.cluster import Cluster, stream
 from glomers.world.decisions import (
+    Clock,
     Recording,
     ToldFates,
     check_operations,
@@ -91,9 +92,14 @@ def simulated_test(
     """
     from glomers.simulated.turns import TurnLoop  # here, because a real test doesn't need it
 
-    make_cluster = partial(scripts, store=store, log=log, told=scenario, make=parts.preempter)
+    loop = TurnLoop()
+    clock = Clock(lambda: loop.now)
+    make_cluster = partial(
+        scripts, store=store, log=log, told=scenario, clock=clock, make=parts.preempter
+    )
     records = records or store is not None or scenario is not None
-    return _test(options, TurnLoop(), make_cluster, store, log, scenario, records, True, parts)
+    recorded = clock if records else None
+    return _test(options, loop, make_cluster, store, log, scenario, recorded, True, parts)
 
 
 def _test(
@@ -103,14 +109,14 @@ def _test(
     store: Store | None,
     log: Log,
     told: Scenario | None = None,
-    records: bool = False,
+    clock: Clock | None = None,
     simulated: bool = False,
     parts: Parts = USUAL,
 ) -> Test:
     """A test, put together from its parts.
 
-    The decisions are those that a scenario has `told`, or else drawn from the seed. The test
-    `records` them on demand.
+    The decisions are those that a scenario has `told`, or else drawn from the seed. With a `clock`,
+    the test records them.
     """
     command = tuple(words_of(options))  # before --hard: it draws the same again
     if options.hard:
@@ -154,11 +160,11 @@ def _test(
         setup.initialise,
         told,
     )
-    recording = Recording(usual_delays(told, options)) if records else None
-    if told:
-        fates = ToldFates(told, options)
+    recording = Recording(usual_delays(told, options), clock) if clock else None
+    if told and clock:
+        fates = ToldFates(told, options, clock)
         world.network.fate = fates.decide
-        tell_services(world.services, told)
+        tell_services(world.services, told, clock)
     if recording:
         world.network.fate = recording.of_messages(world.network.fate)
         for name, service in world.services.items():
@@ -179,7 +185,7 @@ def _test(
         recording,
         Checks(file, view) if file else None,
     )
-    if told:
+    if told and clock:
         test.notes += [fates.notes, world.cluster.notes]
     return test
 
@@ -242,10 +248,12 @@ def scripts(
     show_stderr: Callable[[str, str], object] | None = None,
     told: Scenario | None = None,
     make: Callable[[TurnLoop], Preempter] | None = None,
+    clock: Clock | None = None,
 ) -> Cluster:
     """A cluster that runs a script for each node in this process.
 
-    If there is a scenario, threads only lose their turn where it has `told` that.
+    If there is a scenario, threads only lose their turn where it has `told` that. The `clock` is
+    that of the decisions.
 
     `show_stderr(node, line)` is called with each line that a node writes to standard error.
     """
@@ -260,7 +268,7 @@ def scripts(
     preempter = make(loop) if make else None
     if told:
         check_switches(told, options.nodes)
-        preempter = Told(loop, told) if told.switches else None
+        preempter = Told(loop, told, clock or Clock(lambda: loop.now)) if told.switches else None
     elif options.preempt:
         how, random = switching(options)
         log(f"--preempt drew: --preempt-by {how.by}")

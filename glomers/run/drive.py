@@ -200,6 +200,8 @@ class Test:
 
     def _run_load(self) -> None:
         self.recorder.begin()
+        if self._recording:
+            self._recording.begin()
         self.load.open_clients()
         self.nemesis.start()
         if self.checks:
@@ -227,7 +229,7 @@ class Test:
 
     def _run_final(self, generator: OperationGenerator) -> None:
         if self._recording:
-            self._recording.begin_final()
+            self._recording.begin()
         limit, told = self.workload.final_time_limit, self._told.final
         self.load.run(generator, None, limit, self._next_phase, told)
 

@@ -147,6 +147,10 @@ class Runner:
 
 # The search
 
+Naming = Callable[[Candidate], Candidate]
+# How messages, views and switches are named in candidates: first by their time, then by numbers.
+NAMINGS: tuple[Naming, ...] = (smaller.by_time, lambda candidate: candidate)
+
 
 class Search:
     """Looks for the smallest run that fails for the same reason as the `first`.
@@ -157,7 +161,7 @@ class Search:
 
     def __init__(self, first: Candidate, runner: Runner) -> None:
         self._runner = runner
-        self._known: set[str] = set()
+        self._known: set[Any] = set()
         began = runner.first([first], lambda _, outcome: outcome)
         assert began is not None
         outcome = began[1]
@@ -180,16 +184,19 @@ class Search:
         return True
 
     def _shrink(self) -> None:
-        self._shortest_prefix()
+        for naming in NAMINGS:
+            self._shortest_prefix(naming)
         before = None
         while before != (before := self.found.measure):
             self._take_all(smaller.plainer_messages)
             self._take_all(smaller.plainer_options)
             for part in smaller.NUMBERED:
                 self._try([self.found.with_(**{part: ()})])
-            self._fewest(lambda found: found.options.nodes, _with_nodes)
+            for naming in NAMINGS:
+                self._fewest_nodes(naming)
             for part in smaller.LISTS:
-                self._fewest_entries(part)
+                for naming in NAMINGS:
+                    self._fewest_entries(part, naming)
             for name, place in list(smaller.of_parts(self.found)):
                 self._fewest_steps(name, place)
             for move in smaller.MOVES:
@@ -226,10 +233,10 @@ class Search:
     def _is_new(self, candidate: Candidate | None) -> bool:
         if candidate is None or candidate.measure >= self.found.measure:
             return False
-        return candidate.text not in self._known
+        return candidate.key not in self._known
 
     def _accept(self, candidate: Candidate, outcome: Outcome) -> tuple[Candidate, int] | None:
-        self._known.add(candidate.text)
+        self._known.add(candidate.key)
         taken = self._fails(candidate, outcome)
         return taken if taken and taken[0].measure < self.found.measure else None
 
@@ -241,10 +248,10 @@ class Search:
 
     # One kind after the other
 
-    def _shortest_prefix(self) -> None:
+    def _shortest_prefix(self, naming: Naming) -> None:
         """Cut off what comes after the failure: the first 1, 2, 4 … operations are tried, then by
         bisection."""
-        whole, count = self.found, len(self.found.part("operations"))
+        whole, count = naming(self.found), len(self.found.part("operations"))
         place = self._try(smaller.prefixes(whole))
         low, high = (0, count) if place is None else ((1 << place) // 2, 1 << place)
         while high - low > 1:
@@ -254,9 +261,16 @@ class Search:
             else:
                 high = middle
 
-    def _fewest_entries(self, part: str) -> None:
+    def _fewest_nodes(self, naming: Naming) -> None:
         self._fewest(
-            lambda found: found.part(part), lambda found, kept: found.with_(**{part: tuple(kept)})
+            lambda found: found.options.nodes,
+            lambda found, kept: smaller.of_nodes(naming(found), kept) if kept else None,
+        )
+
+    def _fewest_entries(self, part: str, naming: Naming) -> None:
+        self._fewest(
+            lambda found: naming(found).part(part),
+            lambda found, kept: naming(found).with_(**{part: tuple(kept)}),
         )
 
     def _fewest_steps(self, name: str, place: int) -> None:
@@ -278,10 +292,6 @@ class Search:
             return None if place is None else (place, items(self.found))
 
         ddmin(items(self.found), first_failing)
-
-
-def _with_nodes(found: Candidate, kept: Sequence[str]) -> Candidate | None:
-    return smaller.of_nodes(found, kept) if kept else None
 
 
 def _why_not(candidate: Candidate, outcome: Outcome) -> str:

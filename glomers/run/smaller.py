@@ -44,6 +44,12 @@ class Candidate:
         return str(self.told)
 
     @cached_property
+    def key(self) -> tuple[Any, ...]:
+        """What tells it from other candidates: its text, and the times that name entries."""
+        entries = (entry for name in NUMBERED for entry in self.part(name))
+        return self.text, *(entry.at for entry in entries if not entry.nth)
+
+    @cached_property
     def measure(self) -> tuple[Any, ...]:
         """A smaller run has a smaller measure: fewer nodes and decisions, then fewer workers, less
         time, and a shorter file."""
@@ -197,6 +203,20 @@ def _final_times(candidate: Candidate) -> Iterator[Candidate]:
         for unit in ROUND:
             spaced = (replace(x, time=n * unit, wait=0) for n, x in enumerate(final))
             yield candidate.with_(final=tuple(spaced))
+
+
+# When decisions come to pass
+
+
+def by_time(candidate: Candidate) -> Candidate:
+    """The same run, whose messages, views and switches are named by the time at which they came to
+    pass. So they stay the same when others of their kind before them are left out."""
+    return candidate.with_(
+        **{
+            name: tuple(replace(e, nth=0) if e.at is not None else e for e in candidate.part(name))
+            for name in NUMBERED
+        }
+    )
 
 
 # Nodes and workers

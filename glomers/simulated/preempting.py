@@ -48,6 +48,7 @@ from glomers.scenario import Scenario, Switch
 from glomers.simulated.hooks import Hook, Monitoring, Tracing, monitoring
 from glomers.simulated.turns import Owner, Strand, TurnLoop
 from glomers.world.cluster import stream
+from glomers.world.decisions import Clock, Pending
 from maelstrom_node import Replication
 
 SHORTEST, LONGEST = MILLIS // 100, 300 * MILLIS  # nanoseconds of a wait
@@ -222,7 +223,7 @@ class Preempter:
             del waiting[strand]
             self._spent[node.id] += loop.now - began - longest
             if self._note and place:
-                self._note(replace(place, wait=mine.until - began))
+                self._note(replace(place, wait=mine.until - began, at=began))
 
     def _turn_taken(self, strand: Strand) -> None:
         """A strand has its turn, for which others of its node may have been waiting."""
@@ -250,11 +251,11 @@ class Told(Preempter):
     Either all switches have an offset, or none has.
     """
 
-    def __init__(self, loop: TurnLoop, scenario: Scenario) -> None:
+    def __init__(self, loop: TurnLoop, scenario: Scenario, clock: Clock) -> None:
         self._scenario = scenario
-        self._left = {replace(switch, wait=0): switch for switch in scenario.switches}
-        self._lines = {switch.line for switch in self._left}
-        bytecodes = any(switch.offset is not None for switch in self._left)
+        self._pending = Pending(scenario.switches, _kind, clock)
+        self._lines = {switch.line for switch in scenario.switches}
+        bytecodes = any(switch.offset is not None for switch in scenario.switches)
         super().__init__(loop, Nowhere("bytecodes" if bytecodes else "lines"), Random(0))
 
     def _before(self, code: CodeType, line: int, offset: int | None = None) -> None:
@@ -262,14 +263,19 @@ class Told(Preempter):
         if strand is None or self._places.line(code, line, offset) not in self._lines:
             return
         place = self._places.come(strand, code, line, offset)
-        switch = self._left.pop(place, None)
+        switch = self._pending.take(_kind(place), place.nth)
         if switch is not None:
             sys.call_tracing(self._lose_turn, (strand, switch.wait, ALWAYS, place))
 
     def notes(self) -> list[str]:
         """What to tell a person of places to which no strand came."""
         text = "the node did not come there so often"
-        return [self._scenario.remark(switch, text) for switch in self._left.values()]
+        return [self._scenario.remark(switch, text) for switch in self._pending.left]
+
+
+def _kind(switch: Switch) -> tuple[str, str, int | None]:
+    """What is counted of the places of switches."""
+    return switch.node, switch.line, switch.offset
 
 
 @dataclass

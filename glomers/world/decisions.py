@@ -8,10 +8,11 @@ by whomever.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any, Generic, TypeVar
 
 from glomers.errors import UsageError, quote
 from glomers.history.operations import Operation
@@ -25,7 +26,63 @@ from glomers.world.services import NEWEST, Service, State
 
 MOST_DECISIONS = 200_000  # that are recorded; their file has some 20 MB
 
+FINAL_PHASE = 1 << 60  # nanoseconds, longer than any test
+
 Decide = Callable[[Message], Sequence[int]]
+
+
+class Clock:
+    """Tells when decisions are made, in nanoseconds, so that it means the same in a shorter run: in
+    the load since that began, in the final phase since that began, and FINAL_PHASE on top."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
+        self._began: list[int] = []  # the load, and the final phase
+
+    def begin(self) -> None:
+        """A phase begins."""
+        self._began.append(self._now())
+
+    def of(self, time: int) -> int:
+        """When something happened at that time of the loop."""
+        for phase in reversed(range(len(self._began))):
+            if time >= self._began[phase]:
+                return time - self._began[phase] + phase * FINAL_PHASE
+        return time - (self._began[0] if self._began else FINAL_PHASE)
+
+    @property
+    def now(self) -> int:
+        return self.of(self._now())
+
+
+E = TypeVar("E", Fate, View, Switch)
+
+
+class Pending(Generic[E]):
+    """Entries of a scenario that haven't come to pass. Each is the nth of its `kind`, or if `nth`
+    is 0, the first from the time `at` on."""
+
+    def __init__(self, entries: Iterable[E], kind: Callable[[E], Any], clock: Clock) -> None:
+        self._clock = clock
+        self._numbered: dict[tuple[Any, int], E] = {}
+        self._timed: dict[Any, deque[E]] = {}
+        for entry in sorted(entries, key=lambda entry: entry.at or 0):
+            if entry.nth:
+                self._numbered[kind(entry), entry.nth] = entry
+            else:
+                self._timed.setdefault(kind(entry), deque()).append(entry)
+
+    def take(self, kind: Any, nth: int) -> E | None:
+        """The entry of the nth of a kind, which comes now; it is pending no more."""
+        timed = self._timed.get(kind)
+        if timed and (timed[0].at or 0) <= self._clock.now:
+            return timed.popleft()
+        return self._numbered.pop((kind, nth), None)
+
+    @property
+    def left(self) -> list[E]:
+        """Those that are still pending, except those that were named by a time."""
+        return list(self._numbered.values())
 
 
 class _Numbers:
@@ -53,7 +110,7 @@ class ToldFates:
     Raises UsageError if it names a node that the test doesn't have.
     """
 
-    def __init__(self, scenario: Scenario, options: Options) -> None:
+    def __init__(self, scenario: Scenario, options: Options, clock: Clock) -> None:
         known = (*options.nodes, *SERVICES)
         for fate in scenario.messages:
             for end in (fate.src, fate.dest):
@@ -63,19 +120,18 @@ class ToldFates:
         self._scenario = scenario
         self._usual = usual_delays(scenario, options)
         self._numbers = _Numbers()
-        self._left: dict[Name, Fate] = {  # of messages that weren't sent yet
-            fate.message: fate for fate in scenario.messages
-        }
+        self._pending = Pending(scenario.messages, lambda fate: fate.message[:3], clock)
 
     def decide(self, message: Message) -> Sequence[int]:
-        fate = self._left.pop(self._numbers.name(message.src, message.dest, message.body), None)
+        *kind, nth = self._numbers.name(message.src, message.dest, message.body)
+        fate = self._pending.take(tuple(kind), nth)
         return self._usual if fate is None else fate.delays
 
     def notes(self) -> list[str]:
         """What to tell a person of messages that were never sent."""
         return [
             self._scenario.remark(fate, f"this message was never sent; {self._sent(fate)}")
-            for fate in self._left.values()
+            for fate in self._pending.left
         ]
 
     def _sent(self, fate: Fate) -> str:
@@ -87,12 +143,12 @@ class ToldFates:
         return f"{fate.src} sent {fate.dest} {', '.join(counts) or 'nothing'}"
 
 
-def tell_services(services: Mapping[str, Service], scenario: Scenario) -> None:
+def tell_services(services: Mapping[str, Service], scenario: Scenario, clock: Clock) -> None:
     """Let a scenario say which states services show.
 
     Raises UsageError if it names another service.
     """
-    views = {view.message: view for view in scenario.views}
+    pending = Pending(scenario.views, lambda view: view.message[:3], clock)
     for view in scenario.views:
         if view.service not in services:
             expected = f"expected one of {', '.join(services)}"
@@ -100,7 +156,8 @@ def tell_services(services: Mapping[str, Service], scenario: Scenario) -> None:
     numbers = _Numbers()
 
     def look(service: str, caller: str, body: Body, count: int) -> State:
-        view = views.get(numbers.name(caller, service, body))
+        *kind, nth = numbers.name(caller, service, body)
+        view = pending.take(tuple(kind), nth)
         return NEWEST if view is None else State(view.behind, view.replica, view.learner)
 
     for name, service in services.items():
@@ -135,11 +192,12 @@ def check_operations(scenario: Scenario | None, workload: Workload) -> None:
 class Recording:
     """Takes down the decisions of a run. `usual` are the delays that aren't worth a word."""
 
-    def __init__(self, usual: tuple[int, ...]) -> None:
+    def __init__(self, usual: tuple[int, ...], clock: Clock) -> None:
         self._usual = usual
+        self._clock = clock
         self._numbers = _Numbers()
-        self._phases: list[list[Invoke]] = [[]]  # operations of the load, and of the final phase
-        self._fates: list[tuple[Name, tuple[int, ...]]] = []
+        self._phases: list[list[Invoke]] = []  # operations of the load, and of the final phase
+        self._fates: list[tuple[Name, tuple[int, ...], int]] = []
         self._requests = _Numbers()
         self._views: list[View] = []
         self._faults: list[Action] = []
@@ -154,7 +212,7 @@ class Recording:
             name = self._numbers.name(message.src, message.dest, message.body)
             if delays != self._usual and self._room:
                 self._room -= 1
-                self._fates.append((name, tuple(delays)))
+                self._fates.append((name, tuple(delays), self._clock.now))
             return delays
 
         return decided
@@ -173,14 +231,15 @@ class Recording:
             if state != NEWEST and self._room:
                 self._room -= 1
                 caller, _, type, nth = request
-                view = View(name, caller, type, nth, state.behind, state.replica, state.learner)
-                self._views.append(view)
+                shown = state.behind, state.replica, state.learner
+                self._views.append(View(name, caller, type, nth, *shown, self._clock.now))
 
         service.look, service.seen = looked, seen
 
-    def begin_final(self) -> None:
-        """The final phase begins."""
+    def begin(self) -> None:
+        """A phase begins: the load, or the final one."""
         self._phases.append([])
+        self._clock.begin()
 
     def operation(self, due: int, worker: int, invocation: Invocation) -> None:
         if self._room:
@@ -197,7 +256,8 @@ class Recording:
     def switch(self, switch: Switch) -> None:
         if self._room:
             self._room -= 1
-            self._switches.append(switch)
+            at = None if switch.at is None else self._clock.of(switch.at)
+            self._switches.append(replace(switch, at=at))
 
     def scenario(self, told: Scenario) -> Scenario | None:
         """What was decided; None if that was too much. The rest is as in the scenario `told`."""
@@ -205,9 +265,9 @@ class Recording:
             return None
         return replace(
             told,
-            operations=tuple(self._phases[0]),
+            operations=tuple(self._phases[0]) if self._phases else told.operations,
             final=tuple(self._phases[1]) if len(self._phases) > 1 else told.final,
-            messages=tuple(Fate(*name, delays) for name, delays in self._fates),
+            messages=tuple(Fate(*name, delays, at) for name, delays, at in self._fates),
             views=tuple(self._views),
             faults=tuple(self._faults),
             switches=tuple(self._switches),
