@@ -20,7 +20,9 @@ command, isn't lost and arrives once; no fault happens; no thread loses its turn
 - `faults`: what the nemesis does: `f` as in the history, and the `grudge` (whose messages a node
   drops) or the `nodes` that are hit.
 - `switches`: a thread of `node` loses its turn before the nth time that the node is about to run
-  `line` (such as "broadcast.py:44"), or the bytecode at `offset` of that line, for `wait`.
+  `line` (such as "broadcast.py:44"), or the bytecode at `offset` of that line, for `wait`. If the
+  source of that line is not `text`, the nearest line that is takes its place: the file may have
+  changed since.
 
 `time` is in seconds since the load began, in `final` since the final phase began; `latency` and
 `wait` are in milliseconds. All are exact to the nanosecond.
@@ -126,7 +128,7 @@ class Switch:
 
     `line` is the file's name and the line's number, such as "broadcast.py:44". `nth` counts from 1.
     With an `offset`, the turn changes before the bytecode at that offset. `at` is as that of a
-    Fate.
+    Fate. `text` is the line's source, without the spaces around it; "" if nobody knows.
     """
 
     node: str
@@ -135,6 +137,7 @@ class Switch:
     wait: int = MILLIS
     offset: int | None = None
     at: int | None = field(default=None, compare=False)
+    text: str = field(default="", compare=False)
 
 
 Entry = Invoke | Fate | View | Action | Switch
@@ -219,6 +222,7 @@ def line_of(entry: Entry) -> str:
         said["nth"] = str(entry.nth)
         said["offset"] = None if entry.offset is None else str(entry.offset)
         said["wait"] = _decimal(entry.wait, MILLIS)
+        said["text"] = json.dumps(entry.text) if entry.text else None
     parts = (f"{json.dumps(name)}: {text}" for name, text in said.items() if text is not None)
     return "{" + ", ".join(parts) + "}"
 
@@ -504,6 +508,7 @@ _SWITCH: Keys = {
     "nth": _NTH,
     "wait": _WAIT,
     "offset": _COUNT,
+    "text": _TEXT,
 }
 _OPERATION_EXAMPLE = '{"time": 0.5, "worker": 0, "f": "read"}'
 _ENTRIES: Mapping[str, tuple[Callable[[Mapping[str, Any]], Any], str]] = {

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from glomers.history.lost_turns import LostTurn
 from glomers.history.store import Store
 from glomers.options import Options, words_of
 from glomers.run import checks
@@ -20,7 +21,7 @@ from glomers.run.checks import Checks
 from glomers.run.drive import Log, Test
 from glomers.run.hard import drawn, harder
 from glomers.run.recorder import MessageJournal, Recorder
-from glomers.scenario import Scenario
+from glomers.scenario import Scenario, Switch
 from glomers.workloads import WORKLOADS
 from glomers.world import services
 from glomers.world.cluster import Cluster, stream
@@ -169,7 +170,7 @@ def _test(
         world.network.fate = recording.of_messages(world.network.fate)
         for name, service in world.services.items():
             recording.of_service(name, service)
-        world.cluster.record_switches(recording.switch)
+        world.cluster.record_switches(partial(_switched, recording, recorder))
         load.chosen, nemesis.decided = recording.operation, recording.fault
     scenario = replace(told or Scenario(), command=command)
     test = (parts.test or Test)(
@@ -188,6 +189,11 @@ def _test(
     if told and clock:
         test.notes += [fates.notes, world.cluster.notes]
     return test
+
+
+def _switched(recording: Recording, recorder: Recorder, switch: Switch, lost: LostTurn) -> None:
+    recording.switch(switch)
+    recorder.lost_turns.append(lost)
 
 
 def make_world(

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from glomers.history import lost_turns
+from glomers.history.lost_turns import LostTurn
 from glomers.history.operations import Operation, to_edn_line, to_json_line
 from glomers.history.store import Store
 from glomers.workloads.base import Invocation
@@ -126,6 +128,7 @@ class Recorder:
 
     def __init__(self, loop: Loop, store: Store | None, journal: MessageJournal) -> None:
         self.operations: list[Operation] = []
+        self.lost_turns: list[LostTurn] = []  # in times of the loop
         self.invocations = 0
         self.journal = journal
         self._loop = loop
@@ -151,7 +154,14 @@ class Recorder:
             self.begin()
         if self._store:
             self._keep_times(self._store, log_times or {})
+            if self.lost_turns:
+                lost_turns.write(
+                    map(self._since_begin, self.lost_turns), self._store.open(lost_turns.FILE)
+                )
             self._store.flush()
+
+    def _since_begin(self, lost: LostTurn) -> LostTurn:
+        return replace(lost, began=lost.began - self.origin, ended=lost.ended - self.origin)
 
     def _keep_times(self, store: Store, log_times: Mapping[str, Sequence[tuple[int, int]]]) -> None:
         """Write the times of logs: an event a line, a node's in order."""

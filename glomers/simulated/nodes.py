@@ -27,6 +27,7 @@ from typing import Any, NoReturn, TextIO, cast
 
 import maelstrom_node
 from glomers.errors import NodeError, quote
+from glomers.history.lost_turns import LostTurn
 from glomers.history.times import MILLIS, NANOS, nanos
 from glomers.launch.program import check_script
 from glomers.scenario import Switch
@@ -357,12 +358,18 @@ class Host:
         if self._loop.seems_still and message.body.get("type") == "error":
             self._loop.note(f"{message.src} → {self.id} error {message.body.get('code')}")
         if self.dispatcher is not None:
-            self._enter("message", self.dispatcher.receive, message.line)
+            self._enter("message", self._receive, message)
             return
         input = self.streams.input
         input.put(message.line + b"\n")
         if len(input.content) > MOST_UNREAD:
             raise unread_input(self.id, len(input.content), self._stderr_evidence())
+
+    def _receive(self, message: Message) -> None:
+        assert self.dispatcher is not None
+        assert self._loop.strand is not None
+        self._loop.strand.message = message.id
+        self.dispatcher.receive(message.line)
 
     # Called by the node's code
 
@@ -566,7 +573,7 @@ class SimulatedCluster(Cluster):
             self._logs[id] = NodeLog(id, file, self._incidents)
         self._logs[id].write(text.encode("utf-8", "surrogatepass"))
 
-    def record_switches(self, note: Callable[[Switch], object]) -> None:
+    def record_switches(self, note: Callable[[Switch, LostTurn], object]) -> None:
         if self.preempter is not None:
             self.preempter.record(note)
 

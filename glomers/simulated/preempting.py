@@ -31,9 +31,10 @@ too.
 
 from __future__ import annotations
 
+import linecache
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from inspect import unwrap
@@ -42,6 +43,7 @@ from random import Random
 from types import CodeType
 from typing import Protocol
 
+from glomers.history.lost_turns import LostTurn
 from glomers.history.times import MILLIS
 from glomers.options import Options
 from glomers.scenario import Scenario, Switch
@@ -56,6 +58,8 @@ ALLOWANCE, SHARE = 300 * MILLIS, 0.25  # how long a node's strands may wait, see
 JITTER = 1000  # nanoseconds within which a strand goes on after others have had their turns
 ALWAYS = 1 << 30  # turns of others: as many as there are
 NEVER = 1e18  # lines, more than any test runs
+
+Note = Callable[[Switch, LostTurn], object]
 
 BYTECODES_PER_LINE = 8  # roughly; a strategy for lines is as rare for bytecodes
 STRETCHES = (5, 12)  # a stretch of ChangePoints has 2 to the power of a number of these many lines
@@ -152,7 +156,8 @@ class Preempter:
         self._loop = loop
         self._random = random
         self._countdown = strategy.countdown()
-        self._note: Callable[[Switch], object] | None = None
+        self._note: Note | None = None
+        self._files: set[str] = set()
         self._places = _Places()
         self._waits = 0
         self._waiting: dict[Owner, dict[Strand, _Waiting]] = {}
@@ -168,18 +173,28 @@ class Preempter:
         """What to tell a person at last."""
         return []
 
-    def record(self, note: Callable[[Switch], object]) -> None:
-        """Call `note` with each switch, once the strand has its turn again or is no more."""
+    def record(self, note: Note) -> None:
+        """Call `note` with each switch, once the strand has its turn again or is no more.
+
+        Times count as those of the loop.
+        """
         self._note = note
 
     def watch(self, code: CodeType, whole: bool = True) -> None:
         """Let strands lose their turn in this code, if it is the `whole`, and in the functions
         within it. Imports must be spared: nobody else sees a module before it is complete."""
+        if code.co_filename not in self._files:
+            self._files.add(code.co_filename)
+            linecache.checkcache(code.co_filename)
+            self.found(code.co_filename)
         if whole and code.co_name != "__del__":  # which may be called in the midst of anything
             self._hook.add(code)
         for constant in code.co_consts:
             if isinstance(constant, CodeType):
                 self.watch(constant)
+
+    def found(self, file: str) -> None:
+        """Code of this file is watched from now on."""
 
     def running(self) -> AbstractContextManager[None]:
         """The context in which the loop runs."""
@@ -206,10 +221,12 @@ class Preempter:
         left = ALLOWANCE + int(SHARE * self._loop.now) - self._spent[strand.node.id]
         if left > SHORTEST:
             longest = min(wait.longest, left)
-            sys.call_tracing(self._lose_turn, (strand, longest, wait.turns, place))
+            sys.call_tracing(self._lose_turn, (strand, longest, wait.turns, code, place))
 
-    def _lose_turn(self, strand: Strand, longest: int, turns: int, place: Switch | None) -> None:
-        """Let the running strand wait, at that place."""
+    def _lose_turn(
+        self, strand: Strand, longest: int, turns: int, code: CodeType, place: Switch | None
+    ) -> None:
+        """Let the running strand wait, at that place of the code."""
         loop, node = self._loop, strand.node
         began = loop.now
         self._waits += 1
@@ -223,7 +240,10 @@ class Preempter:
             del waiting[strand]
             self._spent[node.id] += loop.now - began - longest
             if self._note and place:
-                self._note(replace(place, wait=mine.until - began, at=began))
+                text = _source(code, place)
+                told = node.id, place.line, text, code.co_name, began, loop.now, strand.message
+                wait = mine.until - began
+                self._note(replace(place, wait=wait, text=text, at=began), LostTurn(*told))
 
     def _turn_taken(self, strand: Strand) -> None:
         """A strand has its turn, for which others of its node may have been waiting."""
@@ -254,18 +274,27 @@ class Told(Preempter):
     def __init__(self, loop: TurnLoop, scenario: Scenario, clock: Clock) -> None:
         self._scenario = scenario
         self._pending = Pending(scenario.switches, _kind, clock)
-        self._lines = {switch.line for switch in scenario.switches}
+        self._lines = {switch.line: switch.line for switch in scenario.switches}  # as they are told
         bytecodes = any(switch.offset is not None for switch in scenario.switches)
         super().__init__(loop, Nowhere("bytecodes" if bytecodes else "lines"), Random(0))
 
     def _before(self, code: CodeType, line: int, offset: int | None = None) -> None:
         strand = self._loop.strand
-        if strand is None or self._places.line(code, line, offset) not in self._lines:
+        told = self._lines.get(self._places.line(code, line, offset))
+        if strand is None or told is None:
             return
         place = self._places.come(strand, code, line, offset)
-        switch = self._pending.take(_kind(place), place.nth)
+        switch = self._pending.take(_kind(replace(place, line=told)), place.nth)
         if switch is not None:
-            sys.call_tracing(self._lose_turn, (strand, switch.wait, ALWAYS, place))
+            sys.call_tracing(self._lose_turn, (strand, switch.wait, ALWAYS, code, place))
+
+    def found(self, file: str) -> None:
+        """Find the lines of which a scenario tells, if the file has changed since."""
+        lines = [line.strip() for line in linecache.getlines(file)]
+        name = file.rpartition("/")[2]
+        here = [each for each in self._scenario.switches if each.line.rpartition(":")[0] == name]
+        others = self._lines.items() - {(each.line, each.line) for each in here}
+        self._lines = {**dict(others), **{_present(each, lines): each.line for each in here}}
 
     def notes(self) -> list[str]:
         """What to tell a person of places to which no strand came."""
@@ -276,6 +305,19 @@ class Told(Preempter):
 def _kind(switch: Switch) -> tuple[str, str, int | None]:
     """What is counted of the places of switches."""
     return switch.node, switch.line, switch.offset
+
+
+def _source(code: CodeType, place: Switch) -> str:
+    """The source of the line at that place of the code."""
+    return linecache.getline(code.co_filename, int(place.line.rpartition(":")[2])).strip()
+
+
+def _present(switch: Switch, lines: Sequence[str]) -> str:
+    """The line of a file that a switch means: the nearest with the same text, or if there is none,
+    that of the same number."""
+    name, _, number = switch.line.rpartition(":")
+    same = [n for n, text in enumerate(lines, 1) if switch.text and text == switch.text]
+    return f"{name}:{min(same, key=lambda n: abs(n - int(number)), default=number)}"
 
 
 @dataclass

@@ -94,7 +94,10 @@ class Owner(Protocol):
 class Strand:
     """One run of a node's code, from the event that began it to its end."""
 
-    __slots__ = ("greenlet", "name", "node", "number", "stopped", "stops", "thread", "waits_for")
+    __slots__ = (
+        *("greenlet", "message", "name", "node"),
+        *("number", "stopped", "stops", "thread", "waits_for"),
+    )
 
     def __init__(self, node: Owner, name: str, number: int) -> None:
         self.node = node
@@ -103,6 +106,7 @@ class Strand:
         self.greenlet: greenlet | None = None  # where it is parked
         self.stopped = False
         self.stops = 0  # how often it has been told to end
+        self.message: int | None = None  # the id of the one that it was called for
         self.waits_for: Any = None  # the lock on which it is parked, to find deadlocks
         self.thread: Any = None  # what `threading.current_thread()` says in it
 

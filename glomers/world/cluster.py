@@ -9,6 +9,7 @@ from random import Random
 from typing import BinaryIO
 
 from glomers.errors import NodeError
+from glomers.history.lost_turns import LostTurn
 from glomers.history.node_logs import Finding, LogReader
 from glomers.scenario import Switch
 from glomers.world.incidents import Incidents
@@ -194,8 +195,11 @@ class Cluster(ABC):
         """For each node when (ns) it printed what its log has from a byte on, in order."""
         return {id: log.times for id, log in self._logs.items()}
 
-    def record_switches(self, note: Callable[[Switch], object]) -> None:  # noqa: B027
-        """Call `note` with each switch of a thread between lines, if the cluster decides them."""
+    def record_switches(self, note: Callable[[Switch, LostTurn], object]) -> None:  # noqa: B027
+        """Call `note` with each switch of a thread between lines, if the cluster decides them.
+
+        Times count as those of the loop.
+        """
 
     def notes(self) -> list[str]:
         """What to tell a person at last of what a scenario says of nodes."""

@@ -1,0 +1,45 @@
+"""When threads of simulated nodes lost their turn: `switches.jsonl` in a run's folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TextIO
+
+FILE = "switches.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class LostTurn:
+    """A thread of `node` had no turn from `began` to `ended` (ns since the load began).
+
+    It was about to run `line` (such as "broadcast.py:44"), whose source is `text`, in `function`.
+    `message` is the id of the message that it handled, if it was called for one.
+    """
+
+    node: str
+    line: str
+    text: str
+    function: str
+    began: int
+    ended: int
+    message: int | None = None
+
+
+def write(lost: Iterable[LostTurn], out: TextIO) -> None:
+    """Write them, one a line, in the order in which they began."""
+    for each in sorted(lost, key=lambda each: each.began):
+        out.write(json.dumps(asdict(each)) + "\n")
+
+
+def read(folder: Path) -> list[LostTurn]:
+    """Those that are kept in a run's folder. What is no such line is passed over."""
+    found = []
+    with suppress(OSError):
+        for line in (folder / FILE).read_text("utf-8").splitlines():
+            with suppress(ValueError, TypeError):
+                found.append(LostTurn(**json.loads(line)))
+    return found
