@@ -14,7 +14,8 @@ FILE = "switches.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class LostTurn:
-    """A thread of `node` had no turn from `began` to `ended` (ns since the load began).
+    """A thread of `node` had no turn from `began` to `ended` (ns since the load began; None if the
+    run ended before).
 
     It was about to run `line` (such as "broadcast.py:44"), whose source is `text`, in `function`.
     `message` is the id of the message that it handled, if it was called for one.
@@ -25,7 +26,7 @@ class LostTurn:
     text: str
     function: str
     began: int
-    ended: int
+    ended: int | None
     message: int | None = None
 
 

@@ -161,7 +161,8 @@ class Recorder:
             self._store.flush()
 
     def _since_begin(self, lost: LostTurn) -> LostTurn:
-        return replace(lost, began=lost.began - self.origin, ended=lost.ended - self.origin)
+        ended = None if lost.ended is None else lost.ended - self.origin
+        return replace(lost, began=lost.began - self.origin, ended=ended)
 
     def _keep_times(self, store: Store, log_times: Mapping[str, Sequence[tuple[int, int]]]) -> None:
         """Write the times of logs: an event a line, a node's in order."""

@@ -14,7 +14,7 @@ from glomers.history.times import nanos
 from glomers.invocation import present
 from glomers.launch.program import check_program, check_script
 from glomers.options import Options
-from glomers.report.screen import Screen
+from glomers.report.screen import Screen, say
 from glomers.report.summary import PAGE, render
 from glomers.run import checks, replay
 from glomers.run.build import real_test, simulated_test
@@ -23,6 +23,7 @@ from glomers.run.figures import figures
 from glomers.run.kept import write_page
 from glomers.run.progress import Progress, RunLog
 from glomers.run.reasons import reasons
+from glomers.run.story import tell
 from glomers.scenario import FILE, Scenario
 from glomers.world.cluster import MOST_LOG
 
@@ -91,5 +92,8 @@ def run_and_keep(
             render(results, *told, store.path, challenge, page=store.path / PAGE)
         if keep is not None:
             retention.prune(root, keep)
+    if scenario is not None and results["valid?"] is False:
+        for line in tell(store.path, test.history, results):
+            say(log.console, line)
     write_page(store.path, challenge)
     return results, store.path

@@ -228,7 +228,7 @@ class Preempter:
     ) -> None:
         """Let the running strand wait, at that place of the code."""
         loop, node = self._loop, strand.node
-        began = loop.now
+        began, ended = loop.now, None
         self._waits += 1
         self._spent[node.id] += longest
         waiting = self._waiting.setdefault(node, {})
@@ -236,12 +236,13 @@ class Preempter:
         loop.call_later(longest, self._go_on, strand, self._waits)
         try:
             loop.park()
+            ended = loop.now
         finally:
             del waiting[strand]
             self._spent[node.id] += loop.now - began - longest
             if self._note and place:
                 text = _source(code, place)
-                told = node.id, place.line, text, code.co_name, began, loop.now, strand.message
+                told = node.id, place.line, text, code.co_name, began, ended, strand.message
                 wait = mine.until - began
                 self._note(replace(place, wait=wait, text=text, at=began), LostTurn(*told))
 
