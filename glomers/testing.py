@@ -15,6 +15,9 @@ a function (`play`), or waits until the test says that the message was expected 
 
 A test fails if a node raises an exception that the test doesn't expect, or if messages that nobody
 expected are left at its end. What nodes print is in pytest's captured output. See docs/testing.md.
+
+`replay` runs a scenario, such as that of the smallest run that fails:
+`replay(text, script).assert_valid()`.
 """
 
 from __future__ import annotations
@@ -39,6 +42,8 @@ from glomers.plugin import simulate as simulate
 from glomers.run.build import make_world, scripts
 from glomers.run.checks import Check, Denial
 from glomers.run.hard import harder
+from glomers.run.regression import Replayed as Replayed
+from glomers.run.regression import replay as replay
 from glomers.simulated.nodes import SimulatedCluster
 from glomers.simulated.turns import TurnLoop
 from glomers.simulated.view import LogLine, Pattern, View, told, unknown
