@@ -28,13 +28,15 @@ from glomers.options import (
     program,
     split_node_arguments,
 )
+from glomers.report.difference import difference
 from glomers.report.screen import Screen, say
-from glomers.run import replay, single, sweep
+from glomers.run import regression, replay, single, sweep
 from glomers.run.drive import Results
 from glomers.run.nearest import Nearest, nearest_passing
 from glomers.run.shrink import Runner, Search, Stopped
 from glomers.run.smaller import Candidate, sizes
-from glomers.scenario import FILE, Scenario, line_of
+from glomers.run.story import kept_story
+from glomers.scenario import FILE, Scenario
 from glomers.workloads import WORKLOADS
 from glomers.world.faults import HELP_OF_FAULTS
 
@@ -75,7 +77,14 @@ def main(arguments: Sequence[str]) -> int:
         scenario=search.found.told,
         words=lambda folder: ("test", "--scenario", shown(folder / FILE)),
     )
-    show(search.found, nearest, results, folder, console)
+    test = regression.write(
+        parsed.test or folder / regression.FILE,
+        search.found.told,
+        Path(search.found.options.bin),
+        str(search.wanted),
+        kept_story(folder),
+    )
+    show(search.found, nearest, results, folder, console, test)
     if not complete:
         after = "interrupted" if watch.interrupted else f"stopped after {parsed.within:g} s"
         say(console, f"\nThe search was {after}, so there may be a smaller run", "yellow")
@@ -85,18 +94,22 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def show(
-    smallest: Candidate, nearest: Nearest | None, results: Results, folder: Path, console: Console
+    smallest: Candidate,
+    nearest: Nearest | None,
+    results: Results,
+    folder: Path,
+    console: Console,
+    test: Path,
 ) -> None:
-    """Tell a person what to do with the smallest run, which is kept in `folder`."""
+    """Tell a person what to do with the smallest run, which is kept in `folder`, and of a `test`
+    for it."""
     command = shlex.join(["test", "--scenario", shown(folder / FILE)])
     console.print("\nTo see it again:")
     console.print(f"  {program()} {command}", soft_wrap=True, markup=False, highlight=False)
+    console.print("\nA test that fails with this bug, and passes without it:")
+    console.print(f"  pytest {shown(test)}", soft_wrap=True, markup=False, highlight=False)
     if nearest is not None:
-        console.print("\nIt passes without this decision:")
-        say(console, line_of(nearest.decision), indent=2)
-        if nearest.instead is not None:
-            console.print("but with this one:")
-            say(console, line_of(nearest.instead), indent=2)
+        say(console, f"\n{difference(nearest.decision, nearest.instead)}")
 
 
 # The command line
@@ -117,6 +130,13 @@ def _read(arguments: Sequence[str]) -> tuple[Options, argparse.Namespace, Scenar
         default=WITHIN,
         metavar="SECONDS",
         help=f"how long to search (default: {WITHIN:g}s)",
+    )
+    parser.add_argument(
+        "--test",
+        type=named,
+        metavar="FILE",
+        help="where to write a test for pytest; in a folder, it gets a name "
+        f"(default: {regression.FILE} in the run's folder)",
     )
     words = _of_kept(arguments)
     scenario, words = replay.scenario_of(words)

@@ -38,6 +38,13 @@ def tell(folder: Path, history: History, results: Mapping[str, Any]) -> list[str
     return ["", "What happened:", *lines]
 
 
+def kept_story(folder: Path) -> list[str]:
+    """The lines of the story that `tell` has written; none if it has written none."""
+    with suppress(OSError):
+        return (folder / FILE).read_text("utf-8").splitlines()
+    return []
+
+
 def of_kept(folder: Path, history: History, results: Mapping[str, Any]) -> list[str]:
     """The story of the simulated run that is kept in `folder`."""
     evidence = evidence_beside(history, folder)
