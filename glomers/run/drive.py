@@ -198,11 +198,14 @@ class Test:
         for node in self.options.nodes:
             ask(node, done)
 
-    def _run_load(self) -> None:
+    def _begin_load(self) -> None:
         self.recorder.begin()
         if self._recording:
             self._recording.begin()
         self.load.open_clients()
+
+    def _run_load(self) -> None:
+        self._begin_load()
         self.nemesis.start()
         if self.checks:
             self.checks.begin()

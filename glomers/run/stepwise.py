@@ -40,8 +40,7 @@ class StepwiseTest(Test):
     is_final = False  # whether the final operations have begun
 
     def _run_load(self) -> None:
-        self.recorder.begin()
-        self.load.open_clients()
+        self._begin_load()
         self.run_load(self._end_faults)
 
     def _recover(self) -> None:
