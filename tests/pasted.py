@@ -3,17 +3,17 @@
 The rules, by which the pages are written:
 
 - A block in `python` is a whole file if the paragraph before it names one, in backquotes. If that
-  says "in `mine.py`", the block holds functions and imports that take the place of those with the
-  same names in that file, or that are new. If it names none, the block is the next part of the last
-  file.
+  says "in `mine.py`", the block holds functions, imports and variables that take the place of
+  those with the same names in that file, or that are new. If it names none, the block is the next
+  part of the last file.
 - A block in `sh` is pasted into a shell, whose folder and environment stay from block to block. One
   that begins with a comment of NOT_RUN is not run.
 - A block in `text` is what the block before it prints: its lines come in that order. Numbers may
   differ, other lines may stand between them, and `…` stands for anything.
 
 Half a minute of real time is too long for a test: a command that names no seed is simulated, with
-a short load, and a sweep has one seed (see `shorten`). Such a command is run, but what it prints
-is not compared.
+a short load, and a sweep of more than ten seeds, or without a time limit, has one seed (see
+`shorten`). Such a command is run, but what it prints is not compared.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ RUN = "if __name__"
 
 
 def change(source: str, new: str) -> str:
-    """A file in which the functions, classes and imports of `new` stand instead of its own."""
+    """A file in which what `new` defines and imports stands instead of its own."""
     for name, text in _parts(new).items():
         old = _parts(source)
         if name in old:
@@ -97,7 +97,11 @@ def _parts(source: str) -> dict[str, str]:
         match statement:
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                 decorators = statement.decorator_list
-            case ast.ImportFrom(module=str(name)):
+            case (
+                ast.ImportFrom(module=str(name))
+                | ast.Import(names=[ast.alias(name=str(name))])
+                | ast.Assign(targets=[ast.Name(id=name)])
+            ):
                 decorators = []
             case ast.If():
                 name, decorators = RUN, []
@@ -215,9 +219,17 @@ def missing_line(shown: str, printed: str) -> str | None:
 # What stands for the commands
 
 
+def is_short(words: list[str]) -> bool:
+    """Whether a sweep has few seeds and a time limit of its own."""
+    seeds = re.search(r"--seeds (\d+)\.\.(\d+)( |$)", " ".join(words))
+    return bool(seeds and int(seeds[2]) - int(seeds[1]) < 10 and "--time-limit" in words)
+
+
 def shorten(words: list[str]) -> list[str]:
     """A command of the workbench as a test runs it: later flags win, so some are added."""
     command = words[0]
+    if command == "sweep" and is_short(words):
+        return words
     if command == "sweep":
         more = ["--seeds", "0", "--time-limit", "1"]
     elif (command[:1].isdigit() or command == "test") and not SEEDED.intersection(words):

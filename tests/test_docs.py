@@ -29,6 +29,7 @@ def blocks(page: Path, language: str) -> list[str]:
 def test_the_examples_of_testing_pass(tmp_path):
     node, *tests = blocks(ROOT / "docs" / "testing.md", "python")
     (tmp_path / "mine.py").write_text(node)
+    (tmp_path / "echo.py").write_text((ROOT / "echo.py").read_text())
     (tmp_path / "test_mine.py").write_text("\n\n".join(tests))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
