@@ -18,7 +18,9 @@ class LostTurn:
     run ended before).
 
     It was about to run `line` (such as "broadcast.py:44"), whose source is `text`, in `function`.
-    `message` is the id of the message that it handled, if it was called for one.
+    `message` is the id of the message that it handled, if it was called for one. `place` and
+    `end_place` tell how many events of messages (messages.jsonl) came before it lost its turn, and
+    before it got it back: some are in the same nanosecond.
     """
 
     node: str
@@ -27,12 +29,14 @@ class LostTurn:
     function: str
     began: int
     ended: int | None
-    message: int | None = None
+    message: int | None
+    place: int
+    end_place: int | None
 
 
 def write(lost: Iterable[LostTurn], out: TextIO) -> None:
     """Write them, one a line, in the order in which they began."""
-    for each in sorted(lost, key=lambda each: each.began):
+    for each in sorted(lost, key=lambda each: (each.began, each.place)):
         out.write(json.dumps(asdict(each)) + "\n")
 
 

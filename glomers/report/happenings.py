@@ -69,7 +69,8 @@ class Happening:
     there are several names).
 
     `keys` say which it is, `after` which of others it ends, and `ending` how it is told together
-    with these. `sort` counts it among others that are not told.
+    with these. `sort` counts it among others that are not told. It `divides` if the order matters:
+    nothing that comes after it in the same nanosecond is told before it.
     """
 
     time: int
@@ -82,6 +83,7 @@ class Happening:
     after: frozenset[Any] = frozenset()
     ending: Ending | None = None
     sort: str = ""
+    divides: bool = False
 
     @property
     def text(self) -> str:
@@ -106,6 +108,7 @@ def happenings(account: Account) -> list[Happening]:
 
 Placed = tuple[int, float, Happening]  # with its time, and its place among others of that time
 FIRST, LAST = -1.0, float("inf")
+BEFORE = 0.5  # what has this place comes just before the event of a message that is at it
 
 
 class _Teller:
@@ -279,9 +282,12 @@ class _Teller:
                 f"{lost.node} loses its turn{where}{self._cause(lost)} before {place}: `{source}`"
             )
             keys: frozenset[Any] = frozenset([("turn", number)])
-            began = Happening(lost.began, text, rank=GRAVE, keys=keys, sort="lost turn")
-            yield lost.began, LAST, began
-            if lost.ended is not None:
+            yield (
+                lost.began,
+                lost.place - BEFORE,
+                Happening(lost.began, text, rank=GRAVE, keys=keys, sort="lost turn", divides=True),
+            )
+            if lost.ended is not None and lost.end_place is not None:
                 again = Happening(
                     lost.ended,
                     f"{lost.node} goes on with {place}",
@@ -289,8 +295,9 @@ class _Teller:
                     keys=frozenset([("turn", number, "end")]),
                     after=keys,
                     ending=Ending(",", "for"),
+                    divides=True,
                 )
-                yield lost.ended, FIRST, again
+                yield lost.ended, lost.end_place - BEFORE, again
 
     def _cause(self, lost: LostTurn) -> str:
         """On whose behalf it ran, if that is known."""

@@ -151,13 +151,17 @@ def _are_alike(one: Happening, other: Happening) -> bool:
 def _joined(found: Iterable[Happening], fits: Callable[[Ending], bool]) -> list[_Line]:
     """What ends something stands in its line, if nothing happened in between, or if it fits."""
     lines: list[_Line] = []
-    where: dict[object, _Line] = {}
-    for each in found:
-        homes = {id(where[key]): where[key] for key in each.after if key in where}
+    where: dict[object, tuple[int, _Line]] = {}
+    divided = -1  # the place of the last that divides
+    for place, each in enumerate(found):
+        begun = [where[key] for key in each.after if key in where]
+        homes = {id(line): line for _, line in begun}
         if each.ending and len(homes) == 1:
             (line,) = homes.values()
             at_once = each.time == max(p.time for p in line.parts if p.keys & each.after)
             joins = at_once or line is lines[-1] or fits(each.ending)
+            if at_once and divided > max(number for number, _ in begun):
+                joins = False
         else:
             joins = False
         if joins:
@@ -165,7 +169,8 @@ def _joined(found: Iterable[Happening], fits: Callable[[Ending], bool]) -> list[
         else:
             line = _Line([each])
             lines.append(line)
-        where.update(dict.fromkeys(each.keys, line))
+        where.update(dict.fromkeys(each.keys, (place, line)))
+        divided = place if each.divides else divided
     return lines
 
 

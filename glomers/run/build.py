@@ -170,7 +170,9 @@ def _test(
         world.network.fate = recording.of_messages(world.network.fate)
         for name, service in world.services.items():
             recording.of_service(name, service)
-        world.cluster.record_switches(partial(_switched, recording, recorder))
+        world.cluster.record_switches(
+            partial(_switched, recording, recorder), lambda: recorder.journal.events
+        )
         load.chosen, nemesis.decided = recording.operation, recording.fault
     scenario = replace(told or Scenario(), command=command)
     test = (parts.test or Test)(

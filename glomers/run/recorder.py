@@ -59,6 +59,7 @@ class MessageJournal:
     out: TextIO | None
     clients: Traffic = field(default_factory=Traffic)
     servers: Traffic = field(default_factory=Traffic)
+    events: int = 0
     log_send: Callable[[str], object] | None = None
     log_recv: Callable[[str], object] | None = None
     _origin: int | None = None
@@ -72,6 +73,7 @@ class MessageJournal:
         self._before.clear()
 
     def record(self, event: str, time: int, message: Message) -> None:
+        self.events += 1
         traffic = self.clients if message.of_client else self.servers
         if event == "send":
             traffic.sends += 1

@@ -573,9 +573,11 @@ class SimulatedCluster(Cluster):
             self._logs[id] = NodeLog(id, file, self._incidents)
         self._logs[id].write(text.encode("utf-8", "surrogatepass"))
 
-    def record_switches(self, note: Callable[[Switch, LostTurn], object]) -> None:
+    def record_switches(
+        self, note: Callable[[Switch, LostTurn], object], events: Callable[[], int]
+    ) -> None:
         if self.preempter is not None:
-            self.preempter.record(note)
+            self.preempter.record(note, events)
 
     def notes(self) -> list[str]:
         return self.preempter.notes() if self.preempter is not None else []

@@ -157,6 +157,7 @@ class Preempter:
         self._random = random
         self._countdown = strategy.countdown()
         self._note: Note | None = None
+        self._events: Callable[[], int] = lambda: 0
         self._files: set[str] = set()
         self._places = _Places()
         self._waits = 0
@@ -173,12 +174,13 @@ class Preempter:
         """What to tell a person at last."""
         return []
 
-    def record(self, note: Note) -> None:
+    def record(self, note: Note, events: Callable[[], int]) -> None:
         """Call `note` with each switch, once the strand has its turn again or is no more.
 
-        Times count as those of the loop.
+        Times count as those of the loop. `events()` tells how many events of messages there were.
         """
         self._note = note
+        self._events = events
 
     def watch(self, code: CodeType, whole: bool = True) -> None:
         """Let strands lose their turn in this code, if it is the `whole`, and in the functions
@@ -224,11 +226,12 @@ class Preempter:
             sys.call_tracing(self._lose_turn, (strand, longest, wait.turns, code, place))
 
     def _lose_turn(
-        self, strand: Strand, longest: int, turns: int, code: CodeType, place: Switch | None
+        self, strand: Strand, longest: int, turns: int, code: CodeType, where: Switch | None
     ) -> None:
         """Let the running strand wait, at that place of the code."""
         loop, node = self._loop, strand.node
         began, ended = loop.now, None
+        place, end_place = self._events(), None
         self._waits += 1
         self._spent[node.id] += longest
         waiting = self._waiting.setdefault(node, {})
@@ -236,15 +239,16 @@ class Preempter:
         loop.call_later(longest, self._go_on, strand, self._waits)
         try:
             loop.park()
-            ended = loop.now
+            ended, end_place = loop.now, self._events()
         finally:
             del waiting[strand]
             self._spent[node.id] += loop.now - began - longest
-            if self._note and place:
-                text = _source(code, place)
-                told = node.id, place.line, text, code.co_name, began, ended, strand.message
+            if self._note and where:
+                text = _source(code, where)
+                told = node.id, where.line, text, code.co_name, began, ended, strand.message
+                lost = LostTurn(*told, place, end_place)
                 wait = mine.until - began
-                self._note(replace(place, wait=wait, text=text, at=began), LostTurn(*told))
+                self._note(replace(where, wait=wait, text=text, at=began), lost)
 
     def _turn_taken(self, strand: Strand) -> None:
         """A strand has its turn, for which others of its node may have been waiting."""

@@ -195,10 +195,12 @@ class Cluster(ABC):
         """For each node when (ns) it printed what its log has from a byte on, in order."""
         return {id: log.times for id, log in self._logs.items()}
 
-    def record_switches(self, note: Callable[[Switch, LostTurn], object]) -> None:  # noqa: B027
+    def record_switches(  # noqa: B027
+        self, note: Callable[[Switch, LostTurn], object], events: Callable[[], int]
+    ) -> None:
         """Call `note` with each switch of a thread between lines, if the cluster decides them.
 
-        Times count as those of the loop.
+        Times count as those of the loop. `events()` tells how many events of messages there were.
         """
 
     def notes(self) -> list[str]:

@@ -41,6 +41,23 @@ So the test is invalid: id n0-0 was given by n0 at 0.00 s (process 1) and n0 at 
     )
 
 
+def test_what_happens_in_the_same_nanosecond_is_told_in_its_order(script, tmp_path):
+    told = small_runs.SAME_IDS.replace('"time": 0.001', '"time": 0')
+    assert (
+        story(told, small_runs.IDS, script, tmp_path)
+        == """\
+0.0 ms  process 0 asks n0: generate
+0.0 ms  process 1 asks n0: generate
+0.0 ms  n0 loses its turn in generate (for process 0) before node.py:11: `last = value + 1`
+0.0 ms  n0 answers process 1: generate_ok "n0-0"
+2.0 ms  n0 goes on with node.py:11
+2.0 ms  n0 answers process 0: generate_ok "n0-0"
+So the test is invalid: id n0-0 was given by n0 at 0.00 s (process 1) and n0 at 0.00 s (process
+    | 0)
+"""
+    )
+
+
 def test_it_tells_which_message_was_lost_and_which_arrived_twice(script, tmp_path):
     assert (
         story(small_runs.LOST_MESSAGE, small_runs.GOSSIP, script, tmp_path)

@@ -19,17 +19,41 @@ def switches(folder):
     return [(s.line, s.nth, s.text) for s in read(folder / "scenario.json").switches]
 
 
+def journal(folder):
+    return [json.loads(line) for line in (folder / "messages.jsonl").read_text().splitlines()]
+
+
 def test_a_run_keeps_where_and_when_a_thread_lost_its_turn_and_which_message_it_handled(
     script, tmp_path
 ):
     _, folder = keep(SAME_IDS, script(IDS), tmp_path)
     (lost,) = lost_turns.read(folder)
-    events = map(json.loads, (folder / "messages.jsonl").read_text().splitlines())
+    events = journal(folder)
     sent = {each["id"]: each["message"]["body"] for each in events if "message" in each}
     first = next(id for id, body in sent.items() if body["type"] == "generate")
     text = "last = value + 1"
-    assert lost == LostTurn("n0", "node.py:11", text, "generate", 0, 2 * MILLI, first)
+    assert lost == LostTurn(
+        "n0", "node.py:11", text, "generate", 0, 2 * MILLI, first, lost.place, lost.end_place
+    )
     assert switches(folder) == [("node.py:11", 1, text)]
+
+
+def test_a_lost_turn_has_a_place_among_the_events_of_the_same_nanosecond(script, tmp_path):
+    told = SAME_IDS.replace('"time": 0.001', '"time": 0')
+    _, folder = keep(told, script(IDS), tmp_path)
+    (lost,) = lost_turns.read(folder)
+    events = journal(folder)
+    before, between, after = (
+        [(each["event"], each["id"] - lost.message) for each in part if each["time"] >= 0]
+        for part in (
+            events[: lost.place],
+            events[lost.place : lost.end_place],
+            events[lost.end_place :],
+        )
+    )
+    assert before[-3:] == [("send", 0), ("send", 1), ("recv", 0)]
+    assert between == [("recv", 1), ("send", 2), ("recv", 2)]
+    assert after == [("send", 3), ("recv", 3)]
 
 
 def test_a_run_without_switches_keeps_no_file_of_them(script, tmp_path):
