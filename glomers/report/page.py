@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from glomers.errors import quote
+from glomers.history.lost_turns import LostTurn
 from glomers.history.operations import NEMESIS, History, Operation
 from glomers.report import incidents, journal
 from glomers.report.columns import Texts, column, moments, packed, steps
@@ -111,7 +112,8 @@ class Run:
 
     `stable` has for each value of a set when it was known (nanoseconds) and its stable latency
     (milliseconds). `logs` are those of nodes. `command` brings the run back, as far
-    as it is known.
+    as it is known. `lost_turns` are in the order in which they began. A small run has a `story`, in
+    lines.
     """
 
     folder: str
@@ -127,6 +129,8 @@ class Run:
     logs: Mapping[str, Log] = field(default_factory=dict)
     command: str = ""
     last_line: str = ""
+    lost_turns: Sequence[LostTurn] = ()
+    story: Sequence[str] = ()
 
 
 def write(run: Run, file: Path) -> None:
@@ -194,11 +198,15 @@ def _blocks(run: Run) -> Iterator[str]:
     texts = Texts()
     operations = _operations(run.history, run.messages, texts)
     texts.close()
+    places, turns = _lost_turns(run)
     sources = {"message": run.messages.texts, "operation": texts}
-    yield _block("about", packed(json.dumps(_about(run, sources)).encode("utf-8")))
+    yield _block(
+        "about", packed(json.dumps({**_about(run, sources), "places": places}).encode("utf-8"))
+    )
     columns = {f"message-{name}": data for name, data in run.messages.columns().items()}
     columns |= {f"operation-{name}": data for name, data in operations.items()}
     columns |= {f"stable-{name}": data for name, data in _stable(run).items()}
+    columns |= {f"turn-{name}": data for name, data in turns.items()}
     for name, data in columns.items():
         yield _block(name, packed(data))
     for name, source in sources.items():
@@ -221,6 +229,7 @@ def _about(run: Run, sources: Mapping[str, Texts]) -> dict[str, Any]:
         "verdict": run.verdict,
         "lastLine": run.last_line or LAST_LINES[run.verdict],
         "reasons": list(run.reasons),
+        "story": list(run.story),
         "command": run.command,
         "rows": [asdict(row) for row in run.rows],
         "problems": list(_problems(run)),
@@ -352,6 +361,25 @@ def _stable(run: Run) -> dict[str, bytes]:
         "known": moments(known // 1000 for _, known, _ in run.stable),
         "latency": column(latency for _, _, latency in run.stable),
     }
+
+
+def _lost_turns(run: Run) -> tuple[list[dict[str, str]], dict[str, bytes]]:
+    """The places where turns were lost, and the lost turns in columns."""
+    lost = run.lost_turns
+    of = [(each.node, each.function, each.line, each.text) for each in lost]
+    numbers = {place: number for number, place in enumerate(dict.fromkeys(of))}
+    rows = run.messages.rows
+    columns = {
+        "at": column(steps(each.began // 1000 for each in lost)),
+        "took": column(
+            NONE if each.ended is None else each.ended // 1000 - each.began // 1000 for each in lost
+        ),
+        "place": column(numbers[place] for place in of),
+        "message": column(
+            NONE if each.message is None else rows.get(each.message, NONE) for each in lost
+        ),
+    }
+    return [dict(zip(("node", "function", "line", "text"), place)) for place in numbers], columns
 
 
 # What happened beside the operations

@@ -17,7 +17,7 @@ from glomers import challenges
 from glomers.checkers import set_full
 from glomers.errors import UsageError, quote
 from glomers.exits import VALID
-from glomers.history import edn
+from glomers.history import edn, lost_turns
 from glomers.history.command import FILE, read_command
 from glomers.history.kept_runs import RESULTS
 from glomers.history.operations import History, read_history
@@ -27,6 +27,7 @@ from glomers.report import journal, page, plots, trace
 from glomers.report.summary import PAGE, add_folder, kept_results, rows
 from glomers.run.figures import of_kept
 from glomers.run.overview import challenge_of
+from glomers.run.story import kept_story
 from glomers.workloads import WORKLOADS
 from glomers.world.faults import FAULTS
 
@@ -84,6 +85,8 @@ def _collected(
             stable=set_full.stable_latencies(history) if is_set else (),
             logs=page.logs(folder),
             command=_command(folder),
+            lost_turns=lost_turns.read(folder),
+            story=kept_story(folder),
         )
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise UsageError(f"{folder} holds no results of a test: {error!r}") from None

@@ -12,7 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from glomers.history import edn
+from glomers.history import edn, lost_turns
+from glomers.history.lost_turns import LostTurn
 from glomers.history.operations import History, to_json_line
 from glomers.history.store import Store
 from glomers.options import Options
@@ -61,6 +62,12 @@ def judged(
     (folder / "results.edn").write_text(edn.pretty(results))
     write_page(folder)
     return folder
+
+
+def lose_turns(folder: Path, *lost: LostTurn) -> None:
+    """Put lost turns into the folder of a test."""
+    with (folder / lost_turns.FILE).open("w") as out:
+        lost_turns.write(lost, out)
 
 
 def sent(time: int, id: int, src: str, dest: str, **body: Any) -> dict[str, Any]:

@@ -17,14 +17,26 @@ import pytest
 from glomers import cli
 from glomers.errors import UsageError
 from glomers.history.command import Command
+from glomers.history.lost_turns import LostTurn
 from glomers.history.operations import History, read_history
 from glomers.invocation import Invocation, shown
 from glomers.report import page
+from glomers.report.journal import NONE
 from glomers.report.page import Problem, Span
 from glomers.report.reasons import Reason
+from glomers.report.story import FILE
 from glomers.run.kept import write_page
 from glomers.world.faults import FAULTS
-from tests.report.pages import about, became, block, column, kept, sent, written
+from tests.report.pages import (
+    about,
+    became,
+    block,
+    column,
+    kept,
+    lose_turns,
+    sent,
+    written,
+)
 
 HISTORIES = Path(__file__).parents[1] / "histories"
 MIB = 1 << 20
@@ -100,6 +112,39 @@ def test_values_of_a_set_have_the_latencies_that_the_checker_found(tmp_path):
     found = text_of(folder)
     assert about(found)["stable"] == [5]
     assert (column(found, "stable-known", "d"), column(found, "stable-latency")) == ([1000], [40])
+
+
+def test_lost_turns_have_their_time_their_place_and_the_message_that_was_handled(tmp_path):
+    folder = written(
+        tmp_path / "echo" / "1",
+        [sent(0, 4, "c0", "n0", type="echo", msg_id=1), sent(0, 7, "c1", "n0", type="echo")],
+    )
+    place = ("n0", "node.py:11", "last = value + 1", "generate")
+    lose_turns(
+        folder,
+        LostTurn(*place, 3_000_999, 5_001_000, 7, 2, 2),
+        LostTurn("n1", "node.py:3", "wait()", "<module>", 4_000_000, None, None, 2, None),
+        LostTurn(*place, 6_000_000, 6_000_500, 9, 2, 2),
+    )
+    found = text_of(folder)
+    assert about(found)["places"] == [
+        {"node": "n0", "function": "generate", "line": "node.py:11", "text": "last = value + 1"},
+        {"node": "n1", "function": "<module>", "line": "node.py:3", "text": "wait()"},
+    ]
+    assert column(found, "turn-at") == [3000, 1000, 2000]
+    assert column(found, "turn-took") == [2001, NONE, 0]
+    assert column(found, "turn-place") == [0, 1, 0]
+    assert column(found, "turn-message") == [1, NONE, NONE]
+
+
+def test_the_page_of_a_small_run_has_its_story(tmp_path):
+    folder = written(tmp_path / "echo" / "1", [])
+    assert about(text_of(folder))["story"] == []
+    (folder / FILE).write_text("0.0 ms  process 0 asks n0: echo 1\nSo the test is invalid: ö\n")
+    assert about(text_of(folder))["story"] == [
+        "0.0 ms  process 0 asks n0: echo 1",
+        "So the test is invalid: ö",
+    ]
 
 
 def test_a_test_that_ended_before_its_first_operation_has_a_page(tmp_path):
@@ -356,6 +401,8 @@ def hostile_folder(tmp_path):
     )
     (folder / "node-logs").mkdir()
     (folder / "node-logs" / "n0.log").write_text(f"{HOSTILE}\x1b]0;title\x07\n")
+    lose_turns(folder, LostTurn("n0", HOSTILE, f"{HOSTILE}\u202e", HOSTILE, 0, 0, 0, 2, 2))
+    (folder / FILE).write_text(HOSTILE)
     (folder / "command.json").write_text(
         Command(HOSTILE, (HOSTILE,), Path(HOSTILE), 1, HOSTILE, HOSTILE).as_json()
     )

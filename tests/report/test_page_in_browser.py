@@ -6,12 +6,18 @@ Without Chromium and its driver (Debian: chromium and chromium-driver) these tes
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from small_runs import IDS, SAME_IDS, keep
 
+from glomers.history import edn
+from glomers.history.lost_turns import LostTurn
+from glomers.history.operations import read_history
 from glomers.run.kept import write_page
+from glomers.run.story import tell
 from tests.report.conftest import PATIENCE
-from tests.report.pages import kept, sent
+from tests.report.pages import kept, lose_turns, sent
 from tests.report.test_page import HOSTILE, hostile_folder
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed")
@@ -480,6 +486,57 @@ def test_a_click_on_a_mark_of_a_log_shows_its_line(chromium, tmp_path):
     assert page.element("#logs pre").text.split() == ["1.000", "s", "first", "5.000", "s", "second"]
 
 
+# Small runs: lost turns and the story
+
+
+def test_a_small_run_shows_its_story_and_where_a_thread_lost_its_turn(chromium, script, tmp_path):
+    results, folder = keep(SAME_IDS, script(IDS), tmp_path)
+    _, _, *story = tell(folder, read_history(folder), edn.to_json(results))
+    write_page(folder)
+    page = Page(chromium, folder)
+    assert page.complaints() == []
+    assert page.element("#story pre").text.splitlines() == story
+    assert page.texts("#legend .turns") == ["├─┤ lost turns 1"]
+    # The mark is on the line of n0, from 0 to 2 ms.
+    middle = "report.messages.x(1000), report.messages.y(0)"
+    title = "n0 lost its turn for 2 ms in generate before node.py:11: last = value + 1"
+    assert page.js(f"report.messages.hover({middle})") == title
+    assert page.js("report.messages.turnAt(report.messages.x(-1000), report.messages.y(0))") == -1
+    colour = (
+        "[...report.messages.context.getImageData(report.messages.x(1000) * devicePixelRatio,"
+        " report.messages.y(0) * devicePixelRatio, 1, 1).data]"
+    )
+    assert page.js(colour) == [0xC8, 0x42, 0x0A, 0xFF]
+    page.js(f"report.messages.click({middle})")
+    names, facts = page.texts("#details dt"), page.texts("#details dd")
+    assert page.texts("#details h2, #details pre") == ["lost turn", "last = value + 1"]
+    request = f"generate: {page.js('report.run.src(report.view.message)')} → n0, arrived after 0 ms"
+    assert dict(zip(names, facts)) == {
+        "lost": "at 0.000 s",
+        "came back": "at 0.002 s, after 2 ms",
+        "for": request,
+        "in": "generate",
+        "before": "node.py:11",
+    }
+
+
+def test_of_many_lost_turns_no_more_are_drawn_than_there_are_pixels(chromium, tmp_path):
+    from tests.report.pages import written
+
+    folder = written(tmp_path / "echo" / "1", [sent(0, 0, "c0", "n0", type="echo")])
+    turn = LostTurn("n0", "node.py:3", "wait()", "echo", 0, 0, 0, 1, 1)
+    lose_turns(
+        folder, *(replace(turn, began=k * 10**5, ended=k * 10**5 + 2000) for k in range(9000))
+    )
+    write_page(folder)
+    page = Page(chromium, folder)
+    drawn = page.js(
+        "(track => { let count = 0; track.drawTurns({ fillRect() { count++; } }); return count; })"
+        "(report.messages)"
+    )
+    assert 0 < drawn <= 3 * page.js("report.messages.width")
+
+
 # Content is data
 
 
@@ -493,6 +550,9 @@ def test_hostile_content_stays_text(chromium, tmp_path):
     page.wait("document.querySelector('#details .way').textContent.startsWith('process')")
     page.js("report.followValue(arguments[0])", HOSTILE)
     page.wait("report.follow.active")
+    page.js("report.pickTurn(0)")
+    assert HOSTILE in page.js("document.querySelector('#details pre').textContent")
+    assert HOSTILE in page.js("document.querySelector('#story').textContent")
     page.js("document.querySelector('#logs details').open = true")
     page.wait("document.querySelector('#logs pre').textContent")
     assert page.js("window.hacked ?? null") is None

@@ -101,6 +101,28 @@ class Details {
     );
   }
 
+  turn(number) {
+    const { run } = this.app;
+    const { at, end, took, place, message } = run.turns;
+    const { node, function: name, line, text } = run.about.places[place[number]];
+    const row = message[number];
+    this.box.replaceChildren(
+      element("h2", { textContent: "lost turn" }),
+      element("p", { textContent: `a thread of ${node}`, className: "way" }),
+      this.facts([
+        ["lost", `at ${moment(at[number])}`],
+        [
+          "came back",
+          took[number] === NONE ? "never" : `at ${moment(end[number])}, after ${duration(took[number])}`,
+        ],
+        ["for", row === NONE ? null : this.link(run.titleOf(row), () => this.app.pickMessage(row))],
+        ["in", name],
+        ["before", line],
+      ]),
+      element("pre", { textContent: text }),
+    );
+  }
+
   // A line of a log, with what stands around it.
   async logLine(logs, number, line) {
     const lines = await logs.of(number);

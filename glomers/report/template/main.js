@@ -93,6 +93,14 @@ class App {
     view.ensure(at[row], end[row]);
   }
 
+  pickTurn(number) {
+    const { view, run } = this;
+    view.message = run.turns.message[number];
+    view.operation = NONE;
+    this.details.turn(number);
+    view.changed();
+  }
+
   pickOperation(index) {
     const { view, run } = this;
     view.operation = index;
@@ -304,7 +312,11 @@ class App {
       name + (marks[name] ?? ""),
     ]);
     const legend = element("span", { className: "outcomes" }, "operations:", ...key);
-    document.getElementById("legend").append(...buttons, legend);
+    const turns = run.turns.count.toLocaleString("en");
+    const lost = run.turns.count
+      ? [element("span", { className: "turns", textContent: `├─┤ lost turns ${turns}` })]
+      : [];
+    document.getElementById("legend").append(...buttons, ...lost, legend);
   }
 
   // Keys

@@ -68,6 +68,7 @@ class MessageTrack extends Track {
       this.drawWork(context, rows);
       this.drawArrows(context, rows);
     }
+    this.drawTurns(context);
     if (follow.active) this.drawFirsts(context);
     this.drawPicked(context);
     this.canvas.dataset.mode = this.binned ? "bins" : "arrows";
@@ -287,6 +288,41 @@ class MessageTrack extends Track {
     context.setLineDash([]);
   }
 
+  // Lost turns: on a node's line, from when a thread lost its turn until it had it back. What would
+  // be drawn where the last one was is left out, so that there are no more of them than pixels.
+
+  drawTurns(context) {
+    const { run, view, theme } = this.app;
+    const { count, at, end, lane } = run.turns;
+    const last = run.lanes.map(() => [-Infinity, -Infinity]);
+    context.fillStyle = theme.colours.trouble;
+    for (let i = 0; i < count && at[i] <= view.to; i++) {
+      if (end[i] < view.from || lane[i] < 0) continue;
+      const left = Math.round(this.x(at[i]));
+      const right = Math.max(Math.round(this.x(end[i])), left + 2);
+      const [from, to] = last[lane[i]];
+      if (left === from && right <= to) continue;
+      last[lane[i]] = [left, Math.max(right, to)];
+      const y = Math.round(this.y(lane[i]));
+      context.fillRect(left, y - 1, right - left, 3);
+      context.fillRect(left, y - 4, 1, 9);
+      context.fillRect(right - 1, y - 4, 1, 9);
+    }
+  }
+
+  // The shortest of the lost turns at a place.
+  turnAt(x, y) {
+    const { count, at, end, lane } = this.app.run.turns;
+    const here = this.laneAt(y);
+    let [best, found] = [Infinity, NONE];
+    if (Math.abs(y - this.y(here)) > 5) return found;
+    for (let i = 0; i < count; i++) {
+      if (lane[i] !== here || this.x(at[i]) > x + 3 || this.x(end[i]) < x - 3) continue;
+      if (end[i] - at[i] < best) [best, found] = [end[i] - at[i], i];
+    }
+    return found;
+  }
+
   // Bins
 
   drawBins(context) {
@@ -431,6 +467,8 @@ class MessageTrack extends Track {
 
   hover(x, y) {
     const { run, view } = this.app;
+    const turn = this.turnAt(x, y);
+    if (turn !== NONE) return run.turnTitle(turn);
     view.hovered.message = this.at(x, y);
     if (view.hovered.message !== NONE) return run.titleOf(view.hovered.message);
     const texts = [this.binned && this.bins ? this.binText(x, y) : "", this.faultText(x, y)];
@@ -468,7 +506,9 @@ class MessageTrack extends Track {
 
   click(x, y) {
     const { app } = this;
+    const turn = this.turnAt(x, y);
     if (x < this.gutter) app.filter.toggleNode(app.run.lanes[this.laneAt(y)]);
+    else if (turn !== NONE) app.pickTurn(turn);
     else if (this.binned) app.view.zoom(0.25, this.time(x));
     else app.pickMessage(this.at(x, y));
   }

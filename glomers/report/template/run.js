@@ -28,12 +28,14 @@ class Run {
     run.copies = await columns("message", ["copy-row", "copy-took", "copy-fate"]);
     run.operations = await columns("operation", ["at", "took", "process", "f", "outcome", "message"]);
     run.stable = await columns("stable", ["latency"]);
+    run.turns = await columns("turn", ["at", "took", "place", "message"]);
     run.stable.known = await unpackMoments("stable-known");
     run.texts = new Texts("message", about.firsts.message);
     run.operationTexts = new Texts("operation", about.firsts.operation);
     run.logs = await new Logs(about.logs).load();
     run.setUpMessages();
     run.setUpOperations();
+    run.setUpTurns();
     return run;
   }
 
@@ -129,6 +131,17 @@ class Run {
     if (o.count) this.end = Math.max(this.end, o.end.reduce((a, b) => Math.max(a, b)));
   }
 
+  // Turns that threads lost, in the order in which they began.
+  setUpTurns() {
+    const { about, turns: t } = this;
+    for (const place of about.places) place.text = printable(place.text);
+    const lanes = about.places.map(({ node }) => this.lanes.indexOf(node));
+    t.count = t.took.length;
+    t.at = summed(t.at);
+    t.end = t.at.map((at, i) => (t.took[i] === NONE ? this.end : at + t.took[i]));
+    t.lane = Array.from(t.place, (place) => lanes[place]);
+  }
+
   // The messages that are under way between two times, by the index: `visit(row)`.
   between(from, to, visit) {
     const { at, end, count } = this.messages;
@@ -161,6 +174,14 @@ class Run {
     const fate = this.fate(row);
     const after = took[row] === NONE ? "" : ` after ${duration(took[row])}`;
     return `${this.type(row)}: ${this.src(row)} → ${this.dest(row)}, ${fate}${after}`;
+  }
+
+  turnTitle(number) {
+    const { took, place } = this.turns;
+    const { node, function: name, line, text } = this.about.places[place[number]];
+    const long = took[number] === NONE ? "until the end" : `for ${duration(took[number])}`;
+    const where = name.startsWith("<") ? "" : ` in ${name}`;
+    return `${node} lost its turn ${long}${where} before ${line}: ${text}`;
   }
 
   operationTitle(index) {

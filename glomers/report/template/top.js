@@ -32,6 +32,11 @@ function showTop(app) {
       navigator.clipboard?.writeText(about.command);
     });
   }
+  if (about.story.length) {
+    const story = document.getElementById("story");
+    story.hidden = false;
+    story.querySelector("pre").textContent = about.story.join("\n");
+  }
   showLogs(app.run.logs);
 }
 
