@@ -223,6 +223,8 @@ def _block(name: str, content: str) -> str:
 
 def _about(run: Run, sources: Mapping[str, Texts]) -> dict[str, Any]:
     """Everything of which there is not much. Times are in microseconds, as in the columns."""
+    ends = [operation.time for operation in run.history[-1:]]
+    ends += [lost.ended for lost in run.lost_turns if lost.ended is not None]
     return {
         "folder": run.folder,
         "workload": run.workload,
@@ -245,7 +247,7 @@ def _about(run: Run, sources: Mapping[str, Texts]) -> dict[str, Any]:
         "stable": [value for value, _, _ in run.stable],
         "logs": list(run.logs),
         "firsts": {name: source.firsts for name, source in sources.items()},
-        "end": max(run.messages.end, run.history[-1].time // 1000 if len(run.history) else 0),
+        "end": max([run.messages.end, *(time // 1000 for time in ends)]),
     }
 
 

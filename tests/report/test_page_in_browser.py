@@ -520,7 +520,7 @@ def test_a_small_run_shows_its_story_and_where_a_thread_lost_its_turn(chromium, 
     }
 
 
-def test_of_many_lost_turns_no_more_are_drawn_than_there_are_pixels(chromium, tmp_path):
+def test_many_lost_turns_are_a_fine_line_until_somebody_zooms_in(chromium, tmp_path):
     from tests.report.pages import written
 
     folder = written(tmp_path / "echo" / "1", [sent(0, 0, "c0", "n0", type="echo")])
@@ -530,11 +530,19 @@ def test_of_many_lost_turns_no_more_are_drawn_than_there_are_pixels(chromium, tm
     )
     write_page(folder)
     page = Page(chromium, folder)
-    drawn = page.js(
-        "(track => { let count = 0; track.drawTurns({ fillRect() { count++; } }); return count; })"
-        "(report.messages)"
+    drawn = (
+        "(track => { const heights = []; const fillRect = (x, y, wide, tall) => heights.push(tall);"
+        " track.drawTurns({ fillRect }); return heights; })(report.messages)"
     )
-    assert 0 < drawn <= 3 * page.js("report.messages.width")
+    place = "report.messages.x(500), report.messages.y(0)"
+    heights = page.js(drawn)
+    assert set(heights) == {2}
+    assert len(heights) <= page.js("report.messages.width")
+    assert page.js(f"report.messages.turnAt({place})") == -1
+    page.js("report.view.show(0, 1000)")
+    page.settle()
+    assert page.js(drawn) == [3, 9, 9] * 11
+    assert page.js(f"report.messages.turnAt({place})") == 5
 
 
 # Content is data

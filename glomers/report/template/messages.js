@@ -5,6 +5,7 @@
 // arrived hangs from above. The fine line above a lane is home to that node's clients.
 
 const MOST_ARROWS = 2500;
+const MOST_TURNS = 300; // lost ones in sight that have a mark each
 const BIN = 2.5; // pixels, at least
 
 class MessageTrack extends Track {
@@ -14,6 +15,7 @@ class MessageTrack extends Track {
     super(app, "messages", lanes * tall + 14);
     this.laneHeight = tall;
     this.rows = [];
+    this.turns = []; // that have a mark of their own
   }
 
   // Where a lane's line is.
@@ -288,35 +290,45 @@ class MessageTrack extends Track {
     context.setLineDash([]);
   }
 
-  // Lost turns: on a node's line, from when a thread lost its turn until it had it back. What would
-  // be drawn where the last one was is left out, so that there are no more of them than pixels.
+  // Lost turns: a mark on a node's line, from when a thread lost its turn until it had it back. Too
+  // many of them would hide the rest, so that they are only a fine, pale line below it.
 
   drawTurns(context) {
     const { run, view, theme } = this.app;
     const { count, at, end, lane } = run.turns;
-    const last = run.lanes.map(() => [-Infinity, -Infinity]);
-    context.fillStyle = theme.colours.trouble;
+    this.turns = [];
     for (let i = 0; i < count && at[i] <= view.to; i++) {
-      if (end[i] < view.from || lane[i] < 0) continue;
+      if (end[i] >= view.from && lane[i] >= 0) this.turns.push(i);
+    }
+    const crowded = this.turns.length > MOST_TURNS;
+    const drawn = run.lanes.map(() => -Infinity); // by lane: up to which pixel
+    context.fillStyle = theme.colours.trouble;
+    context.globalAlpha = crowded ? 0.5 : 1;
+    for (const i of this.turns) {
       const left = Math.round(this.x(at[i]));
       const right = Math.max(Math.round(this.x(end[i])), left + 2);
-      const [from, to] = last[lane[i]];
-      if (left === from && right <= to) continue;
-      last[lane[i]] = [left, Math.max(right, to)];
       const y = Math.round(this.y(lane[i]));
-      context.fillRect(left, y - 1, right - left, 3);
-      context.fillRect(left, y - 4, 1, 9);
-      context.fillRect(right - 1, y - 4, 1, 9);
+      if (!crowded) {
+        context.fillRect(left, y - 1, right - left, 3);
+        context.fillRect(left, y - 4, 1, 9);
+        context.fillRect(right - 1, y - 4, 1, 9);
+      } else if (right > drawn[lane[i]]) {
+        const from = Math.max(left, drawn[lane[i]]);
+        context.fillRect(from, Math.round(y + this.laneHeight * 0.3), right - from, 2);
+        drawn[lane[i]] = right;
+      }
     }
+    context.globalAlpha = 1;
+    if (crowded) this.turns = [];
   }
 
-  // The shortest of the lost turns at a place.
+  // The shortest of the lost turns whose marks are at a place.
   turnAt(x, y) {
-    const { count, at, end, lane } = this.app.run.turns;
+    const { at, end, lane } = this.app.run.turns;
     const here = this.laneAt(y);
     let [best, found] = [Infinity, NONE];
     if (Math.abs(y - this.y(here)) > 5) return found;
-    for (let i = 0; i < count; i++) {
+    for (const i of this.turns) {
       if (lane[i] !== here || this.x(at[i]) > x + 3 || this.x(end[i]) < x - 3) continue;
       if (end[i] - at[i] < best) [best, found] = [end[i] - at[i], i];
     }
