@@ -218,7 +218,7 @@ def test_the_fixture_is_there_without_an_import_and_costs_nothing_where_it_is_no
         (["3f"], "error: there is no challenge '3f'"),
         (["3c", "--bin", "mine.py"], "/an empty folder/mine.py does not exist"),
         (["3c", "--nodde", "x"], "error: unknown flag '--nodde'"),
-        (["tset"], "did you mean test? expected one of test, sweep, check,"),
+        (["tset"], "did you mean test? expected one of test, sweep, explore,"),
         ([], "usage: glomers COMMAND"),
         (["challenge"], "usage: glomers CHALLENGE"),
     ],
