@@ -181,6 +181,7 @@ def explore(arguments: Sequence[str]) -> int:
     if arguments and challenges.is_number(arguments[0]):
         return challenge(["explore", *arguments])
 
+    from glomers.history.store import Store
     from glomers.launch.program import check_script
     from glomers.report.screen import Screen
     from glomers.run import explore
@@ -191,6 +192,7 @@ def explore(arguments: Sequence[str]) -> int:
     parser = parser_of_exploration(sorted(WORKLOADS), HELP_OF_FAULTS)
     options, parsed = _options(parser, arguments)
     check_script(Path(options.bin))
+    Store.check(Path(parsed.store))
     bounds = Bounds(**{k: v for k, v in vars(parsed).items() if k in Bounds.__dataclass_fields__})
     limits = explore.Limits(parsed.most_runs, parsed.most_seconds)
     console = Screen()

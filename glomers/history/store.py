@@ -8,6 +8,7 @@ import json
 import os
 from contextlib import ExitStack, suppress
 from datetime import datetime
+from errno import EACCES, ENOTDIR
 from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
@@ -46,6 +47,18 @@ class Store:
         except OSError as error:
             raise UsageError(f"cannot keep the test in {root}: {_explain(error)}") from None
         return cls(path)
+
+    @staticmethod
+    def check(root: Path) -> None:
+        """Raise UsageError if no test can be kept there, before much is done in vain."""
+        there = next(path for path in (root, *root.parents) if path.exists() or path.is_symlink())
+        try:
+            if not there.is_dir():
+                raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(there))
+            if not os.access(there, os.W_OK | os.X_OK):
+                raise PermissionError(EACCES, os.strerror(EACCES), str(there))
+        except OSError as error:
+            raise UsageError(f"cannot keep the test in {root}: {_explain(error)}") from None
 
     def open(self, name: str, most: int | None = None) -> TextIO:
         """Open a new file in this folder for writing; `close` closes it.

@@ -11,6 +11,7 @@ still fails without them.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -224,7 +225,8 @@ def show(
             say(console, text, indent=2)
         say(console, f"The whole run: {shown(folder / PAGE)}")
         if run.scenario:
-            say(console, f"Again: {program()} test --scenario {shown(folder / FILE)}")
+            again = shlex.join(["test", "--scenario", shown(folder / FILE)])
+            say(console, f"Again: {program()} {again}")
         return
     verdict = "valid" if found.valid is True else "unknown"
     tried = "in every order"

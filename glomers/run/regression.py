@@ -22,7 +22,7 @@ from typing import Any
 from glomers.errors import UsageError
 from glomers.history.operations import History
 from glomers.history.store import Store
-from glomers.invocation import named
+from glomers.invocation import named, shown
 from glomers.launch.launcher import absolute_paths, take_flag
 from glomers.launch.program import check_script
 from glomers.options import Options, parse_test, split_node_arguments
@@ -39,6 +39,7 @@ __tracebackhide__ = True  # as in glomers.testing
 FILE = "regression.py"  # in a run's folder, where pytest only runs it if it is named
 LONGEST_NAME = 60  # characters of what a test fails for, in its name
 WIDTH = 96  # columns of the story in a test
+HEAD = "from glomers.testing import replay\n"
 TEXT = '''\
 r"""{headline}
 
@@ -47,8 +48,7 @@ r"""{headline}
 
 from pathlib import Path
 
-from glomers.testing import replay
-
+{head}
 SCRIPT = Path(__file__).parent / {script}
 
 SCENARIO = r\'\'\'
@@ -155,7 +155,7 @@ def write(file: Path, scenario: Scenario, script: Path, reason: str, lines: Sequ
     """Write the test of a scenario that fails for a `reason`, with its story; return its path.
 
     If `file` is a folder, the test gets a name in it: test_<script>_<reason>.py. Raises UsageError
-    if it can't be written.
+    if it can't be written, or would replace something else.
     """
     name = f"test_{_word(script.stem)}_{_word(reason)}"
     if file.is_dir():
@@ -163,12 +163,14 @@ def write(file: Path, scenario: Scenario, script: Path, reason: str, lines: Sequ
     flags, node_arguments = split_node_arguments(scenario.command)
     _, flags = take_flag(flags, "--bin")
     command = (*flags, *(["--", *node_arguments] if node_arguments else ()))
+    check(file)
     near = os.path.relpath(script.absolute(), file.absolute().parent)
     told = str(replace(scenario, command=command))
     wrapped = [
         part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="    ")
     ]
     text = TEXT.format(
+        head=HEAD,
         headline=_raw(f"{script.name} fails: {reason}."),
         story=_raw("\n".join(wrapped)),
         script=json.dumps(near),
@@ -180,6 +182,21 @@ def write(file: Path, scenario: Scenario, script: Path, reason: str, lines: Sequ
     except OSError as error:
         raise UsageError(f"can't write the test {file}: {error.strerror}") from None
     return file
+
+
+def check(file: Path) -> None:
+    """Raise UsageError if a test can't be written to that file, or would replace something else
+    than such a test."""
+    if file.is_dir():
+        return
+    if not file.parent.is_dir():
+        raise UsageError(f"can't write the test {shown(file)}: there is no folder for it")
+    try:
+        others = file.exists() and HEAD not in file.read_text("utf-8", "replace")
+    except OSError as error:
+        raise UsageError(f"can't write the test {shown(file)}: {error.strerror}") from None
+    if others:
+        raise UsageError(f"{shown(file)} is there already, and is no test that was written by this")
 
 
 def _word(text: str) -> str:

@@ -17,11 +17,14 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from glomers import exits
 from glomers.errors import UsageError
 from glomers.history import kept_runs
+from glomers.history.store import Store
 from glomers.interrupts import handled
 from glomers.invocation import named, shown
+from glomers.launch.launcher import take_flag
 from glomers.launch.program import check_script
 from glomers.options import (
     Options,
+    Parser,
     checked,
     from_namespace,
     parser_of_test,
@@ -55,6 +58,9 @@ def main(arguments: Sequence[str]) -> int:
     """
     options, parsed, scenario = _read(arguments)
     check_script(Path(options.bin))
+    Store.check(Path(parsed.store))
+    if parsed.test:
+        regression.check(parsed.test)
     console = Screen()
     with sweep.executor(None) as pool, _watched(console, parsed.within) as watch:
         runner = Runner(pool, 2 * (os.cpu_count() or 1), watch.stops, watch.report)
@@ -107,7 +113,8 @@ def show(
     console.print("\nTo see it again:")
     console.print(f"  {program()} {command}", soft_wrap=True, markup=False, highlight=False)
     console.print("\nA test that fails with this bug, and passes without it:")
-    console.print(f"  pytest {shown(test)}", soft_wrap=True, markup=False, highlight=False)
+    run_it = shlex.join(["pytest", shown(test)])
+    console.print(f"  {run_it}", soft_wrap=True, markup=False, highlight=False)
     if nearest is not None:
         say(console, f"\n{difference(nearest.decision, nearest.instead)}")
 
@@ -138,7 +145,8 @@ def _read(arguments: Sequence[str]) -> tuple[Options, argparse.Namespace, Scenar
         help="where to write a test for pytest; in a folder, it gets a name "
         f"(default: {regression.FILE} in the run's folder)",
     )
-    words = _of_kept(arguments)
+    run = _run_of(parser, arguments)
+    words = _of_kept(run, arguments)
     scenario, words = replay.scenario_of(words)
     with replay.naming(scenario, words):
         parsed, node_arguments = parser.parse(words)
@@ -147,7 +155,8 @@ def _read(arguments: Sequence[str]) -> tuple[Options, argparse.Namespace, Scenar
                 "expected a run that fails: the folder of a run that is kept, --scenario FILE, "
                 "or --seed NUM with the flags of a test"
             )
-        options = from_namespace(parsed, node_arguments)
+        # The parser takes a run for an argument of the node.
+        options = from_namespace(parsed, node_arguments[run is not None :])
     return options, parsed, scenario
 
 
@@ -159,26 +168,42 @@ def _has(words: Sequence[str], flag: str) -> bool:
     return any(word.partition("=")[0] == flag for word in split_node_arguments(words)[0])
 
 
-def _of_kept(arguments: Sequence[str]) -> list[str]:
-    """A command line that names a scenario instead of a run's folder, or instead of nothing."""
+def _run_of(parser: Parser, arguments: Sequence[str]) -> Path | None:
+    """The folder of a run that a command line names, anywhere among its flags.
+
+    Raises UsageError if that is no folder, or not the only run.
+    """
     flags, _ = split_node_arguments(arguments)
-    if any(_has(flags, flag) for flag in ("--scenario", "--seed", "--help", "-h")):
-        return list(arguments)
-    if flags and not flags[0].startswith("-"):
-        run, rest = named(flags[0]), arguments[1:]
-        if not run.is_dir():
-            raise UsageError(f"there is no run in {shown(run)}: expected the folder of a run")
-    elif any(_has(flags, flag) for flag in ("--bin", "-w", "--workload")):
-        return list(arguments)
-    else:
-        run, rest = _last_failing(Path("store")), arguments
+    _, words = parser.parse_known_args(["--bin", "-", *flags])
+    if not words:
+        return None
+    run = named(words[0])
+    if not run.is_dir():
+        raise UsageError(f"there is no run in {shown(run)}: expected the folder of a run")
+    others = [repr(word) for word in words[1:]]
+    others += [flag for flag in ("--scenario", "--seed") if _has(flags, flag)]
+    if others:
+        raise UsageError(f"expected one run, not {words[0]!r} and {others[0]}")
+    return run
+
+
+def _of_kept(run: Path | None, arguments: Sequence[str]) -> list[str]:
+    """A command line that names a scenario: that of a run, or, if nothing else is named, that of
+    the last run that failed."""
+    if run is None:
+        flags, _ = split_node_arguments(arguments)
+        names = ("--scenario", "--seed", "--bin", "-w", "--workload")
+        if any(_has(flags, flag) for flag in names):
+            return list(arguments)
+        store, _ = take_flag(flags, "--store")
+        run = _last_failing(Path(store or "store"))
     file = run / FILE
     if not file.is_file():
         raise UsageError(
             f"{shown(run)} keeps no {FILE}, as simulated runs do that aren't too large: "
             "shrink the run by its --seed, with --simulate"
         )
-    return ["--scenario", str(file), *rest]
+    return ["--scenario", str(file), *arguments]
 
 
 def _last_failing(root: Path) -> Path:

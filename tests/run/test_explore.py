@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from glomers.cli import main
+from glomers.exits import BAD_ARGUMENTS
 from glomers.history.store import Store
 from glomers.options import Options
 from glomers.run import explore
@@ -386,7 +387,7 @@ def test_the_command_tells_that_none_failed(capsys):
 def test_the_command_tells_the_smallest_run_that_fails_and_keeps_it(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = ["explore", "3b", "--bin", str(ROOT / "ladder" / "1_flood.py")]
-    assert main([*command, "--losses", "1"]) == 1
+    assert main([*command, "--losses", "1", "--store", "my store"]) == 1
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     story = [
         "0.00 s  client 0 asks n0: broadcast 0",
@@ -396,12 +397,22 @@ def test_the_command_tells_the_smallest_run_that_fails_and_keeps_it(capsys, tmp_
     begin = lines.index(story[0])
     assert lines[begin : begin + 3] == story
     assert "1 value was lost: 0" in lines
-    folder = (tmp_path / "store" / "latest").resolve()
+    folder = (tmp_path / "my store" / "latest").resolve()
     shown = folder.relative_to(tmp_path)
     assert lines[-2] == f"The whole run: {shown / 'report.html'}"
-    assert lines[-1] == f"Again: python -m glomers test --scenario {shown / 'scenario.json'}"
+    assert lines[-1] == f"Again: python -m glomers test --scenario '{shown / 'scenario.json'}'"
     assert (folder / "report.html").is_file()
     assert main(["test", "--scenario", str(folder / "scenario.json"), "--store", "again"]) == 1
+
+
+def test_a_store_that_is_none_is_refused_before_the_search(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").touch()
+    command = ["explore", "3b", "--bin", str(ROOT / "ladder" / "1_flood.py")]
+    assert main([*command, "--losses", "1", "--store", "taken"]) == BAD_ARGUMENTS
+    output = capsys.readouterr()
+    assert "different state" not in output.out
+    assert "taken is a file, not a folder" in output.err
 
 
 @pytest.mark.parametrize(

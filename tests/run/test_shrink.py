@@ -222,7 +222,13 @@ def test_a_run_that_is_kept_can_be_shrunk_by_its_folder_or_as_the_last_one(here,
     main(["test", *FLAGS, "--p-loss", "0.2", "--seed", "4", "--simulate"])
     failing = (here / "store" / "latest").resolve()
     main(["test", *FLAGS, "--seed", "4", "--simulate"])
-    for run in ([str(failing)], []):
+    store = failing.parent.parent.rename(here / "my store")
+    failing = str(store / "broadcast" / failing.name)
+    for run in (
+        [failing, "--store", "my store"],
+        ["--within", "9", failing, "--keep", "all", "--store", "my store"],
+        ["--store", "my store"],
+    ):
         status, said = shrink(capsys, *run)
         assert status == INVALID, said
         assert "to   2 nodes, 1 operation, 1 final operation, 1 lost message\n" in said
@@ -237,12 +243,42 @@ def test_a_run_that_is_kept_can_be_shrunk_by_its_folder_or_as_the_last_one(here,
         ([*FLAGS, "--seed", "4"], "the run with --seed 4 is valid"),
         ([*FLAGS, "--seed", "4", "--within", "soon"], "expected a time such as 60s, not 'soon'"),
         (["--scenario", "none.json"], "can't read the scenario none.json"),
+        ([".", "elsewhere"], "expected one run, not '.' and 'elsewhere'"),
+        (["--seed", "4", ".", *FLAGS], "expected one run, not '.' and --seed"),
+        (["."], ". keeps no scenario.json"),
     ],
 )
 def test_what_can_not_be_shrunk_is_refused(here, capsys, words, expected):
     status, said = shrink(capsys, *words)
     assert status == BAD_ARGUMENTS
     assert expected in said
+
+
+@pytest.mark.parametrize(
+    ("flag", "place", "expected"),
+    [
+        ("--store", "mine.py", "cannot keep the test in mine.py: mine.py is a file, not a folder"),
+        ("--store", "mine.py/store", "mine.py is a file, not a folder"),
+        ("--test", "none/test.py", "can't write the test none/test.py: there is no folder for it"),
+        ("--test", "mine.py", "mine.py is there already, and is no test that was written by this"),
+    ],
+)
+def test_what_can_not_be_kept_is_refused_before_the_search(here, capsys, flag, place, expected):
+    (here / "mine.py").write_text("print(1)\n")
+    words = [*FLAGS, "--p-loss", "0.2", "--seed", "4", flag, place]
+    status, said = shrink(capsys, *words)
+    assert status == BAD_ARGUMENTS
+    assert expected in said
+    assert "From" not in said
+    assert (here / "mine.py").read_text() == "print(1)\n"
+
+
+def test_a_test_may_be_written_again(here, capsys):
+    for _ in range(2):
+        words = [*FLAGS, "--p-loss", "0.2", "--seed", "4", "--test", "test the bug.py"]
+        status, said = shrink(capsys, *words)
+        assert status == INVALID, said
+        assert "  pytest 'test the bug.py'\n" in said
 
 
 def test_an_interrupt_keeps_what_there_is(here, monkeypatch, capsys):
