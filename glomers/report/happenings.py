@@ -157,6 +157,7 @@ class _Teller:
         after: frozenset[Any] = frozenset()
         ending = None
         tails = ""
+        to_service = sent.dest in SERVICES
         if began is not None:
             after = frozenset([began.id])
             old = self._old.get(began.id, "")
@@ -167,7 +168,7 @@ class _Teller:
             behind = f" {self._name(sent.dest, sent)}{old}: {told}{fate}"
             tail, tails = f" answers{behind}", f" answer{behind}"
             rank = max(rank, UNUSUAL) if old else rank
-        elif sent.src[:1] == "c" or sent.dest in SERVICES:
+        elif sent.src[:1] == "c" or to_service:
             final = " (final)" if operation and operation.final else ""
             head, names = f"{self._name(sent.src, sent)} asks ", (sent.dest,)
             tail = f": {told}{final}{fate}"
@@ -179,10 +180,12 @@ class _Teller:
         yield (
             sent.time,
             sent.place,
-            Happening(sent.time, head, names, tail, tails, rank, keys, after, ending, sort),
+            Happening(
+                sent.time, head, names, tail, tails, rank, keys, after, ending, sort, to_service
+            ),
         )
         for number, arrival in enumerate(arrivals):
-            if (arrival.time > sent.time or number) and sent.dest not in SERVICES:
+            if (arrival.time > sent.time or number) and not to_service:
                 again = " again" if number else ""
                 tail = f" reaches {sent.dest}{again}"
                 yield (

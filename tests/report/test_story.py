@@ -58,6 +58,24 @@ So the test is invalid: id n0-0 was given by n0 at 0.00 s (process 1) and n0 at 
     )
 
 
+def test_it_tells_of_requests_to_services_before_the_answer_that_needs_them(script, tmp_path):
+    scenario = small_runs.STALE_SUM.replace("--latency 5", "--latency 0")
+    assert (
+        story(scenario, small_runs.COUNTER, script, tmp_path)
+        == """\
+     0.0 ms  process 0 asks n0: add 3
+     0.0 ms  n0 asks seq-kv: read "sum"; it answers error (code 20, text "key does not exist")
+     0.0 ms  n0 asks seq-kv: write (key "sum", value 3); it answers write_ok
+     0.0 ms  n0 answers process 0: add_ok
+11,000.0 ms  process 1 asks n1: read (final)
+11,000.0 ms  n1 asks seq-kv: read "sum"; it answers from an old state (1 change ago): error
+    | (code 20, text "key does not exist")
+11,000.0 ms  n1 answers process 1: read_ok 0
+So the test is invalid: n1's final read at 11.00 s is 0, 3 too little, just what n0 acknowledged
+"""
+    )
+
+
 def test_it_tells_which_message_was_lost_and_which_arrived_twice(script, tmp_path):
     assert (
         story(small_runs.LOST_MESSAGE, small_runs.GOSSIP, script, tmp_path)
