@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType
 
 Handler = Callable[[int, FrameType | None], object] | signal.Handlers
@@ -32,6 +33,20 @@ def handled(handler: Handler, numbers: Sequence[int] = INTERRUPTS) -> Iterator[N
     finally:
         for number, previous in before.items():
             signal.signal(number, previous)
+
+
+@contextmanager
+def blocked() -> Iterator[None]:
+    """Hold Ctrl-C back in this thread: it takes effect at the end of the context.
+
+    Processes that are started meanwhile never hear it.
+    """
+    resource_tracker.ensure_running()  # its start, with the first process, would unblock Ctrl-C
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

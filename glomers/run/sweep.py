@@ -11,7 +11,6 @@ import multiprocessing.connection
 import os
 import resource
 import shlex
-import signal
 import sys
 import threading
 from argparse import ArgumentTypeError
@@ -37,7 +36,7 @@ from rich.table import Table
 
 from glomers.errors import UsageError
 from glomers.exits import ROOT
-from glomers.interrupts import handled
+from glomers.interrupts import blocked, handled
 from glomers.invocation import shown
 from glomers.options import Options, program, with_flags
 from glomers.report.incidents import sentences, serious_sentences, warnings_beside
@@ -113,11 +112,12 @@ def executor(dask: str | None) -> Iterator[Executor]:
         pool = ProcessPoolExecutor(
             workers, context, initializer=_begin_worker, initargs=(_share_of_memory(workers),)
         )
-        # Ctrl-C must not end the workers: they inherit that SIGINT is ignored.
-        with handled(signal.SIG_IGN, (signal.SIGINT,)):
-            wait([pool.submit(os.getpid) for _ in range(workers)])
-        started = [child for child in multiprocessing.active_children() if child not in before]
+        started = []
         try:
+            with blocked():  # Ctrl-C must not end the workers, nor be lost
+                wait([pool.submit(os.getpid) for _ in range(workers)])
+                children = multiprocessing.active_children()
+                started = [child for child in children if child not in before]
             yield pool
         finally:
             # Either all results are here or nobody waits for them, so the workers may be killed.

@@ -162,8 +162,23 @@ def test_a_sweep_that_is_interrupted_at_once_says_that_it_has_nothing(capsys):
 
 def test_workers_do_not_hear_ctrl_c():
     with sweep.executor(None) as pool:
-        handlers = {pool.submit(signal.getsignal, signal.SIGINT).result() for _ in range(8)}
-    assert handlers == {signal.SIG_IGN}
+        for _ in range(8):
+            pool.submit(signal.raise_signal, signal.SIGINT).result()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+
+
+def test_ctrl_c_is_not_lost_while_workers_start(monkeypatch):
+    class InterruptedAtTheStart(Immediately):
+        def __init__(self, *args, **kwargs):
+            super().__init__()
+
+        def submit(self, function, /, *args, **kwargs):
+            signal.raise_signal(signal.SIGINT)
+            return super().submit(function, *args, **kwargs)
+
+    monkeypatch.setattr(sweep, "ProcessPoolExecutor", InterruptedAtTheStart)
+    with pytest.raises(KeyboardInterrupt), sweep.executor(None):
+        pytest.fail("nobody heard it")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
