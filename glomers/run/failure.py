@@ -74,11 +74,13 @@ def _of_error(text: str) -> str:
 def _kinds(found: list[Reason], results: Mapping[str, Any], history: History) -> Iterator[str]:
     cases = [reason for reason in found if not reason.summary]
     wholes = [reason for reason in found if reason.summary]
+    parts = [(name, part) for name, part in results.items() if isinstance(part, Mapping)]
+    unproved = [name for name, part in parts if part.get("valid?") == UNKNOWN]
     ordered = sorted((*cases, *wholes), key=lambda reason: reason.kind in OF_OPERATIONS)
     for reason in ordered:
         if reason.kind in OF_OPERATIONS:
             yield f"failed operations ({_how_operations_fail(results, history)})"
-        elif reason.kind not in (*GENERIC, *HARMLESS):
+        elif reason.kind not in (*GENERIC, *HARMLESS, *unproved):
             yield reason.kind
 
 

@@ -296,7 +296,8 @@ class Search:
 
 def _why_not(candidate: Candidate, outcome: Outcome) -> str:
     """Why there is nothing to shrink."""
-    what = f"the run with --seed {candidate.options.seed}"
+    told = candidate.scenario
+    what = told.name if told else f"the run with --seed {candidate.options.seed}"
     if outcome.valid is True:
         return f"{what} is valid, so there is nothing to shrink; `sweep` finds seeds that are not"
     return f"{what} proves nothing (its verdict is unknown), so there is nothing to shrink"

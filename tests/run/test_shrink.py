@@ -78,7 +78,7 @@ def test_or_one_fault():
 
 def test_what_the_command_says_is_plain_where_the_scenario_decides():
     flags = {"p_loss": 0.2, "p_duplicate": 0.1, "latency": 9, "nemesis": ("pause",), "hard": True}
-    found = search(broadcast(seed=5, **flags))
+    found = search(broadcast(seed=0, **flags))
     plain = replace(broadcast(), nodes=("n0", "n1"), concurrency=2, time_limit=1)
     assert found.found.options == replace(plain, rate=5, nemesis_interval=10)
 
@@ -151,6 +151,13 @@ def test_another_failure_of_the_same_script_is_not_taken_for_it(script):
 def test_a_failure_that_goes_away_is_not_one_of_which_nothing_is_known():
     nothing = attempt(Candidate(broadcast(p_loss=0.2), Scenario(operations=(), final=())))
     assert (nothing.valid, nothing.failure) == ("unknown", None)
+
+
+def test_what_proves_nothing_is_not_what_a_run_fails_for():
+    # No read succeeds, so the checker of the workload has nothing to judge.
+    unreadable = str(ROOT / "tests" / "mistakes" / "answer_holds_set.py")
+    why = attempt(Candidate(broadcast(bin=unreadable))).failure
+    assert str(why) == "failed operations (read fail crash)"
 
 
 def test_there_must_be_a_failure():
@@ -279,6 +286,13 @@ def test_a_test_may_be_written_again(here, capsys):
         status, said = shrink(capsys, *words)
         assert status == INVALID, said
         assert "  pytest 'test the bug.py'\n" in said
+
+
+def test_a_scenario_that_is_valid_is_called_by_its_name(here, capsys):
+    (here / "mine.json").write_text('{"operations": []}')
+    status, said = shrink(capsys, *FLAGS, "--scenario", "mine.json")
+    assert status == BAD_ARGUMENTS
+    assert "error: mine.json proves nothing" in said
 
 
 def test_an_interrupt_keeps_what_there_is(here, monkeypatch, capsys):
