@@ -40,12 +40,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a run: the verdict, what it fails for, and the decisions that it made."""
+    """What became of a run: the verdict, what it fails for, and the decisions that it made.
+
+    `problem` tells why there was no run.
+    """
 
     valid: Any
     failure: Failure | None = None
     scenario: Scenario | None = None
     messages: int = 0
+    problem: str = ""
 
 
 def attempt(candidate: Candidate, most_messages: int | None = None) -> Outcome:
@@ -63,7 +67,9 @@ def attempt(candidate: Candidate, most_messages: int | None = None) -> Outcome:
 
         network.fate = counted
         results = test.run()
-    except (UsageError, MemoryError):
+    except UsageError as error:
+        return Outcome("unknown", problem=str(error))
+    except MemoryError:
         return Outcome("unknown")
     why = failure(results, test.history, candidate.options.workload)
     messages = results["net"]["servers"]["msg-count"]
@@ -296,6 +302,8 @@ class Search:
 
 def _why_not(candidate: Candidate, outcome: Outcome) -> str:
     """Why there is nothing to shrink."""
+    if outcome.problem:
+        return outcome.problem
     told = candidate.scenario
     what = told.name if told else f"the run with --seed {candidate.options.seed}"
     if outcome.valid is True:

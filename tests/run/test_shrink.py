@@ -295,6 +295,16 @@ def test_a_scenario_that_is_valid_is_called_by_its_name(here, capsys):
     assert "error: mine.json proves nothing" in said
 
 
+def test_a_scenario_that_does_not_fit_is_refused_as_test_refuses_it(here, capsys):
+    operations = '[{"time": 0, "worker": 99, "f": "read"}]'
+    (here / "mine.json").write_text(f'{{"operations": {operations}}}')
+    status, said = shrink(capsys, *FLAGS, "--scenario", "mine.json")
+    assert status == BAD_ARGUMENTS
+    assert '"worker": 99' in said
+    assert main(["test", *FLAGS, "--scenario", "mine.json"]) == BAD_ARGUMENTS
+    assert capsys.readouterr().err in said
+
+
 def test_an_interrupt_keeps_what_there_is(here, monkeypatch, capsys):
     def interrupt(number):
         if number == 14:
