@@ -527,7 +527,7 @@ def words_of(options: Options) -> list[str]:
 _PLAIN = (
     *("time_limit", "rate", "latency", "latency_dist", "topology", "nemesis", "nemesis_interval"),
     *("availability", "consistency_models", "key_count", "max_txn_length", "max_writes_per_key"),
-    *("p_loss", "p_duplicate", "preempt", "preempt_by"),
+    *("p_loss", "p_duplicate", "preempt", "preempt_by", "check"),
 )
 
 

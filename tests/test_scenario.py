@@ -229,6 +229,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         Options(nemesis=("kill", "pause"), nemesis_interval=1.234, p_loss=0.1, p_duplicate=1e-9),
         Options(strict=True, hard=True, seed=-4, concurrency=17),
         Options(preempt=0.02, preempt_by="lines"),
+        Options(check="/my check.py"),
     ],
 )
 def test_the_command_of_a_scenario_asks_for_the_same_options(options):

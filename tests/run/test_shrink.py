@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import signal
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext
@@ -17,6 +18,7 @@ from glomers.errors import UsageError
 from glomers.exits import BAD_ARGUMENTS, INTERRUPTED, INVALID
 from glomers.run import shrunk, sweep
 from glomers.run.nearest import nearest_passing
+from glomers.run.regression import replay
 from glomers.run.shrink import Runner, Search, attempt
 from glomers.run.smaller import Candidate
 from glomers.scenario import Action, Fate, Invoke, Scenario, read
@@ -303,6 +305,19 @@ def test_a_scenario_that_does_not_fit_is_refused_as_test_refuses_it(here, capsys
     assert '"worker": 99' in said
     assert main(["test", *FLAGS, "--scenario", "mine.json"]) == BAD_ARGUMENTS
     assert capsys.readouterr().err in said
+
+
+def test_the_smallest_run_and_its_test_keep_the_check_that_fails(here, capsys):
+    check = here / "my check.py"
+    check.write_text("def check(history):\n    return len(list(history.pairs())) < 2\n")
+    words = [*FLAGS, "--seed", "4", "--check", str(check)]
+    status, said = shrink(capsys, *words)
+    assert status == INVALID, said
+    kept = (here / "store" / "latest").resolve()
+    assert main(["test", "--scenario", str(kept / "scenario.json")]) == INVALID
+    written = runpy.run_path(str(kept / "regression.py"))
+    with pytest.raises(AssertionError, match=r"my check\.py"):
+        replay(written["SCENARIO"], written["SCRIPT"]).assert_valid()
 
 
 def test_an_interrupt_keeps_what_there_is(here, monkeypatch, capsys):
