@@ -44,6 +44,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import Context
 from math import ulp
 from types import FrameType
 from typing import Any, Protocol
@@ -337,7 +338,7 @@ class TurnLoop(Loop):
             if self._turns > self.patience:
                 self._observe(function, *args)
             else:
-                function(*args)
+                Context().run(function, *args)  # as a thread, which begins with no context variable
         except NodeStopped:
             pass
         finally:

@@ -261,6 +261,25 @@ def answer():
     assert missing.startswith("AttributeError")
 
 
+def test_context_variables_begin_anew_in_each_thread(simulate, script):
+    source = """
+import contextvars
+seen = contextvars.ContextVar("seen", default=[])
+def answer():
+    before = seen.get()
+    seen.set([*before, "handler"])
+    time.sleep(0.1)
+    thread = threading.Thread(target=lambda: seen.set([*seen.get(), "thread"]))
+    thread.start()
+    thread.join()
+    return [before, seen.get()]
+"""
+    cluster = simulate(script(HEAD + source + "\nnode.run()\n"))
+    pending = [cluster.start_request("n0", "ask") for _ in range(3)]
+    pending.append(cluster.start_request("n0", "ask"))
+    assert [each.result()["answer"] for each in pending] == [[[], ["handler"]]] * 4
+
+
 def test_classes_of_threading_can_be_extended_and_recognised(ask):
     source = """
 class Worker(threading.Thread):
