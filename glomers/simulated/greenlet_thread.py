@@ -10,6 +10,7 @@ Python's collector is at work meanwhile, may drop one reference too many.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 
@@ -56,7 +57,9 @@ class GreenletThread:
         seizing.welcome()
         while True:
             self._asked.acquire()
+            trace = sys.gettrace()  # of a debugger, for example, which follows all threads
             self._task()
+            sys.settrace(trace)
             del self._task
             self._over.release()
 

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from types import CodeType, FrameType
 from typing import Any, ClassVar, Protocol
 
+from glomers.errors import UsageError, quote
 from glomers.simulated.turns import TurnLoop
 
 # Called with the code, the line (0 if it must be looked up), and the offset of a bytecode.
@@ -72,8 +73,9 @@ class Monitoring:
     """By `sys.monitoring`, from Python 3.12 on. Several may follow the same code; only the one
     whose simulation runs hears of it."""
 
-    TOOL = 4  # 0 is for debuggers, 1 for coverage, 2 for profilers, 5 for optimizers
+    TOOLS = (4, 3)  # 0 is for debuggers, 1 for coverage, 2 for profilers, 5 for optimizers
 
+    _tool: ClassVar[int]  # one of TOOLS that nobody else used
     _all: ClassVar[list[Monitoring]] = []
     _running: ClassVar[Monitoring | None] = None
 
@@ -84,10 +86,23 @@ class Monitoring:
         self._event = events.INSTRUCTION if bytecodes else events.LINE
         self._codes: set[CodeType] = set()
         if not self._all:
-            monitoring.use_tool_id(self.TOOL, __name__)
-            monitoring.register_callback(self.TOOL, events.LINE, self._line)
-            monitoring.register_callback(self.TOOL, events.INSTRUCTION, self._bytecode)
+            self._take_tool()
         self._all.append(self)
+
+    @classmethod
+    def _take_tool(cls) -> None:
+        users = {tool: monitoring.get_tool(tool) for tool in cls.TOOLS}
+        free = [tool for tool, user in users.items() if user is None]
+        if not free:
+            names = " and ".join(quote(str(user)) for user in users.values())
+            raise UsageError(
+                f"turns between lines (--preempt) need sys.monitoring, which {names} use up; "
+                "expected nobody else to follow all lines meanwhile"
+            )
+        cls._tool = free[0]
+        monitoring.use_tool_id(cls._tool, __name__)
+        monitoring.register_callback(cls._tool, monitoring.events.LINE, cls._line)
+        monitoring.register_callback(cls._tool, monitoring.events.INSTRUCTION, cls._bytecode)
 
     @classmethod
     def _line(cls, code: CodeType, line: int) -> None:
@@ -108,7 +123,7 @@ class Monitoring:
         events = 0
         for each in self._all:
             events |= each._event if code in each._codes else 0
-        monitoring.set_local_events(self.TOOL, code, events)
+        monitoring.set_local_events(self._tool, code, events)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -124,5 +139,5 @@ class Monitoring:
             self._follow(code)
         if not self._all:
             for event in (monitoring.events.LINE, monitoring.events.INSTRUCTION):
-                monitoring.register_callback(self.TOOL, event, None)
-            monitoring.free_tool_id(self.TOOL)
+                monitoring.register_callback(self._tool, event, None)
+            monitoring.free_tool_id(self._tool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from inspect import getsourcelines
 from pathlib import Path
 from random import Random
@@ -12,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import maelstrom_node
+from glomers.errors import UsageError
 from glomers.history.times import MILLIS
-from glomers.simulated import preempting
+from glomers.simulated import greenlet_thread, preempting
 from glomers.simulated.hooks import Monitoring, monitoring
 from glomers.simulated.preempting import ChangePoints, RandomTurns
 from maelstrom_node import Replication
@@ -173,7 +175,57 @@ def test_nothing_is_followed_afterwards(simulate, script):
     cluster.close()
     assert sys.gettrace() is None or "preempting" not in repr(sys.gettrace())
     if monitoring:
-        assert monitoring.get_tool(Monitoring.TOOL) is None
+        assert [monitoring.get_tool(tool) for tool in Monitoring.TOOLS] == [None, None]
+
+
+@pytest.fixture
+def others():
+    """Other tools that follow lines: `others(n)` makes as many of those that we may be."""
+    taken = []
+
+    def take(n):
+        for tool in Monitoring.TOOLS[:n]:
+            monitoring.use_tool_id(tool, f"other {tool}")
+            taken.append(tool)
+
+    yield take
+    for tool in taken:
+        monitoring.free_tool_id(tool)
+
+
+@pytest.mark.skipif(not monitoring, reason="from Python 3.12 on")
+def test_another_tool_may_follow_lines_at_the_same_time(simulate, script, others):
+    others(1)
+    found = values(simulate, script(TWO_LINES), preempt=0.2)
+    assert len(set(found)) < len(found)
+
+
+@pytest.mark.skipif(not monitoring, reason="from Python 3.12 on")
+def test_tools_that_leave_no_room_are_named(simulate, script, others):
+    others(2)
+    with pytest.raises(UsageError, match="other 4 and other 3"):
+        simulate(script(TWO_LINES), preempt=True)
+
+
+def test_who_traces_all_threads_goes_on_afterwards(simulate, script, monkeypatch):
+    monkeypatch.setattr(greenlet_thread, "_free", [])
+    calls = []
+
+    def trace(frame, event, _):
+        if frame.f_code.co_name == "next":
+            calls.append(event)
+
+    before = threading.gettrace()
+    threading.settrace(trace)
+    try:
+        with simulate(script(LOCKED), preempt=True) as cluster:
+            cluster.request("n0", "next")
+    finally:
+        threading.settrace(before)
+    calls.clear()
+    with simulate(script(LOCKED)) as cluster:  # in the same thread
+        cluster.request("n0", "next")
+    assert calls == ["call"]
 
 
 @given(st.integers(), st.integers(1, 40))
