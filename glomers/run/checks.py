@@ -20,6 +20,7 @@ import linecache
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
@@ -55,7 +56,7 @@ class Denial:
     """What a check said when it didn't hold: in words, and the exception if it raised one."""
 
     text: str
-    error: Exception | None = None
+    error: Exception | SystemExit | None = None
 
     @property
     def is_mistake(self) -> bool:
@@ -76,12 +77,7 @@ class Check:
         function = self.function
         if not callable(function):
             raise TypeError(f"{quote(repr(function), VALUE)} is no function, so it is no check")
-        later = (
-            inspect.iscoroutinefunction,
-            inspect.isgeneratorfunction,
-            inspect.isasyncgenfunction,
-        )
-        if any(is_it(function) for is_it in later):
+        if any(is_it(function) for is_it in PROMISES):
             raise TypeError(f"{self.name} is async or has a yield: it can't say at once what holds")
         try:
             inspect.signature(function).bind(None)
@@ -100,10 +96,10 @@ class Check:
             value = self.function(subject)
             if value:
                 return value, None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return None, Denial(f"raised {_last_line(error)}{self._where(error)}", error)
         hint = " (what holds is true: a check that only asserts ends with `return True`)"
-        told = f"returned {quote(repr(value), VALUE)}{hint if value is None else ''}"
+        told = f"returned {_shown(value)}{hint if value is None else ''}"
         return value, Denial(told)
 
     @property
@@ -120,7 +116,7 @@ class Check:
         source = quote(linecache.getline(file, line).strip(), VALUE)
         return f"{name} ({Path(file).name}:{line}): {source}"
 
-    def _where(self, error: Exception) -> str:
+    def _where(self, error: BaseException) -> str:
         """The line of the check's own file in which the exception was raised, or came by."""
         file = getattr(getattr(self.function, "__code__", None), "co_filename", None)
         lines = [line for name, line in _frames(error.__traceback__) if name == file]
@@ -133,8 +129,19 @@ def _frames(trace: TracebackType | None) -> list[tuple[str, int]]:
 
 def _last_line(error: BaseException) -> str:
     """The exception as the last line of a traceback names it."""
-    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    try:
+        text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    except Exception:
+        text = f"{type(error).__name__}: <exception str() failed>"
     return quote(text, VALUE)
+
+
+def _shown(value: object) -> str:
+    """The value as an error shows it."""
+    try:
+        return quote(repr(value), VALUE)
+    except Exception as error:
+        return f"a {type(value).__name__} whose repr() raised {_last_line(error)}"
 
 
 # Files of checks
@@ -207,7 +214,8 @@ def _run(path: Path) -> ModuleType:
         raise wrong(f"line {error.lineno} is no Python: {error.msg}") from None
     except ValueError as error:
         raise wrong(f"it is no Python: {error}") from None
-    module = ModuleType(path.stem)
+    # Others find it by its name, as dataclasses do; nobody imports one with a space.
+    module = sys.modules[f"checks of {path.stem}"] = ModuleType(f"checks of {path.stem}")
     module.__file__ = str(path)
     folder = str(path.absolute().parent)
     sys.path.insert(0, folder)
@@ -218,7 +226,8 @@ def _run(path: Path) -> ModuleType:
         where = f"line {lines[-1]} " if lines else ""
         raise wrong(f"{where}raised {_last_line(error)}") from None
     finally:
-        sys.path.remove(folder)
+        with suppress(ValueError):  # the file has removed it
+            sys.path.remove(folder)
     return module
 
 

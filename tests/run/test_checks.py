@@ -178,6 +178,16 @@ def eventually(cluster):
     assert results["check"]["failures"] == []
 
 
+ODD = """
+class Odd(Exception):
+    def __bool__(self):
+        return False
+    def __repr__(self):
+        raise ValueError("no words")
+    __str__ = __repr__
+"""
+
+
 @pytest.mark.parametrize(
     ("line", "valid", "said"),
     [
@@ -185,10 +195,13 @@ def eventually(cluster):
         ("assert not history, 'not nothing'", False, "AssertionError: not nothing (mine.py:2)"),
         ("pass", False, "returned None (what holds is true: a check that only asserts ends with"),
         ("return history.nothing", "unknown", "raised AttributeError: 'History' object has no"),
+        ("exit(0)", "unknown", "check (mine.py:1) raised SystemExit: 0 (mine.py:2)"),
+        ("return Odd()", False, "returned a Odd whose repr() raised ValueError: no words"),
+        ("raise Odd", "unknown", "raised Odd: <exception str() failed> (mine.py:2)"),
     ],
 )
 def test_a_check_of_the_history_says_what_is_wrong(judged, line, valid, said):
-    results = judged(f"def check(history):\n    {line}\n")
+    results = judged(f"def check(history):\n    {line}\n{ODD}")
     assert results["valid?"] == results["check"]["valid?"] == valid
     assert said in "\n".join(told(results))
 
@@ -244,6 +257,21 @@ def test_what_a_file_imports_is_no_check_and_comes_from_its_folder(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("from limits import MOST, check\ndef check_few(history): return MOST\n")
     assert [each.name for each in checks.load(file).checks["check"]] == ["check_few"]
+
+
+def test_a_file_may_have_dataclasses(judged):
+    results = judged("""
+from __future__ import annotations
+from dataclasses import dataclass
+
+@dataclass
+class Seen:
+    operations: int
+
+def check(history):
+    return Seen(len(history)) != Seen(0)
+""")
+    assert results["valid?"] is True
 
 
 def test_a_check_of_a_cluster_needs_simulation(tmp_path, capsys):
