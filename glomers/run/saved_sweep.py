@@ -15,8 +15,9 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from io import BufferedRandom
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from glomers import __version__
 from glomers.checkers.verdict import UNKNOWN
@@ -40,8 +41,10 @@ class SavedSweep:
 
     def __init__(self, path: Path, options: Options) -> None:
         self._path = path
+        if path.exists() and not path.is_file():  # a device may have no end, a pipe no place
+            raise self._unusable("expected a file, to which lines can be added")
         try:
-            self._file: BinaryIO = path.open("a+b")
+            self._file: BufferedRandom = path.open("a+b")
         except OSError as error:
             raise self._unusable(f"can't be opened: {error.strerror}") from None
         try:
@@ -122,8 +125,12 @@ class SavedSweep:
         self._write(line)
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(line).encode() + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(line).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            self._file.raw.close()  # or else Python tries to write the rest when it closes the file
+            raise self._unusable(f"can't be written: {error.strerror}") from None
 
     def _unusable(self, problem: str) -> UsageError:
         return UsageError(f"--save {shown(self._path)}: {problem}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import signal
 from contextlib import nullcontext
 from pathlib import Path
@@ -201,9 +203,32 @@ def test_two_sweeps_cannot_write_to_one_file(file):
         SavedSweep(file, ECHO)
 
 
-def test_a_file_that_cannot_be_written_is_told(tmp_path):
-    with pytest.raises(UsageError, match="can't be opened: Is a directory"):
-        SavedSweep(tmp_path, ECHO)
+def test_what_is_no_file_is_refused_unread(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (tmp_path, pipe):
+        with pytest.raises(UsageError, match=f"--save .*{path.name}: expected a file, to which"):
+            SavedSweep(path, ECHO)
+
+
+def test_a_file_that_cannot_be_opened_is_told(tmp_path):
+    with pytest.raises(UsageError, match="can't be opened: No such file or directory"):
+        SavedSweep(tmp_path / "missing" / "echo.sweep", ECHO)
+
+
+def test_a_full_disk_is_told_and_what_was_saved_before_stays(file):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with SavedSweep(file, ECHO) as saved:
+        saved.append(SeedResult(0, True, {}))
+        size = file.stat().st_size
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
+            with pytest.raises(UsageError, match=r"echo.sweep: can't be written: "):
+                saved.append(SeedResult(1, True, {}))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with SavedSweep(file, ECHO) as saved:
+        assert [outcome.seed for outcome in saved.outcomes()] == [0]
 
 
 def test_outcomes_come_back_as_they_were(file):
