@@ -223,6 +223,9 @@ def _options(parser: Parser, arguments: Sequence[str]) -> tuple[Options, argpars
         consistency_models.forbidden_anomalies(options.consistency_models)
     for flag in getattr(parsed, "ignored", ()):
         print(f"note: {flag} is ignored: {IGNORED[flag][1]}", file=sys.stderr)
+    preempts = options.preempt or getattr(parsed, "scenario", None)
+    if options.preempt_by != Options.preempt_by and not preempts:
+        print("note: --preempt-by has no effect without --preempt", file=sys.stderr)
     return options, parsed
 
 

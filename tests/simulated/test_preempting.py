@@ -253,3 +253,14 @@ def test_preempt_needs_a_simulation(capsys):
 
     assert main(["test", "-w", "echo", "--bin", "echo.py", "--preempt"]) == 254
     assert "--preempt needs --simulate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [[], ["--preempt", "0"], ["--preempt"]])
+def test_a_way_to_preempt_that_has_no_effect_is_noted(tmp_path, capsys, flags):
+    from glomers.cli import main
+
+    test = ["test", "-w", "echo", "--bin", str(ROOT / "echo.py"), "--node-count", "1"]
+    test += ["--time-limit", "1", "--simulate", "--store", str(tmp_path), "--preempt-by", "lines"]
+    assert main([*test, *flags]) == 0
+    noted = "note: --preempt-by has no effect without --preempt" in capsys.readouterr().err
+    assert noted == (flags != ["--preempt"])
