@@ -51,7 +51,7 @@ from typing import Any, Protocol
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from glomers.errors import NodeError
+from glomers.errors import NodeError, UsageError
 from glomers.history.times import MILLIS, NANOS, nanos
 from glomers.simulated import greenlet_thread, seizing
 from glomers.simulated.greenlet_thread import GreenletThread
@@ -234,20 +234,38 @@ class TurnLoop(Loop):
             for observer in list(self._observers):
                 observer(*event)
 
-    def _stuck(self, thread: GreenletThread) -> NodeError:
+    def _stuck(self, thread: GreenletThread) -> NodeError | UsageError:
         """Stop the running strand; return the error that says where it was."""
         self._stopped = True
-        strand = self.strand
         frame = seizing.frame_of(thread.id)
-        error = NodeError(
-            strand.node.id if strand else "?",
-            f"has been running for {self.watchdog:g} s of real time without coming back.",
-            evidence=_where(frame, strand.node if strand else None),
-            expected="code that waits only by the node's own calls (rpc, sleep, …) or Python's "
-            "threading, time and queue",
-        )
+        node = self._whose(frame)
+        lines = _where(frame, node)
+        running = f"has been running for {self.watchdog:g} s of real time without coming back"
+        error: NodeError | UsageError
+        if node is None:
+            error = UsageError(
+                f"code that is no node's {running}, in {lines[-1] if lines else 'C'}; "
+                "expected a check that ends, each time that it is asked"
+            )
+        else:
+            error = NodeError(
+                node.id,
+                f"{running}.",
+                evidence=lines,
+                expected="code that waits only by the node's own calls (rpc, sleep, …) or Python's "
+                "threading, time and queue",
+            )
         self._end_running(thread)
         return error
+
+    def _whose(self, frame: FrameType | None) -> Owner | None:
+        """The node whose code runs there, or has called the workbench's; None if no node's does."""
+        node = self.strand.node if self.strand else None
+        while node is None and frame is not None:
+            if self._last is not None and self._last.owns(frame.f_code.co_filename):
+                node = self._last
+            frame = frame.f_back
+        return node
 
     def _end_running(self, thread: GreenletThread) -> None:
         """Stop the running strand: by an exception, or where it is if that has no effect."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glomers.errors import NodeError
+from glomers.errors import NodeError, UsageError
 from glomers.history.times import NANOS
 from glomers.simulated import turns
 from glomers.simulated.turns import TurnLoop
@@ -332,3 +332,16 @@ def test_no_thread_ends_with_a_simulation(script):
     for _ in range(5):
         with simulated(path), simulated(path):
             assert threading.active_count() == threads
+
+
+def test_a_check_that_never_ends_is_no_nodes_fault(cluster):
+    def check(cluster):
+        while cluster.now > 0.5:
+            pass
+        return True
+
+    simulation = cluster("node.every(0.1)(lambda: None)")
+    simulation.watchdog = 0.2
+    simulation.always(check)
+    with pytest.raises(UsageError, match=r"no node's has been running .* in check: .*a check that"):
+        simulation.advance(1)
