@@ -37,6 +37,7 @@ A node's code can block the test in two ways. Both end the test with an error th
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import threading
 import time
@@ -46,6 +47,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
 from math import ulp
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
@@ -66,6 +68,8 @@ GRACE = 1.0  # seconds of real time within which all strands should end at the e
 UNWINDING = 0.3  # seconds of real time in which a strand that must stop may end by itself
 STUBBORN = 100  # times that a strand may swallow NodeStopped
 MOST_WAITING = 30_000  # strands; Linux has about as many threads
+
+_PACKAGE = str(Path(__file__).parents[1]) + os.sep
 
 
 TraceFunction = Callable[[FrameType, str, Any], Any]
@@ -579,12 +583,15 @@ def _withdraw() -> None:
 
 
 def _where(frame: FrameType | None, node: Owner | None) -> list[str]:
-    """The innermost lines of a stack, the innermost last; only the node's own, if there are any."""
+    """The innermost lines of a stack, the innermost last; only the node's own, if there are any, or
+    else those that aren't the workbench's."""
     if frame is None:
         return []
     stack = traceback.extract_stack(frame)
     own = [entry for entry in stack if node is not None and node.owns(entry.filename)]
+    others = [entry for entry in stack if not entry.filename.startswith(_PACKAGE)]
     lines = [
-        f"{entry.filename}:{entry.lineno} in {entry.name}: {entry.line}" for entry in own or stack
+        f"{entry.filename}:{entry.lineno} in {entry.name}: {entry.line}"
+        for entry in own or others or stack
     ]
     return lines[-3:]
