@@ -520,7 +520,7 @@ def words_of(options: Options) -> list[str]:
             words += [f"--{name.replace('_', '-')}", _word(value)]
     words += [f"--{name}" for name in ("strict", "hard") if getattr(options, name)]
     words += ["--seed", str(options.seed)]
-    return [*words, "--", *options.args] if options.args else words
+    return join_node_arguments(words, options.args)
 
 
 # Options whose flag has the same name and is left out if it has the default.
@@ -545,6 +545,11 @@ def split_node_arguments(arguments: Sequence[str]) -> tuple[list[str], tuple[str
         return list(arguments), ()
     cut = list(arguments).index("--")
     return list(arguments[:cut]), tuple(arguments[cut + 1 :])
+
+
+def join_node_arguments(words: Sequence[str], node_arguments: Sequence[str]) -> list[str]:
+    """A command line of words that have no `--`, with arguments for the node if there are any."""
+    return [*words, "--", *node_arguments] if node_arguments else list(words)
 
 
 def challenge_first(words: Sequence[str]) -> list[str]:

@@ -39,6 +39,7 @@ from glomers.options import (
     KEPT,
     OF_A_CHALLENGE,
     check_flags,
+    join_node_arguments,
     keep,
     parser_of_test,
     program,
@@ -168,7 +169,7 @@ def launch(
     if name in workbench and name != AGAIN:
         if name in ("test", *OF_A_CHALLENGE):
             _, flags = absolute_paths(flags, present().folder)
-            rest = [*flags, *(["--", *node_arguments] if node_arguments else [])]
+            rest = join_node_arguments(flags, node_arguments)
         environment.provide(REQUIREMENTS)
         return run_workbench(environment, os.environ, [name, *rest], last=True)
     if name == "help" or wants_help:
@@ -246,8 +247,7 @@ def command_line(
     check_program((programs + own_programs)[-1])
     if own_programs:
         own_node_arguments = ()
-    node = [*own_node_arguments, *node_arguments]
-    return [*own_flags, *flags, *(["--", *node] if node else [])]
+    return join_node_arguments([*own_flags, *flags], [*own_node_arguments, *node_arguments])
 
 
 def absolute_paths(
@@ -302,11 +302,14 @@ def again(flags: Sequence[str], node_arguments: Sequence[str], root: Path) -> li
     return words
 
 
-def rebased_paths(words: Sequence[str], folder: Path) -> list[str]:
-    """A command line that was written in `folder`, with its paths from the folder of the caller."""
+def rebased_paths(
+    words: Sequence[str], folder: Path, write: Callable[[Path], str] = shown
+) -> list[str]:
+    """A command line that was written in `folder`, with its paths from the folder of the caller, or
+    as `write` writes them."""
     flags, node_arguments = split_node_arguments(words)
-    _, flags = absolute_paths(flags, folder, shown)
-    return [*flags, *(["--", *node_arguments] if node_arguments else [])]
+    _, flags = absolute_paths(flags, folder, write)
+    return join_node_arguments(flags, node_arguments)
 
 
 # The engine

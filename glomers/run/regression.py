@@ -23,9 +23,9 @@ from glomers.errors import UsageError
 from glomers.history.operations import History
 from glomers.history.store import Store
 from glomers.invocation import named, shown
-from glomers.launch.launcher import absolute_paths, take_flag
+from glomers.launch.launcher import rebased_paths
 from glomers.launch.program import check_script
-from glomers.options import Options, parse_test, split_node_arguments
+from glomers.options import Options, parse_test, with_flags, without_flags
 from glomers.report.reasons import Reason
 from glomers.run import story
 from glomers.run.build import simulated_test
@@ -129,14 +129,12 @@ def _scenario(scenario: str | Path | Mapping[str, Any]) -> Scenario:
 
 
 def _options(told: Scenario, script: str | Path | None) -> Options:
-    flags, node_arguments = split_node_arguments(told.command)
-    _, flags = absolute_paths(flags, named(""))
+    words = rebased_paths(told.command, named(""), str)
     if script is not None:
-        _, flags = take_flag(flags, "--bin")
-        flags = [*flags, "--bin", str(Path(script).absolute())]
-    words = ["--seed", "0", *flags, *(["--", *node_arguments] if node_arguments else ())]
+        own = "--bin", str(Path(script).absolute())
+        words = with_flags(without_flags(words, "--bin"), *own)
     try:
-        return parse_test(shlex.join(words), sorted(WORKLOADS))
+        return parse_test(shlex.join(["--seed", "0", *words]), sorted(WORKLOADS))
     except UsageError as error:
         raise UsageError(f"{told.name}: {error}") from None
 
@@ -160,11 +158,9 @@ def write(file: Path, scenario: Scenario, script: Path, reason: str, lines: Sequ
     name = f"test_{_word(script.stem)}_{_word(reason)}"
     if file.is_dir():
         file = file / f"{name}.py"
-    flags, node_arguments = split_node_arguments(scenario.command)
-    _, flags = take_flag(flags, "--bin")
-    command = (*flags, *(["--", *node_arguments] if node_arguments else ()))
     check(file)
     near = os.path.relpath(script.absolute(), file.absolute().parent)
+    command = tuple(without_flags(scenario.command, "--bin"))
     told = str(replace(scenario, command=command))
     wrapped = [
         part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="    ")

@@ -11,8 +11,8 @@ from pathlib import Path
 from glomers.errors import UsageError
 from glomers.history.store import Store
 from glomers.invocation import named, present, shown
-from glomers.launch.launcher import absolute_paths, take_flag
-from glomers.options import split_node_arguments
+from glomers.launch.launcher import rebased_paths, take_flag
+from glomers.options import join_node_arguments, split_node_arguments
 from glomers.scenario import FILE, Scenario, read
 
 
@@ -27,11 +27,10 @@ def scenario_of(arguments: Sequence[str]) -> tuple[Scenario | None, list[str]]:
     if not file:
         return None, list(arguments)
     scenario = read(named(file), shown(named(file)))
-    own_flags, own_node_arguments = split_node_arguments(scenario.command)
-    _, own_flags = absolute_paths(own_flags, present().folder)
+    own_words = rebased_paths(scenario.command, present().folder, str)
+    own_flags, own_node_arguments = split_node_arguments(own_words)
     words = ["--seed", "0", *own_flags, *flags]
-    node_arguments = node_arguments or own_node_arguments
-    return scenario, [*words, "--", *node_arguments] if node_arguments else words
+    return scenario, join_node_arguments(words, node_arguments or own_node_arguments)
 
 
 @contextmanager
@@ -48,8 +47,5 @@ def naming(scenario: Scenario | None, arguments: Sequence[str]) -> Iterator[None
 
 def keep(scenario: Scenario, store: Store) -> None:
     """Write a scenario into a run's folder, with its paths as the person would write them."""
-    flags, node_arguments = split_node_arguments(scenario.command)
-    _, words = absolute_paths(flags, Path.cwd(), shown)
-    if node_arguments:
-        words += ["--", *node_arguments]
+    words = rebased_paths(scenario.command, Path.cwd())
     store.open(FILE).write(str(replace(scenario, command=tuple(words))))
