@@ -120,7 +120,9 @@ def test(arguments: Sequence[str]) -> int:
             which = f"Test {number + 1} of {parsed.test_count}"
             print(f"\n{which}, with --seed {again.seed}", flush=True)
         root = Path(parsed.store)
-        results = single.run(again, root, parsed.challenge, parsed.simulate, parsed.keep, scenario)
+        results, _ = single.run(
+            again, root, parsed.challenge, parsed.simulate, parsed.keep, scenario
+        )
         if results.get("error") == "interrupted":
             raise KeyboardInterrupt
         status = exits.of_verdict(results["valid?"])

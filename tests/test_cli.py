@@ -154,7 +154,7 @@ def tests(monkeypatch):
 
         def run(self, options, store, challenge, simulated, keep, scenario=None):
             self.append(options)
-            return {"valid?": self.verdicts[len(self) - 1]}
+            return {"valid?": self.verdicts[len(self) - 1]}, Path()
 
     tests = Tests()
     monkeypatch.setattr(single, "run", tests.run)
@@ -224,7 +224,7 @@ def test_a_store_keeps_a_hundred_runs_unless_told_otherwise(monkeypatch):
 
     def run(options, store, challenge, simulated, keep, scenario=None):
         kept.append(keep)
-        return {"valid?": True}
+        return {"valid?": True}, Path()
 
     monkeypatch.setattr(single, "run", run)
     for flags in ([], ["--keep", "3"], ["--keep=all"]):

@@ -26,10 +26,8 @@ from glomers.invocation import named, shown
 from glomers.launch.launcher import rebased_paths
 from glomers.launch.program import check_script
 from glomers.options import Options, parse_test, with_flags, without_flags
-from glomers.report.reasons import Reason
 from glomers.run import story
 from glomers.run.build import simulated_test
-from glomers.run.reasons import KEY
 from glomers.run.replay import keep
 from glomers.scenario import Scenario, parse, read
 from glomers.workloads import WORKLOADS
@@ -204,13 +202,3 @@ def _word(text: str) -> str:
 def _raw(text: str) -> str:
     """Text that a raw docstring can hold."""
     return text.replace('"""', "'''")
-
-
-def reason_of(results: Mapping[str, Any]) -> str:
-    """What a test fails for, in a word or a few."""
-    if "error" in results:
-        problem = str(results["error"]).partition("\n")[0].partition(". ")[0]
-        return re.sub(r"^Node \S+ ", "", problem).rstrip(".")
-    found = [Reason.of_result(reason) for reason in results.get(KEY, ())]
-    found.sort(key=lambda reason: reason.summary)
-    return found[0].kind if found else "invalid"

@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
         console,
         f"by {runner.runs:,} runs in {watch.seconds:.0f} s, which fail for: {search.wanted}",
     )
-    results, folder = single.run_and_keep(
+    results, folder = single.run(
         search.found.options,
         Path(parsed.store),
         None,

@@ -37,18 +37,6 @@ def run(
     simulated: bool,
     keep: int | None = None,
     scenario: Scenario | None = None,
-) -> Results:
-    """Run the test, show the verdict, and return the results; see `run_and_keep`."""
-    return run_and_keep(options, root, challenge, simulated, keep, scenario)[0]
-
-
-def run_and_keep(
-    options: Options,
-    root: Path,
-    challenge: str | None,
-    simulated: bool,
-    keep: int | None = None,
-    scenario: Scenario | None = None,
     words: Callable[[Path], tuple[str, ...]] | None = None,
 ) -> tuple[Results, Path]:
     """Run the test, show the verdict, and return the results and the run's folder.

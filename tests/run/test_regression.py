@@ -17,6 +17,7 @@ from glomers.errors import UsageError
 from glomers.history import edn
 from glomers.history.operations import read_history
 from glomers.run import regression
+from glomers.run.failure import failure
 from glomers.run.regression import Replayed
 from glomers.run.story import of_kept
 from glomers.scenario import parse
@@ -47,7 +48,7 @@ def written(script, tmp_path):
     tests = tmp_path / "tests"
     tests.mkdir()
     told = parse(small_runs.SAME_IDS)
-    reason = regression.reason_of(results)
+    reason = str(failure(results, read_history(folder), "unique-ids"))
     return regression.write(tests, told, tmp_path / "node.py", reason, lines)
 
 
@@ -187,13 +188,13 @@ def test_texts_that_could_end_the_strings_of_the_file_do_not(script, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("scenario", "source", "reason"),
+    ("scenario", "source", "workload", "reason"),
     [
-        (small_runs.LOST_MESSAGE, small_runs.GOSSIP, "lost"),
-        (small_runs.DEADLOCK, small_runs.TWO_LOCKS, "is in a deadlock"),
-        (small_runs.EXCEPTION, small_runs.RAISING, "stats"),
+        (small_runs.LOST_MESSAGE, small_runs.GOSSIP, "broadcast", "lost"),
+        (small_runs.DEADLOCK, small_runs.TWO_LOCKS, "unique-ids", "is in a deadlock"),
+        (small_runs.EXCEPTION, small_runs.RAISING, "echo", "failed operations"),
     ],
 )
-def test_the_reason_is_a_few_words(scenario, source, reason, script, tmp_path):
-    results, _ = keep(scenario, script(source), tmp_path)
-    assert regression.reason_of(results).startswith(reason)
+def test_the_reason_is_a_few_words(scenario, source, workload, reason, script, tmp_path):
+    results, folder = keep(scenario, script(source), tmp_path)
+    assert str(failure(results, read_history(folder), workload)).startswith(reason)
