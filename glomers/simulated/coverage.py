@@ -7,7 +7,6 @@ to it, so comments and blank lines don't.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from types import CodeType
 from typing import Any
 
 from glomers.simulated import imports
+from glomers.simulated.hooks import all_codes, free_tool, monitoring
 
 TOOL = "glomers: lines that run"
 TOOL_IDS = (1, 3)  # the first is for coverage, and may be taken; 4 is for what hooks.py follows
@@ -27,16 +27,14 @@ class Coverage:
 
     def __init__(self) -> None:
         self._lines: dict[str, set[int]] | None = None
-        self._monitoring: Any = getattr(sys, "monitoring", None)
         self._id: int | None = None
         self._codes: list[CodeType] = []
 
     def __enter__(self) -> Coverage:
         _one_at_a_time.acquire()
-        monitoring = self._monitoring
         if monitoring is None:
             return self
-        self._id = next((id for id in TOOL_IDS if monitoring.get_tool(id) is None), None)
+        self._id = free_tool(TOOL_IDS)
         if self._id is None:
             return self
         monitoring.use_tool_id(self._id, TOOL)
@@ -50,9 +48,9 @@ class Coverage:
         if self._id is not None:
             imports.observers.remove(self._watch)
             for code in self._codes:
-                self._monitoring.set_local_events(self._id, code, 0)
-            self._monitoring.register_callback(self._id, self._monitoring.events.LINE, None)
-            self._monitoring.free_tool_id(self._id)
+                monitoring.set_local_events(self._id, code, 0)
+            monitoring.register_callback(self._id, monitoring.events.LINE, None)
+            monitoring.free_tool_id(self._id)
         _one_at_a_time.release()
 
     def found(self) -> dict[str, list[int]] | None:
@@ -67,22 +65,14 @@ class Coverage:
         if path.stem == imports.LIBRARY or str(path) in self._lines:
             return
         self._lines[str(path)] = set()
-        for each in _all_codes(code):
-            self._monitoring.set_local_events(self._id, each, self._monitoring.events.LINE)
+        for each in all_codes(code):
+            monitoring.set_local_events(self._id, each, monitoring.events.LINE)
             self._codes.append(each)
 
     def _ran(self, code: CodeType, line: int) -> Any:
         assert self._lines is not None
         self._lines[code.co_filename].add(line)
-        return self._monitoring.DISABLE
-
-
-def _all_codes(code: CodeType) -> Iterator[CodeType]:
-    """The code of a module and of all functions and classes in it."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _all_codes(constant)
+        return monitoring.DISABLE
 
 
 def missing(reached: Mapping[str, Collection[int]]) -> Iterator[tuple[str, str]]:
@@ -95,7 +85,7 @@ def missing(reached: Mapping[str, Collection[int]]) -> Iterator[tuple[str, str]]
             code = compile(Path(file).read_bytes(), file, "exec", dont_inherit=True)
         except (OSError, SyntaxError, ValueError):
             continue
-        lines = {line for each in _all_codes(code) for _, _, line in each.co_lines() if line}
+        lines = {line for each in all_codes(code) for _, _, line in each.co_lines() if line}
         if found := ", ".join(_ranges(sorted(lines), ran)):
             yield file, found
 

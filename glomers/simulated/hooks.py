@@ -7,7 +7,7 @@ makes all calls slower while a node's code runs. Where nothing is followed, neit
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import CodeType, FrameType
 from typing import Any, ClassVar, Protocol
@@ -19,6 +19,19 @@ from glomers.simulated.turns import TurnLoop
 Before = Callable[..., None]
 
 monitoring: Any = getattr(sys, "monitoring", None)  # None before Python 3.12
+
+
+def free_tool(ids: Sequence[int]) -> int | None:
+    """The first of these tools of `sys.monitoring` that nobody uses; None if there is none."""
+    return next((id for id in ids if monitoring.get_tool(id) is None), None)
+
+
+def all_codes(code: CodeType) -> Iterator[CodeType]:
+    """This code, and that of all functions and classes in it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from all_codes(constant)
 
 
 class Hook(Protocol):
@@ -91,15 +104,14 @@ class Monitoring:
 
     @classmethod
     def _take_tool(cls) -> None:
-        users = {tool: monitoring.get_tool(tool) for tool in cls.TOOLS}
-        free = [tool for tool, user in users.items() if user is None]
-        if not free:
-            names = " and ".join(quote(str(user)) for user in users.values())
+        tool = free_tool(cls.TOOLS)
+        if tool is None:
+            names = " and ".join(quote(str(monitoring.get_tool(each))) for each in cls.TOOLS)
             raise UsageError(
                 f"turns between lines (--preempt) need sys.monitoring, which {names} use up; "
                 "expected nobody else to follow all lines meanwhile"
             )
-        cls._tool = free[0]
+        cls._tool = tool
         monitoring.use_tool_id(cls._tool, __name__)
         monitoring.register_callback(cls._tool, monitoring.events.LINE, cls._line)
         monitoring.register_callback(cls._tool, monitoring.events.INSTRUCTION, cls._bytecode)

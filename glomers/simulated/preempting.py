@@ -47,7 +47,7 @@ from glomers.history.lost_turns import LostTurn
 from glomers.history.times import MILLIS
 from glomers.options import Options
 from glomers.scenario import Scenario, Switch
-from glomers.simulated.hooks import Hook, Monitoring, Tracing, monitoring
+from glomers.simulated.hooks import Hook, Monitoring, Tracing, all_codes, monitoring
 from glomers.simulated.turns import Owner, Strand, TurnLoop
 from glomers.world.cluster import stream
 from glomers.world.decisions import Clock, Pending
@@ -189,11 +189,10 @@ class Preempter:
             self._files.add(code.co_filename)
             linecache.checkcache(code.co_filename)
             self.found(code.co_filename)
-        if whole and code.co_name != "__del__":  # which may be called in the midst of anything
-            self._hook.add(code)
-        for constant in code.co_consts:
-            if isinstance(constant, CodeType):
-                self.watch(constant)
+        for each in all_codes(code):
+            # A __del__ may be called in the midst of anything.
+            if (whole or each is not code) and each.co_name != "__del__":
+                self._hook.add(each)
 
     def found(self, file: str) -> None:
         """Code of this file is watched from now on."""
