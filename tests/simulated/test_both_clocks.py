@@ -184,7 +184,7 @@ def test_a_script_ends_in_the_same_way_as_a_process_and_simulated(folder, ending
     options = Options("echo", str(script), nodes=("n0",), time_limit=1)
     problems = set()
     for simulation in (False, True):
-        results = run(options, folder / "store", None, simulation)
+        results, _ = run(options, folder / "store", None, simulation)
         assert results["valid?"] is False
         problems.add(results["error"].splitlines()[0])
     (problem,) = problems

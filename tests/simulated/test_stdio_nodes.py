@@ -304,7 +304,7 @@ def test_a_node_that_breaks_off_is_told_as_a_process_is(script, tmp_path, main, 
     told = []
     for simulation in (True, False):
         test = Options("echo", str(path), nodes=("n0",), time_limit=1)
-        results = run(test, tmp_path / "store", None, simulation)
+        results, _ = run(test, tmp_path / "store", None, simulation)
         assert results["valid?"] is False
         told.append(re.sub(r" \(its log: .*\)", "", results["error"]))
     assert problem in told[0]
@@ -349,7 +349,7 @@ def test_a_node_that_passes_as_a_process_passes_simulated(script, tmp_path, sour
     path.chmod(0o755)
     test = Options("echo", str(path), nodes=("n0",), time_limit=1)
     for simulation in (True, False):
-        assert run(test, tmp_path / "store", None, simulation)["valid?"] is True
+        assert run(test, tmp_path / "store", None, simulation)[0]["valid?"] is True
 
 
 def test_the_messages_of_a_paused_node_wait(echo):
