@@ -153,7 +153,7 @@ CURVE = tuple(
 )
 
 FLOOD, RETRY, PUSH, REPAIR = (
-    f"ladder/{name}.py"
+    f"ladder/broadcast/{name}.py"
     for name in ("1_flood", "2_flood_with_retry", "3_push", "4_push_with_repair")
 )
 HUB = "broadcast.py"

@@ -127,7 +127,7 @@ def main() -> None:
     for size in SIZES:
         flood = Options(
             "broadcast",
-            str(ROOT / "ladder" / "1_flood.py"),
+            str(ROOT / "ladder" / "broadcast" / "1_flood.py"),
             nodes=nodes(size),
             concurrency=size,
             topology="tree4",

@@ -420,7 +420,7 @@ def lost(tmp_path_factory):
     """A test whose values were lost: a flood without a retry, in a partition."""
     from tests.challenge_runs import ROOT
 
-    script = str(ROOT / "ladder" / "1_flood.py")
+    script = str(ROOT / "ladder" / "broadcast" / "1_flood.py")
     root = tmp_path_factory.mktemp("lost")
     return kept(root, "3c", seed=1, time_limit=4, bin=script, nemesis_interval=2)
 

@@ -22,6 +22,7 @@ from glomers.run.explored import explore_run, tell_run
 from glomers.run.small import Bounds, small
 
 ROOT = Path(__file__).parents[2]
+FLOOD = ROOT / "ladder" / "broadcast" / "1_flood.py"
 NO_LIMITS = explore.Limits(10_000, 600)
 TWO = ("n0", "n1")
 
@@ -177,17 +178,16 @@ def kinds(found):
 
 
 def test_a_value_that_is_sent_once_is_lost_with_its_message_and_without_a_loss_never():
-    flood = ROOT / "ladder" / "1_flood.py"
-    whole = found("broadcast", flood, operations=2)
+    whole = found("broadcast", FLOOD, operations=2)
     assert whole.valid is True
-    lossy = found("broadcast", flood, operations=2, losses=1)
+    lossy = found("broadcast", FLOOD, operations=2, losses=1)
     assert lossy.valid is False
     assert kinds(lossy) == ["lose"]
     assert lossy.failure[0].operations == 1
 
 
 def test_a_value_that_is_only_in_memory_is_lost_with_a_node_that_crashes_before_it_sends_it(script):
-    push = script((ROOT / "ladder" / "1_flood.py").read_text())
+    push = script(FLOOD.read_text())
     crashed = found("broadcast", push, operations=1, crashes=1)
     assert crashed.valid is False
     assert kinds(crashed) == ["crash", "start"]
@@ -295,7 +295,7 @@ node.run()
         ("unique-ids", "unique_ids.py", {"operations": 2, "crashes": 1}),
         ("broadcast", "broadcast.py", {"operations": 2, "losses": 1, "duplicates": 1}),
         ("g-counter", "counter.py", {"operations": 2}),
-        ("broadcast", "ladder/2_flood_with_retry.py", {"operations": 1, "losses": 2}),
+        ("broadcast", "ladder/broadcast/2_flood_with_retry.py", {"operations": 1, "losses": 2}),
         ("kafka", "kafka.py", {"operations": 2, "losses": 1}),
     ],
 )
@@ -317,9 +317,9 @@ def test_a_cas_that_fails_as_it_should_is_an_answer_like_any_other(script):
 @pytest.mark.parametrize(
     ("workload", "script", "bounds"),
     [
-        ("broadcast", "ladder/1_flood.py", Bounds(2, losses=1, horizon=1)),
-        ("broadcast", "ladder/1_flood.py", Bounds(1, crashes=1, duplicates=1, horizon=1)),
-        ("broadcast", "ladder/2_flood_with_retry.py", Bounds(1, losses=1, horizon=1)),
+        ("broadcast", FLOOD, Bounds(2, losses=1, horizon=1)),
+        ("broadcast", FLOOD, Bounds(1, crashes=1, duplicates=1, horizon=1)),
+        ("broadcast", "ladder/broadcast/2_flood_with_retry.py", Bounds(1, losses=1, horizon=1)),
         ("g-counter", "counter.py", Bounds(1, early_timers=1, horizon=1)),
         ("unique-ids", "unique_ids.py", Bounds(2, switches=1, horizon=1)),
     ],
@@ -386,7 +386,7 @@ def test_the_command_tells_that_none_failed(capsys):
 
 def test_the_command_tells_the_smallest_run_that_fails_and_keeps_it(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    command = ["explore", "3b", "--bin", str(ROOT / "ladder" / "1_flood.py")]
+    command = ["explore", "3b", "--bin", str(FLOOD)]
     assert main([*command, "--losses", "1", "--store", "my store"]) == 1
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     story = [
@@ -408,7 +408,7 @@ def test_the_command_tells_the_smallest_run_that_fails_and_keeps_it(capsys, tmp_
 def test_a_store_that_is_none_is_refused_before_the_search(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").touch()
-    command = ["explore", "3b", "--bin", str(ROOT / "ladder" / "1_flood.py")]
+    command = ["explore", "3b", "--bin", str(FLOOD)]
     assert main([*command, "--losses", "1", "--store", "taken"]) == BAD_ARGUMENTS
     output = capsys.readouterr()
     assert "different state" not in output.out
@@ -437,7 +437,7 @@ def test_the_scenario_of_a_run_that_fails_makes_a_test_fail(script, workload, so
 
 
 def test_a_crash_has_no_scenario(script):
-    push = script((ROOT / "ladder" / "1_flood.py").read_text())
+    push = script(FLOOD.read_text())
     part, choices = found("broadcast", push, operations=1, crashes=1).failure
     options = Options("broadcast", str(push), nodes=TWO, concurrency=2)
     with closing(Store.create(push.parent / "store", "broadcast")) as store:
@@ -462,8 +462,8 @@ def test_an_interrupt_shows_what_is_known(monkeypatch, capsys):
 
 
 def test_processes_find_the_same(monkeypatch):
-    alone = found("broadcast", ROOT / "ladder" / "1_flood.py", operations=2, duplicates=1)
+    alone = found("broadcast", FLOOD, operations=2, duplicates=1)
     monkeypatch.setattr(explore, "ALONE", 0)
-    together = found("broadcast", ROOT / "ladder" / "1_flood.py", operations=2, duplicates=1)
+    together = found("broadcast", FLOOD, operations=2, duplicates=1)
     assert together.states == alone.states
     assert together.valid is alone.valid is True

@@ -1,1 +1,0 @@
-../maelstrom_node.py
