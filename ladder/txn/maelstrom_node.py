@@ -1,0 +1,1 @@
+../../maelstrom_node.py
