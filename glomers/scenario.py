@@ -19,6 +19,9 @@ command, isn't lost and arrives once; no fault happens; no thread loses its turn
   after the `learner`, a replica, has learnt from the other one.
 - `faults`: what the nemesis does: `f` as in the history, and the `grudge` (whose messages a node
   drops) or the `nodes` that are hit.
+- `unsynced`: what the nth kill of `node` loses of what the node had changed on its disk and not
+  synced: of all these steps (each byte written is one, as is each creation, renaming, removal and
+  truncation of a file) those from `begin` (by default 0) up to `end` (by default all the rest).
 - `switches`: a thread of `node` loses its turn before the nth time that the node is about to run
   `line` (such as "broadcast.py:44"), or the bytecode at `offset` of that line, for `wait`. If the
   source of that line is not `text`, the nearest line that is takes its place: the file may have
@@ -123,6 +126,18 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsynced:
+    """What the nth kill of `node` loses of the steps that it has not synced: from `begin` up to
+    `end`, or all the rest if that is None. `at` is as that of a Fate."""
+
+    node: str
+    nth: int = 1
+    begin: int = 0
+    end: int | None = None
+    at: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Switch:
     """A thread of `node` loses its turn for `wait` ns, before the nth run of a line.
 
@@ -140,7 +155,7 @@ class Switch:
     text: str = field(default="", compare=False)
 
 
-Entry = Invoke | Fate | View | Action | Switch
+Entry = Invoke | Fate | View | Action | Unsynced | Switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +169,7 @@ class Scenario:
     messages: tuple[Fate, ...] = ()
     views: tuple[View, ...] = ()
     faults: tuple[Action, ...] = ()
+    unsynced: tuple[Unsynced, ...] = ()
     switches: tuple[Switch, ...] = ()
     name: str = field(default="the scenario", compare=False)
 
@@ -217,6 +233,10 @@ def line_of(entry: Entry) -> str:
         for name in ("f", "kind", "nodes", "grudge"):
             value = getattr(entry, name)
             said[name] = None if value is None else json.dumps(value)
+    elif isinstance(entry, Unsynced):
+        said["node"], said["nth"] = json.dumps(entry.node), str(entry.nth)
+        said["begin"] = str(entry.begin) if entry.begin else None
+        said["end"] = None if entry.end is None else str(entry.end)
     else:
         said["node"], said["line"] = json.dumps(entry.node), json.dumps(entry.line)
         said["nth"] = str(entry.nth)
@@ -266,6 +286,7 @@ def parse(text: str, name: str = "the scenario") -> Scenario:
             messages=_different(content, "messages", _entries(content, "messages", ())),
             views=_different(content, "views", _entries(content, "views", ())),
             faults=_entries(content, "faults", ()),
+            unsynced=_entries(content, "unsynced", ()),
             switches=_entries(content, "switches", ()),
             name=name,
         )
@@ -467,6 +488,13 @@ def _action(entry: Mapping[str, Any]) -> Action:
     return Action(**_fields(entry, _ACTION, ["f"]))
 
 
+def _unsynced(entry: Mapping[str, Any]) -> Unsynced:
+    said = Unsynced(**_fields(entry, _UNSYNCED, ["node"]))
+    if said.end is not None and said.end <= said.begin:
+        raise _Misfit(f"expected an `end` that is greater than `begin`, {said.begin}")
+    return said
+
+
 def _switch(entry: Mapping[str, Any]) -> Switch:
     return Switch(**_fields(entry, _SWITCH, ["node", "line"]))
 
@@ -502,6 +530,7 @@ _ACTION: Keys = {
     "nodes": (_names, "a list of nodes"),
     "grudge": (_grudge, 'an object such as {"n0": ["n1", "n2"]}: n0 drops what they send'),
 }
+_UNSYNCED: Keys = {"node": _TEXT, "nth": _NTH, "begin": _COUNT, "end": _COUNT}
 _SWITCH: Keys = {
     "node": _TEXT,
     "line": (_place, 'a file\'s name and a line, such as "broadcast.py:44"'),
@@ -517,6 +546,7 @@ _ENTRIES: Mapping[str, tuple[Callable[[Mapping[str, Any]], Any], str]] = {
     "messages": (_fate, '{"src": "n0", "dest": "n1", "type": "gossip", "nth": 1, "lost": true}'),
     "views": (_view, '{"service": "seq-kv", "caller": "n0", "type": "read", "behind": 1}'),
     "faults": (_action, '{"time": 2, "f": "kill", "nodes": ["n1"]}'),
+    "unsynced": (_unsynced, '{"node": "n1", "nth": 1, "begin": 20}'),
     "switches": (_switch, '{"node": "n0", "line": "broadcast.py:44", "nth": 3, "wait": 1.5}'),
 }
 _EXAMPLE = f'{{"command": "-w echo --bin echo.py", "operations": [{_OPERATION_EXAMPLE}]}}'

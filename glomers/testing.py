@@ -44,6 +44,7 @@ from glomers.run.checks import Check, Denial
 from glomers.run.hard import harder
 from glomers.run.regression import Replayed as Replayed
 from glomers.run.regression import replay as replay
+from glomers.simulated.disk import lose_all
 from glomers.simulated.nodes import SimulatedCluster
 from glomers.simulated.turns import TurnLoop
 from glomers.simulated.view import LogLine, Pattern, View, told, unknown
@@ -302,6 +303,7 @@ class Simulation(View):
         cluster = partial(scripts, show_stderr=self._hear)
         world = make_world(options, self._loop, cluster, journal=self)
         self._network, self._cluster = world.network, cast(SimulatedCluster, world.cluster)
+        self._cluster.disk.decide = lose_all
         self._network.filter = self._is_dropped
         for node in played:
             self._network.join(node, self._receive)
@@ -688,6 +690,8 @@ class Simulation(View):
 
     def restart(self, node: str) -> None:
         """Kill a node, start it anew and initialise it: it has lost its state.
+
+        It has its files again, without what it had not synced.
 
         Raises ValueError if it runs no script, and what `request` raises.
         """

@@ -13,7 +13,7 @@ from json_values import VALUES
 
 from glomers.errors import UsageError
 from glomers.options import Options, parse_test, words_of
-from glomers.scenario import Action, Fate, Invoke, Scenario, Switch, View, parse, read
+from glomers.scenario import Action, Fate, Invoke, Scenario, Switch, Unsynced, View, parse, read
 from glomers.workloads import WORKLOADS
 
 SECOND, MILLI = 1_000_000_000, 1_000_000
@@ -53,6 +53,10 @@ actions = st.builds(
     grudge=st.none() | st.dictionaries(texts, names, max_size=3),
 )
 lines = st.integers(1, 10**5).map(lambda line: f"my node.py:{line}")
+unsynced = st.builds(
+    lambda node, nth, begin, more: Unsynced(node, nth, begin, more and begin + more),
+    *(texts, nths, st.integers(0, 100), st.none() | st.integers(1, 100)),
+)
 switches = st.builds(Switch, texts, lines, nths, spans, st.none() | st.integers(0, 10**5))
 
 
@@ -69,6 +73,7 @@ scenarios = st.builds(
     messages=tuples(fates, unique_by=lambda fate: fate.message),
     views=tuples(views, unique_by=lambda view: view.message),
     faults=tuples(actions),
+    unsynced=tuples(unsynced),
     switches=tuples(switches),
 )
 
@@ -169,6 +174,11 @@ FATE = '{"src": "n0", "dest": "n1", "type": "x"'
         ('{"views": [{"service": "lww-kv", "caller": "n1", "type": "a", "replica": 2}]}', "0 or 1"),
         ('{"faults": [{"f": "kill", "nodes": "n1"}]}', 'expected a list of nodes, not "n1"'),
         ('{"faults": [{"f": "start-partition", "grudge": {"n1": 2}}]}', "n0 drops what they send"),
+        ('{"unsynced": [{"nth": 2}]}', "expected a text as `node`"),
+        (
+            '{"unsynced": [{"node": "n0", "begin": 5, "end": 5}]}',
+            "an `end` that is greater than `begin`, 5",
+        ),
         ('{"switches": [{"node": "n0", "line": 44}]}', 'such as "broadcast.py:44", not 44'),
         ('{"switches": [{"node": "n0", "line": "/a/b.py:44"}]}', "a file's name and a line"),
         ("[" * 100_000, "f.json is no scenario"),

@@ -8,7 +8,7 @@ from glomers.errors import quote
 from glomers.history.times import NANOS
 from glomers.report.happenings import MOST_SOURCE, MOST_VALUE, milliseconds
 from glomers.report.reasons import listed
-from glomers.scenario import Action, Entry, Fate, Invoke, Switch, View
+from glomers.scenario import Action, Entry, Fate, Invoke, Switch, Unsynced, View
 
 
 def difference(decision: Entry, instead: Entry | None = None) -> str:
@@ -19,6 +19,9 @@ def difference(decision: Entry, instead: Entry | None = None) -> str:
     if isinstance(decision, Switch):
         text = f": `{quote(decision.text, MOST_SOURCE)}`" if decision.text else ""
         return _if(f"{decision.node} did not lose its turn before {decision.line}{text}")
+    if isinstance(decision, Unsynced):
+        kill = _numbered(decision.nth, f"kill of {decision.node}")
+        return _if(f"{kill} lost nothing of what the node had not synced")
     if isinstance(decision, Fate):
         return _if(_of_message(decision))
     if isinstance(decision, View):

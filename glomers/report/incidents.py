@@ -19,10 +19,10 @@ Results = Mapping[str, Any]
 # Kinds of incidents: first the likeliest causes of an invalid test, last what may be normal.
 RANKS = (
     *("exception", "complaint", "mistake", "no-answer"),
-    *("stderr", "error", "late", "unanswered", "lost", "arrived", "alone"),
+    *("stderr", "unsynced", "error", "late", "unanswered", "lost", "arrived", "alone"),
 )
 SERIOUS = RANKS[: RANKS.index("stderr")]  # a mistake even if the test is valid
-NO_HARM = ("lost", "arrived", "alone")  # no mistake if the test is valid
+NO_HARM = ("unsynced", "lost", "arrived", "alone")  # no mistake if the test is valid
 LAST_RESORT = {"arrived", "alone"}  # told if nothing else is known
 NO_EVENT = ("alone", "unreplicated")  # so there is no count and no time
 IN_THE_LOG = ("exception", "complaint", "stderr")

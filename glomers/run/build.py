@@ -29,6 +29,7 @@ from glomers.world.decisions import (
     Clock,
     Recording,
     ToldFates,
+    ToldLosses,
     check_operations,
     check_switches,
     tell_services,
@@ -173,6 +174,7 @@ def _test(
         world.cluster.record_switches(
             partial(_switched, recording, recorder), lambda: recorder.journal.events
         )
+        world.cluster.record_losses(recording.unsynced)
         load.chosen, nemesis.decided = recording.operation, recording.fault
     scenario = replace(told or Scenario(), command=command)
     test = (parts.test or Test)(
@@ -260,8 +262,8 @@ def scripts(
 ) -> Cluster:
     """A cluster that runs a script for each node in this process.
 
-    If there is a scenario, threads only lose their turn where it has `told` that. The `clock` is
-    that of the decisions.
+    If there is a scenario, threads only lose their turn, and kills only lose what wasn't synced,
+    where it has `told` that. The `clock` is that of the decisions.
 
     `show_stderr(node, line)` is called with each line that a node writes to standard error.
     """
@@ -274,9 +276,12 @@ def scripts(
             log(f"{node} {line}")
 
     preempter = make(loop) if make else None
+    losses = None
     if told:
         check_switches(told, options.nodes)
-        preempter = Told(loop, told, clock or Clock(lambda: loop.now)) if told.switches else None
+        clock = clock or Clock(lambda: loop.now)
+        preempter = Told(loop, told, clock) if told.switches else None
+        losses = ToldLosses(told, options.nodes, clock)
     elif options.preempt:
         how, random = switching(options)
         log(f"--preempt drew: --preempt-by {how.by}")
@@ -293,4 +298,5 @@ def scripts(
         show_stderr or log_stderr,
         START_SPREAD if options.hard else None,
         preempter,
+        losses,
     )

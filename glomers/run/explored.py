@@ -7,7 +7,8 @@ happens until all that follows from it at the same instant has happened:
 - A client begins its next operation. As in any test, its request arrives at once, and so does the
   answer as soon as the node gives one. Operations are as short as they can be then, and whoever
   judges by real time finds most.
-- A node crashes. One that has crashed starts anew, and gets its `init`.
+- A node crashes, and its disk loses all that wasn't synced. One that has crashed starts anew, and
+  gets its `init`.
 - A thread of a node loses its turn before a line, and goes on later.
 - If nothing of this is left, time passes to the next event: a timer, or a time-out. As a fault it
   passes earlier.
@@ -43,6 +44,7 @@ from glomers.run.stepwise import StepwiseTest, TooLong, fails
 from glomers.run.taken import Taken
 from glomers.run.words import ending_in_words, operation_in_words, state_in_words, words
 from glomers.scenario import Scenario, Switch
+from glomers.simulated.disk import lose_all
 from glomers.simulated.nodes import SimulatedCluster
 from glomers.simulated.switching import Switcher
 from glomers.simulated.turns import TurnLoop
@@ -126,6 +128,7 @@ class _Run:
         self._cluster = cast(SimulatedCluster, world.cluster)
         # All nodes are there at once, so their timers go off together.
         self._cluster.soonest_start, self._cluster.start_spread = 0, 1
+        self._cluster.disk.decide = lose_all
         self._step = Option(Choice("start"), frozenset())  # the present one
         self._to_do: dict[Worker, list[Invocation]] = {}
         self._down: list[str] = []
@@ -347,7 +350,7 @@ class _Run:
             taken.crashes()
             self._down.append(node)
             self._cluster.kill_nodes([node])
-            network.begin_anew(node, "crashed")
+            network.begin_anew(node, f"crashed{self._cluster.disk.digest()}")
             if self._switcher:
                 self._switcher.forget(node)
         elif choice.kind == "start":
@@ -355,7 +358,7 @@ class _Run:
             self._down.remove(node)
             self._starting.add(node)
             self._cluster.start_node(node)
-            network.begin_anew(node, f"life {self._lives}")
+            network.begin_anew(node, f"life {self._lives}{self._cluster.disk.digest()}")
             self.test.setup.initialise(node, self._starting.remove)
         elif choice.kind == "resume" and self._switcher:
             network.note(node, choice.detail)

@@ -9,12 +9,12 @@ from glomers.history.times import NANOS
 from glomers.run import smaller
 from glomers.run.shrink import Outcome, Runner, Stopped
 from glomers.run.smaller import Candidate
-from glomers.scenario import Action, Fate, Invoke, Switch, View
+from glomers.scenario import Action, Fate, Invoke, Switch, Unsynced, View
 from glomers.world.faults import FAULTS
 
 LATER = NANOS  # by how much later an operation comes, so that it meets others no more
 
-Decision = Switch | Fate | View | Action | Invoke
+Decision = Switch | Unsynced | Fate | View | Action | Invoke
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ def nearest_passing(failing: Candidate, runner: Runner) -> Nearest | None:
     """The most telling run that is valid, of those that are one decision away; None if there is
     none, or the runner is stopped.
 
-    The most telling is a switch, then a lost message, a message that comes twice, a latency, an old
-    state of a service, a fault, the time of an operation, and at last an operation.
+    The most telling is a switch, then a kill that lost what wasn't synced, a lost message, one that
+    comes twice, a latency, an old state of a service, a fault, the time of an operation, and at
+    last an operation.
     """
     neighbours = list(_neighbours(failing))
 
@@ -50,6 +51,7 @@ def nearest_passing(failing: Candidate, runner: Runner) -> Nearest | None:
 
 def _neighbours(failing: Candidate) -> Iterator[Nearest]:
     yield from _without(failing, "switches", failing.part("switches"))
+    yield from _without(failing, "unsynced", failing.part("unsynced"))
     fates: tuple[Fate, ...] = failing.part("messages")
     for arrivals in (0, 2, 1):
         of_kind = [fate for fate in fates if min(len(fate.delays), 2) == arrivals]

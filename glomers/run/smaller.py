@@ -15,12 +15,17 @@ from typing import Any, TypeVar
 
 from glomers.history.times import MILLIS, NANOS
 from glomers.options import Options, words_of
-from glomers.scenario import Action, Fate, Invoke, Scenario, Switch, View
+from glomers.scenario import Action, Fate, Invoke, Scenario, Switch, Unsynced, View
 from glomers.world.faults import FAULTS
 
 FEW = 24  # entries, of each of which one can be tried alone
 ROUND = (NANOS, NANOS // 10, NANOS // 100, MILLIS)  # units of times, the roundest first
-NUMBERED = ("messages", "views", "switches")  # the parts of a scenario whose entries have an `nth`
+NUMBERED = (
+    "messages",
+    "views",
+    "unsynced",
+    "switches",
+)  # the parts of a scenario whose entries have an `nth`
 LISTS = ("operations", "final", "faults", *NUMBERED)
 
 T = TypeVar("T")
@@ -89,6 +94,7 @@ def sizes(candidate: Candidate) -> str:
         "duplicated message": fates[2],
         "message with its own latency": fates[1],
         "old state of a service": len(told.views),
+        "torn disk": len(told.unsynced),
         "switch": len(told.switches),
     }
     return ", ".join(_counted(count, what) for what, count in counts.items() if count)
@@ -209,8 +215,10 @@ def _final_times(candidate: Candidate) -> Iterator[Candidate]:
 
 
 def by_time(candidate: Candidate) -> Candidate:
-    """The same run, whose messages, views and switches are named by the time at which they came to
-    pass. So they stay the same when others of their kind before them are left out."""
+    """The same run, whose numbered entries are named by the time at which they came to pass.
+
+    So they stay the same when others of their kind before them are left out.
+    """
     return candidate.with_(
         **{
             name: tuple(replace(e, nth=0) if e.at is not None else e for e in candidate.part(name))
@@ -253,6 +261,11 @@ def of_nodes(candidate: Candidate, kept: Sequence[str]) -> Candidate:
             if view.caller not in gone
         ),
         faults=tuple(filter(None, (_of_nodes(action, names) for action in told.faults))),
+        unsynced=tuple(
+            replace(entry, node=names[entry.node])
+            for entry in told.unsynced
+            if entry.node not in gone
+        ),
         switches=tuple(
             replace(switch, node=names[switch.node])
             for switch in told.switches
@@ -365,7 +378,7 @@ def plainer_messages(candidate: Candidate) -> Iterator[Candidate]:
 
 
 def simpler_entries(candidate: Candidate) -> Iterator[Candidate]:
-    """The run with one message, view or switch that comes sooner, or whose time is rounder."""
+    """The run with one entry that comes sooner, or whose time is rounder, or which loses more."""
     for name in NUMBERED:
         entries = candidate.part(name)
         if len(entries) > FEW:
@@ -376,7 +389,7 @@ def simpler_entries(candidate: Candidate) -> Iterator[Candidate]:
                     yield with_entry(candidate, name, place, simpler)
 
 
-def _simpler(entry: Fate | View | Switch) -> Iterator[Any]:
+def _simpler(entry: Fate | View | Unsynced | Switch) -> Iterator[Any]:
     for nth in sorted({1, 2, 3, entry.nth // 2, entry.nth - 1}):
         if 1 <= nth < entry.nth:
             yield replace(entry, nth=nth)
@@ -391,6 +404,10 @@ def _simpler(entry: Fate | View | Switch) -> Iterator[Any]:
             yield replace(entry, learner=None)
         if entry.replica:
             yield replace(entry, replica=0)
+    elif isinstance(entry, Unsynced):
+        yield replace(entry, begin=0, end=None)
+        yield replace(entry, end=None)
+        yield replace(entry, begin=0)
     else:
         yield from (replace(entry, wait=wait) for (wait,) in _rounder((entry.wait,)))
 

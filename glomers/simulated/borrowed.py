@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +27,7 @@ from typing import Any
 import maelstrom_node
 
 STREAMS = ("stdin", "stdout", "stderr")
+FILES: dict[str, Any] = {"os": os, "open": open}  # what the node library reaches files with
 
 
 @dataclass(eq=False)
@@ -39,9 +41,10 @@ class Belongings:
 
 
 class Routed:
-    """A standard stream during a simulation: that of the node whose code uses it, or the real one.
+    """During a simulation, a standard stream, or what the node library reaches files with: that of
+    the node whose code uses it, or the real one.
 
-    `own()` returns the node's stream, or None if no node's code runs.
+    `own()` returns the node's, or None if no node's code runs.
     """
 
     def __init__(self, real: Any, own: Callable[[], Any]) -> None:
@@ -54,6 +57,9 @@ class Routed:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.__getattr__("readline"), "")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__getattr__("__call__")(*args, **kwargs)
 
 
 class Lender:
@@ -69,12 +75,14 @@ class Lender:
     def lend(
         self,
         own_stream: Callable[[str], Any],
+        own_files: Callable[[str], Any],
         make_runtime: Callable[[], maelstrom_node.Runtime],
     ) -> Iterator[None]:
         """Lend everything during the context; restore it at the end.
 
         `own_stream(name)` returns the standard stream of that name of the node whose code runs, or
-        None if no node's code runs. `maelstrom_node.Node()` calls `make_runtime`.
+        None if no node's code runs; so does `own_files(name)` with `os` or `open`, which the node
+        library then uses. `maelstrom_node.Node()` calls `make_runtime`.
         """
         with self._one_at_a_time:
             before = sys.argv, os.environ, maelstrom_node.default_runtime, sys.getrecursionlimit()
@@ -85,9 +93,13 @@ class Lender:
             try:
                 for name, real in streams.items():
                     setattr(sys, name, Routed(real, lambda name=name: own_stream(name)))  # type: ignore[misc]
+                for name, real in FILES.items():
+                    setattr(maelstrom_node, name, Routed(real, partial(own_files, name)))
                 maelstrom_node.default_runtime = make_runtime
                 yield
             finally:
+                vars(maelstrom_node)["os"] = os
+                vars(maelstrom_node).pop("open", None)  # it is a builtin again
                 for name, real in streams.items():
                     setattr(sys, name, real)
                 sys.argv, os.environ, maelstrom_node.default_runtime, limit = before
@@ -102,7 +114,7 @@ class Lender:
         sys.argv = to.argv
         os.environ = to.environ  # noqa: B003 - the C library's environment stays the workbench's
         if to.cwd != self._cwd:
-            with suppress(OSError):  # as for a process whose folder has been removed
+            with suppress(OSError):  # the folder has been removed, or is only on the nodes' disk
                 os.chdir(to.cwd)
             self._cwd = to.cwd
         if to.modules.keys() == self._lent.keys():
@@ -110,9 +122,11 @@ class Lender:
         else:
             self._lend_modules(to.modules)
 
-    def moved(self, owner: Belongings) -> None:
-        """Note that the node whose code runs has changed its working directory."""
-        owner.cwd = self._cwd = str(Path.cwd())
+    def move(self, owner: Belongings, folder: str, is_real: bool) -> None:
+        """Change the working directory of the node whose code runs."""
+        if is_real:
+            os.chdir(folder)
+        owner.cwd = self._cwd = folder
 
     def add_module(self, owner: Belongings, name: str, module: ModuleType) -> None:
         """Add a module of its own to the node whose code runs."""
@@ -125,6 +139,16 @@ class Lender:
         self._lend_modules({})
         owner.modules.pop(name, None)
         self._lend_modules(owner.modules)
+
+    @contextmanager
+    def only_real(self) -> Iterator[None]:
+        """Lend no modules during the context, in which a real one is imported, for all nodes."""
+        lent = self._lent
+        self._lend_modules({})
+        try:
+            yield
+        finally:
+            self._lend_modules(lent)
 
     def _lend_modules(self, modules: dict[str, ModuleType]) -> None:
         for name in self._lent:

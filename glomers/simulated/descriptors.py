@@ -1,10 +1,10 @@
-"""A simulated node's file descriptors: its standard streams, and pipes of its own.
+"""A simulated node's file descriptors: its standard streams, pipes of its own, and its files.
 
-A descriptor stands for one end of a pipe. A node that reads an empty pipe parks until there is
-something in it, as a process blocks. Files over a descriptor are Python's own (a TextIOWrapper
-over a BufferedReader or BufferedWriter), on a raw file that reads and writes here. So a node sees
-the same as a process does: what it prints waits in a buffer until it is flushed, and who reads a
-line may take in more, which `select` knows nothing of.
+A descriptor stands for one end of a pipe, or for a file on the disk (files.py). A node that reads
+an empty pipe parks until there is something in it, as a process blocks. Files over a descriptor are
+Python's own (a TextIOWrapper over a BufferedReader or BufferedWriter), on a raw file that reads and
+writes here. So a node sees the same as a process does: what it prints waits in a buffer until it is
+flushed, and who reads a line may take in more, which `select` knows nothing of.
 """
 
 from __future__ import annotations
@@ -43,11 +43,23 @@ def failure(number: int) -> OSError:
 
 
 class End:
-    """One end of a pipe."""
+    """What a descriptor stands for: one end of a pipe, unless it says otherwise."""
 
     readable = False
     writable = False
+    seekable = False
     blocking = True
+
+    def raw(
+        self, descriptors: Descriptors, fd: int, mode: str, closefd: bool, name: object
+    ) -> io.RawIOBase:
+        """A file over a descriptor of this end, without a buffer. Raises what `open` does."""
+        if "+" in mode:
+            raise io.UnsupportedOperation("File or stream is not seekable.")
+        reading = "r" in mode
+        if not (self.readable if reading else self.writable):
+            raise failure(errno.EBADF)
+        return RawFile(descriptors, fd, reading, closefd, name)
 
     def read(self, size: int) -> bytes:
         """Take what is there, at most `size` bytes; b"" at the end of the input."""
@@ -227,12 +239,8 @@ class Descriptors:
         write_through: bool = False,
     ) -> Any:
         """`open` of a descriptor. Raises what the real one does."""
-        if "+" in mode:
-            raise io.UnsupportedOperation("File or stream is not seekable.")
         end, reading = self.end(fd), "r" in mode
-        if not (end.readable if reading else end.writable):
-            raise failure(errno.EBADF)
-        raw = RawFile(self, fd, reading, closefd, fd if name is None else name)
+        raw = end.raw(self, fd, mode, closefd, fd if name is None else name)
         if buffering == 0:
             if "b" not in mode:
                 raise ValueError("can't have unbuffered text I/O")
@@ -240,6 +248,10 @@ class Descriptors:
         buffer: Any
         if write_through:
             buffer = raw
+        elif end.seekable:
+            kind = io.BufferedReader if reading else io.BufferedWriter
+            size = buffering if buffering > 1 else io.DEFAULT_BUFFER_SIZE
+            buffer = (io.BufferedRandom if "+" in mode else kind)(raw, size)
         elif reading:
             buffer = LockedReader(raw, _once(self._lock))
         else:
@@ -316,7 +328,7 @@ class LockedReader(io.BufferedReader):
     Python, too, threads that read lines of the same file may lose some.
     """
 
-    def __init__(self, raw: RawFile, lock: Lock) -> None:
+    def __init__(self, raw: io.RawIOBase, lock: Lock) -> None:
         super().__init__(raw)
         self._lock = lock
 

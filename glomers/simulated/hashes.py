@@ -30,7 +30,10 @@ def virtual_hash(key: bytes) -> Callable[[Any], int]:
     counter = count()
 
     def hash(value: Any) -> int:
-        known = ways.get(type(value).__hash__)
+        method = type(value).__hash__
+        known = ways.get(method)
+        if known is None and getattr(method, "__qualname__", "") == "PurePath.__hash__":
+            known = of_path  # of the node's own pathlib
         return builtins.hash(value) if known is None else known(value)
 
     def of_bytes(value: bytes) -> int:
@@ -53,6 +56,9 @@ def virtual_hash(key: bytes) -> Callable[[Any], int]:
         except TypeError:  # the value can't have weak references
             return builtins.hash(value)
 
+    def of_path(value: object) -> int:
+        return of_text(str(value))
+
     # By the method that Python would call, so a class that defines __hash__ is hashed by that.
     ways: dict[Any, Callable[[Any], int]] = {
         bytes.__hash__: of_bytes,
@@ -60,7 +66,7 @@ def virtual_hash(key: bytes) -> Callable[[Any], int]:
         tuple.__hash__: lambda value: builtins.hash(tuple(map(hash, value))),
         frozenset.__hash__: lambda value: builtins.hash(frozenset(map(hash, value))),
         Enum.__hash__: lambda value: of_text(value.name),
-        PurePath.__hash__: lambda value: of_text(str(value)),
+        PurePath.__hash__: of_path,
         object.__hash__: of_identity,
     }
     return hash

@@ -21,7 +21,8 @@ import importlib.util
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
-from importlib.machinery import ModuleSpec
+from contextlib import nullcontext
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, cast
 
@@ -148,7 +149,8 @@ class Importer:
         container = self.load(parent, by_library) if parent else None
         module = self._load_own(name, tail, container)
         if module is None:
-            module = importlib.import_module(name)
+            with nullcontext() if name in sys.modules else lender.only_real():
+                module = importlib.import_module(name)
         if container is not None and getattr(container, tail, None) is not module:
             setattr(container, tail, module)
         return module
@@ -159,6 +161,8 @@ class Importer:
         """Find a module of the node's own and run it; None if it isn't the node's own."""
         if name in RUN_ANEW:
             spec = importlib.util.find_spec(name)
+            if spec is not None and spec.origin == "frozen":
+                spec = PathFinder.find_spec(name)
         elif container is None:
             places = [place for place in self._node.sys.path if place not in self._given]
             spec = _find(name, tail, places)
@@ -200,6 +204,10 @@ class Importer:
             for observer in observers:
                 observer(path, code)
         exec(code, module.__dict__)
+
+    def add(self, name: str, module: types.ModuleType) -> None:
+        """Give the node a virtual module that others need while it is made."""
+        self._virtual[name] = module
 
     # importlib
 

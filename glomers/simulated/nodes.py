@@ -30,14 +30,17 @@ from glomers.errors import NodeError, quote
 from glomers.history.lost_turns import LostTurn
 from glomers.history.times import MILLIS, NANOS, nanos
 from glomers.launch.program import check_script
-from glomers.scenario import Switch
+from glomers.scenario import Switch, Unsynced
 from glomers.simulated.borrowed import Belongings, lender
 from glomers.simulated.descriptors import Descriptors
+from glomers.simulated.disk import Disk, Range, drawn
+from glomers.simulated.files import Files
 from glomers.simulated.hashes import virtual_hash
 from glomers.simulated.imports import Importer, Makers
 from glomers.simulated.preempting import Preempter
 from glomers.simulated.turns import NodeStopped, Strand, TurnLoop, running
 from glomers.simulated.virtual import (
+    EPOCH,
     Environ,
     Node,
     refuse,
@@ -69,6 +72,7 @@ from glomers.world.cluster import (
     tell_of_logs,
     unread_input,
 )
+from glomers.world.decisions import ToldLosses
 from glomers.world.incidents import Incidents
 from glomers.world.network import Message, Network
 from glomers.world.protocol import Lines, Sender
@@ -182,12 +186,17 @@ class Host:
         self.runtime = SimulatedRuntime(self, self._loop, random)
         argv = [str(cluster.script), *cluster.args]
         # The working directory is that of a real node.
-        self.belongings = Belongings(argv, Environ(cluster.environ), tempfile.gettempdir())
+        folder = str(Path(tempfile.gettempdir()).resolve())
+        self.belongings = Belongings(argv, Environ(cluster.environ), folder)
         hash = virtual_hash(process.randbytes(16))
         self._descriptors = Descriptors(self._loop, self._make_lock)
+        files = Files(
+            id, cluster.disk, self._loop, self.belongings, self._descriptors, self._is_running
+        )
         self.streams = Node(
             self.belongings,
             self._descriptors,
+            files,
             print_out=self.print,
             close_out=self._close_output,
             print_error=self.log,
@@ -217,13 +226,20 @@ class Host:
         def load(name: str) -> ModuleType:
             return self._importer.load(name)
 
+        def make_os() -> ModuleType:
+            module = virtual_os(random, loop, pid, self.streams)
+            self._importer.add("os", module)
+            module.path = load(os.path.__name__)  # type: ignore[attr-defined]
+            return module
+
         return {
             "_thread": lambda: virtual_thread(load("threading"), world),
             "atexit": virtual_atexit,
             "concurrent.futures.process": virtual_processes,
             "datetime": lambda: virtual_datetime(loop),
             "io": lambda: virtual_io(self.streams),
-            "os": lambda: virtual_os(random, loop, pid, self.streams),
+            "os": make_os,
+            "os.path": lambda: cast(ModuleType, vars(load("os"))["path"]),
             "random": lambda: virtual_random(random, seed),
             "select": lambda: virtual_select(self._descriptors),
             "signal": lambda: virtual_signal(loop, load("threading"), refuse_all),
@@ -250,6 +266,10 @@ class Host:
 
     def owns(self, file: str) -> bool:
         return file in self._importer.files
+
+    def files(self, name: str) -> Any:
+        """The node's `os` or `open`."""
+        return self._importer.load("os") if name == "os" else self.streams.open
 
     @property
     def script(self) -> ModuleType | None:
@@ -492,6 +512,7 @@ class SimulatedCluster(Cluster):
     `show_stderr(node, line)` is called with each line of a node's standard error, without newline.
     `start_spread` is how many nanoseconds later than another a process may start; by default as
     many as with real processes. With a `preempter`, threads change turns between lines, too.
+    What a kill loses of what wasn't synced is as `losses` say, or else drawn from the seed.
     """
 
     def __init__(
@@ -507,6 +528,7 @@ class SimulatedCluster(Cluster):
         show_stderr: Callable[[str, str], object] = lambda node, line: None,
         start_spread: int | None = None,
         preempter: Preempter | None = None,
+        losses: ToldLosses | None = None,
     ) -> None:
         usual = min(START_SPREAD_PER_NODE * len(nodes), START_SPREAD)
         self.start_spread = usual if start_spread is None else start_spread
@@ -526,6 +548,11 @@ class SimulatedCluster(Cluster):
         self._logs: dict[str, NodeLog] = {}
         self._hosts: dict[str, Host] = {}
         self._incarnations = 0
+        self._losses = losses
+        decide = losses.decide if losses is not None else drawn(self.stream("disk"))
+        self.disk = Disk(lambda: EPOCH * NANOS + loop.now, decide)
+        self.disk.lost = self._note_loss
+        self._note_unsynced: Callable[[Unsynced], object] = lambda entry: None
         loop.borrow = self._borrow
         loop.patience += 10 * len(nodes) ** 2
 
@@ -560,6 +587,7 @@ class SimulatedCluster(Cluster):
             self.network.crash(id)
             self.loop.end_strands(self._hosts[id])
             self._hosts[id].end_log()
+            self.disk.kill(id)
 
     def pause_node(self, id: str) -> None:
         self.loop.pause(self._hosts[id])
@@ -579,8 +607,20 @@ class SimulatedCluster(Cluster):
         if self.preempter is not None:
             self.preempter.record(note, events)
 
+    def record_losses(self, note: Callable[[Unsynced], object]) -> None:
+        self._note_unsynced = note
+
+    def _note_loss(self, node: str, nth: int, lost: Range, steps: int) -> None:
+        """A kill has lost a range of the steps that a node had not synced."""
+        begin, end = lost
+        self._note_unsynced(Unsynced(node, nth, begin, None if end == steps else end))
+        files = ", ".join(self.disk.unsynced(node))
+        line = f"{end - begin:,} of {steps:,} steps not synced, in {files}"
+        self._incidents.note("unsynced", node, line)
+
     def notes(self) -> list[str]:
-        return self.preempter.notes() if self.preempter is not None else []
+        notes = self.preempter.notes() if self.preempter is not None else []
+        return [*notes, *(self._losses.notes() if self._losses is not None else ())]
 
     def evidence(self, node: str) -> list[str]:
         return self._hosts[node].evidence()
@@ -603,7 +643,7 @@ class SimulatedCluster(Cluster):
     def _borrow(self) -> Iterator[None]:
         """Lend process-wide things to nodes, while their code runs."""
         followed = self.preempter.running() if self.preempter is not None else nullcontext()
-        with lender.lend(_own_stream, _own_runtime), followed:
+        with lender.lend(_own_stream, _own_files, _own_runtime), followed:
             yield
 
 
@@ -611,6 +651,12 @@ def _own_stream(name: str) -> Any:
     """The running node's standard stream of that name; None if no node's code runs."""
     strand = running()
     return None if strand is None else getattr(cast(Host, strand.node).streams.sys, name)
+
+
+def _own_files(name: str) -> Any:
+    """The running node's `os` or `open`; None if no node's code runs."""
+    strand = running()
+    return None if strand is None else cast(Host, strand.node).files(name)
 
 
 def _own_runtime() -> maelstrom_node.Runtime:

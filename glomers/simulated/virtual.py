@@ -27,8 +27,9 @@ from functools import partial
 from typing import Any
 
 from glomers.history.times import NANOS
-from glomers.simulated.borrowed import Belongings, lender
+from glomers.simulated.borrowed import Belongings
 from glomers.simulated.descriptors import PATHS, STREAMS, Descriptors, Inlet, Outlet, is_own
+from glomers.simulated.files import DISK_REFUSED, ONLY_FILES, Files, OpenFile, OpenFolder
 from glomers.simulated.turns import TurnLoop
 
 # The moment at which virtual time begins, in Unix seconds: 2025-01-01T00:00:00Z.
@@ -58,8 +59,9 @@ REFUSED = {
 # Modules of the standard library that each node runs anew, so that they see virtual ones.
 RUN_ANEW = frozenset(
     (
-        *("_threading_local", "asyncio", "concurrent", "contextlib", "fileinput", "logging"),
-        *("queue", "sched", "selectors", "tempfile", "timeit", "weakref"),
+        *("_threading_local", "asyncio", "concurrent", "contextlib", "fileinput", "genericpath"),
+        *("glob", "logging", "pathlib", "posixpath", "queue", "sched", "selectors", "shutil"),
+        *("tempfile", "timeit", "weakref"),
     )
 )
 
@@ -76,10 +78,24 @@ PIPES = ("eventfd", "eventfd_read", "eventfd_write", "pipe2", "splice")
 OS_REFUSED = {
     **dict.fromkeys(PROCESS_FUNCTIONS.split(), NO_PROCESS),
     **dict.fromkeys(PIPES, USE_QUEUE),
+    **dict.fromkeys(DISK_REFUSED.split(), ONLY_FILES),
     "closerange": "other file descriptors are the workbench's",
 }
 
-# Functions of `os` whose first argument is a file descriptor, but none of the node's own pipes.
+# Functions of `os` that are made anew from the same code, on virtual ones.
+OS_ANEW = ("makedirs", "removedirs", "renames", "walk", "_walk")
+
+# Functions of `os` that a file of the disk has; the method of `OpenFile` that does it.
+OF_DISK = {
+    "fdatasync": "sync",
+    "fsync": "sync",
+    "ftruncate": "truncate",
+    "lseek": "seek",
+    "pread": "read_at",
+    "pwrite": "write_at",
+}
+
+# Functions of `os` whose first argument is a file descriptor, but none of the node's own.
 DESCRIPTOR_FUNCTIONS = """
     fchmod fchown fdatasync fsync ftruncate lockf lseek posix_fadvise posix_fallocate pread preadv
     pwrite pwritev readv sendfile set_inheritable tcgetpgrp ttyname writev
@@ -119,6 +135,15 @@ def _copy(module: types.ModuleType, **replaced: Any) -> types.ModuleType:
     copy = types.ModuleType(module.__name__, module.__doc__)
     copy.__dict__.update(module.__dict__)
     copy.__dict__.update(replaced)
+    return copy
+
+
+def _anew(function: Any, module: types.ModuleType) -> Any:
+    """A function with the same code, whose globals are another module's."""
+    copy = types.FunctionType(
+        function.__code__, vars(module), function.__name__, function.__defaults__
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
     return copy
 
 
@@ -310,19 +335,26 @@ def virtual_os(
         own.end(fd).blocking = blocking
 
     def fstat(fd: int) -> real_os.stat_result:
-        own.end(fd)
+        end = own.end(fd)
+        if isinstance(end, (OpenFile, OpenFolder)):
+            return end.stat()
         return real_os.stat_result((stat.S_IFIFO | 0o600, fd, 0, 1, 0, 0, 0, 0, 0, 0))
-
-    def moving(change: Callable[..., None]) -> Callable[..., None]:
-        def move(where: Any) -> None:
-            change(where)
-            lender.moved(node.belongings)
-
-        return move
 
     def open(path: Any, *args: Any, **kwargs: Any) -> int:
         number = stream_of(path)
-        return real_os.open(path, *args, **kwargs) if number is None else own.dup(number)
+        return node.files.open(path, *args, **kwargs) if number is None else own.dup(number)
+
+    def of_disk(name: str, method: str) -> Callable[..., Any]:
+        """A function of `os` that takes a descriptor, and which files of the disk have."""
+        otherwise = OS_STANDINS[name]
+
+        def call(fd: Any, *args: Any) -> Any:
+            if method == "sync" and not isinstance(fd, int):
+                fd = fd.fileno()
+            does = getattr(own.end(fd), method, None) if is_own(fd) else None
+            return otherwise(fd, *args) if does is None else does(*args)
+
+        return call
 
     environ = node.belongings.environ
 
@@ -348,8 +380,12 @@ def virtual_os(
         "getenvb": getenvb,
         "putenv": putenv,
         "unsetenv": unsetenv,
-        "chdir": moving(real_os.chdir),
-        "fchdir": moving(real_os.fchdir),
+        **node.files.functions(),
+        **{name: of_disk(name, method) for name, method in OF_DISK.items()},
+        # Otherwise `shutil` would use descriptors of folders, which are the system's.
+        "supports_dir_fd": set(),
+        "supports_fd": set(),
+        "supports_follow_symlinks": set(),
         "open": open,
         "fdopen": node.open,
         "isatty": either("isatty", lambda fd: False),
@@ -368,6 +404,10 @@ def virtual_os(
     }
     module = _copy(real_os, **{**OS_STANDINS, **replaced})
     del module.environb  # a view that would have to be kept in step with environ
+    for name in OS_ANEW:
+        real = getattr(real_os, name, None)
+        if real is not None:
+            setattr(module, name, _anew(real, module))
 
     def __getattr__(name: str) -> Any:
         why = "; use os.environ" if name == "environb" else ""
@@ -455,6 +495,7 @@ class Node:
         self,
         belongings: Belongings,
         descriptors: Descriptors,
+        files: Files,
         print_out: Callable[[bytes], object],
         close_out: Callable[[], object],
         print_error: Callable[[str], object],
@@ -464,6 +505,7 @@ class Node:
     ) -> None:
         self.belongings = belongings
         self.descriptors = descriptors
+        self.files = files
         self.exit = exit
         self.hash = hash
         self.input = Inlet(descriptors.wake)
@@ -476,15 +518,15 @@ class Node:
         self.stdout = open(1, "w", name="<stdout>", write_through=unbuffered)
         self.sys = virtual_sys(self)
 
-    def open(self, file: Any, *args: Any, **kwargs: Any) -> Any:
-        """`open`, which also finds the node's own descriptors."""
+    def open(self, file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        """`open`, which also finds the node's own descriptors, and files on the disk."""
         if isinstance(file, int):
             own = self.descriptors.open if is_own(file) else builtins.open
-            return own(file, *args, **kwargs)
+            return own(file, mode, *args, **kwargs)
         number = stream_of(file)
         if number is not None:
-            return self.descriptors.open(self.descriptors.dup(number), *args, **kwargs)
-        return builtins.open(file, *args, **kwargs)  # noqa: PTH123
+            return self.descriptors.open(self.descriptors.dup(number), mode, *args, **kwargs)
+        return self.files.open_file(file, mode, *args, **kwargs)
 
 
 def virtual_sys(node: Node) -> types.ModuleType:
@@ -542,9 +584,9 @@ def virtual_io(node: Node) -> types.ModuleType:
 
     class FileIO(io.FileIO):
         def __new__(cls, file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
-            if isinstance(file, int) and is_own(file):
-                return node.open(file, mode.replace("b", "") + "b", 0, *args, **kwargs)
-            return super().__new__(cls)
+            if cls is not FileIO or (isinstance(file, int) and not is_own(file)):
+                return super().__new__(cls)
+            return node.open(file, mode.replace("b", "") + "b", 0, *args, **kwargs)
 
     return _copy(io, open=node.open, FileIO=FileIO)
 

@@ -39,7 +39,7 @@ def virtual_select(descriptors: Descriptors) -> types.ModuleType:
 
     def number(file: Any) -> int:
         fd = file if isinstance(file, int) else file.fileno()
-        if not is_own(fd):
+        if not is_own(fd) or descriptors.end(fd).seekable:
             raise OSError(f"select of {file!r} can't be simulated: it is not one of a node's pipes")
         descriptors.end(fd)
         return int(fd)

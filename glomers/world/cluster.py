@@ -11,7 +11,7 @@ from typing import BinaryIO
 from glomers.errors import NodeError
 from glomers.history.lost_turns import LostTurn
 from glomers.history.node_logs import Finding, LogReader
-from glomers.scenario import Switch
+from glomers.scenario import Switch, Unsynced
 from glomers.world.incidents import Incidents
 
 MOST_LOG = 1 << 26  # bytes of standard error that are kept of a node
@@ -165,7 +165,7 @@ class Cluster(ABC):
 
     @abstractmethod
     def start_node(self, id: str) -> None:
-        """Start a node, for the first time or again; it has nothing of its former state."""
+        """Start a node, for the first time or again; of its former state it has only its files."""
 
     @abstractmethod
     def is_running(self, id: str) -> bool:
@@ -202,6 +202,9 @@ class Cluster(ABC):
 
         Times count as those of the loop. `events()` tells how many events of messages there were.
         """
+
+    def record_losses(self, note: Callable[[Unsynced], object]) -> None:  # noqa: B027
+        """Call `note` when a kill loses what wasn't synced, if the cluster decides that."""
 
     def notes(self) -> list[str]:
         """What to tell a person at last of what a scenario says of nodes."""

@@ -19,7 +19,7 @@ from glomers.history.operations import Operation
 from glomers.history.times import MILLIS, NANOS
 from glomers.history.values import as_text
 from glomers.options import SERVICES, Options
-from glomers.scenario import Action, Fate, Invoke, Name, Scenario, Switch, View
+from glomers.scenario import Action, Fate, Invoke, Name, Scenario, Switch, Unsynced, View
 from glomers.workloads.base import FINAL, Invocation, Workload
 from glomers.world.network import Body, Message
 from glomers.world.services import NEWEST, Service, State
@@ -55,7 +55,7 @@ class Clock:
         return self.of(self._now())
 
 
-E = TypeVar("E", Fate, View, Switch)
+E = TypeVar("E", Fate, View, Switch, Unsynced)
 
 
 class Pending(Generic[E]):
@@ -164,6 +164,33 @@ def tell_services(services: Mapping[str, Service], scenario: Scenario, clock: Cl
         service.look = partial(look, name)
 
 
+class ToldLosses:
+    """What a scenario says of what kills lose that wasn't synced. The rest is kept.
+
+    Raises UsageError if it names a node that the test doesn't have.
+    """
+
+    def __init__(self, scenario: Scenario, nodes: Sequence[str], clock: Clock) -> None:
+        for entry in scenario.unsynced:
+            if entry.node not in nodes:
+                expected = f"expected one of {', '.join(nodes)}"
+                raise scenario.refusal(entry, f"unknown node {entry.node!r}; {expected}")
+        self._scenario = scenario
+        self._pending = Pending(scenario.unsynced, lambda entry: entry.node, clock)
+
+    def decide(self, node: str, nth: int, steps: int) -> tuple[int, int]:
+        """Which of the steps that a node hasn't synced its nth kill loses: from, and up to."""
+        told = self._pending.take(node, nth)
+        if told is None:
+            return 0, 0
+        return told.begin, steps if told.end is None else told.end
+
+    def notes(self) -> list[str]:
+        """What to tell a person of kills that never came."""
+        text = "there was no such kill, or all was synced"
+        return [self._scenario.remark(entry, text) for entry in self._pending.left]
+
+
 def check_switches(scenario: Scenario, nodes: Sequence[str]) -> None:
     """Raise UsageError if a scenario's switches can't be those of a test with these nodes."""
     for switch in scenario.switches:
@@ -201,6 +228,7 @@ class Recording:
         self._requests = _Numbers()
         self._views: list[View] = []
         self._faults: list[Action] = []
+        self._unsynced: list[Unsynced] = []
         self._switches: list[Switch] = []
         self._room = MOST_DECISIONS
 
@@ -253,6 +281,9 @@ class Recording:
     def fault(self, action: Action) -> None:
         self._faults.append(action)
 
+    def unsynced(self, entry: Unsynced) -> None:
+        self._unsynced.append(replace(entry, at=self._clock.now))
+
     def switch(self, switch: Switch) -> None:
         if self._room:
             self._room -= 1
@@ -270,5 +301,6 @@ class Recording:
             messages=tuple(Fate(*name, delays, at) for name, delays, at in self._fates),
             views=tuple(self._views),
             faults=tuple(self._faults),
+            unsynced=tuple(self._unsynced),
             switches=tuple(self._switches),
         )

@@ -55,6 +55,7 @@ REMARKABLE = {
     "lost": "sent a message that was lost",
     "arrived": "sent a message that arrived",
     "alone": "sent nothing to others",
+    "unsynced": "lost what it had written to its disk and not synced, as it was killed",
     "stderr": "printed to standard error",
 }
 TEXTS = {**MISTAKES, **REMARKABLE}

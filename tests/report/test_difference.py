@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from glomers.report.difference import difference
-from glomers.scenario import Action, Fate, Invoke, Switch, View
+from glomers.scenario import Action, Fate, Invoke, Switch, Unsynced, View
 
 SECOND, MILLI = 1_000_000_000, 1_000_000
 
@@ -34,6 +34,11 @@ SECOND, MILLI = 1_000_000_000, 1_000_000
             View("seq-kv", "n1", "read", 2, behind=1),
             None,
             "seq-kv showed the 2nd read of n1 its newest state",
+        ),
+        (
+            Unsynced("n1", 2, begin=5),
+            None,
+            "the 2nd kill of n1 lost nothing of what the node had not synced",
         ),
         (
             Action("kill", 2 * SECOND, nodes=("n1", "n2")),

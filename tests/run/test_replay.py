@@ -17,7 +17,7 @@ from glomers.history.operations import read_history
 from glomers.history.store import Store
 from glomers.options import Options, parse_test
 from glomers.run.build import simulated_test
-from glomers.scenario import Action, Fate, Invoke, Scenario, Switch, View, parse, read
+from glomers.scenario import Action, Fate, Invoke, Scenario, Switch, Unsynced, View, parse, read
 from glomers.workloads import WORKLOADS
 from glomers.world import decisions
 from glomers.world.faults import FAULTS
@@ -419,6 +419,7 @@ def test_operations_are_drawn_from_the_seed_if_a_scenario_has_none(relay):
         (Scenario(messages=(Fate("n0", "n7", "x"),)), "unknown node 'n7'; expected one of n0, n1"),
         (Scenario(views=(View("kv", "n0", "x"),)), "unknown service 'kv'; expected one of lin-kv"),
         (Scenario(switches=(Switch("n7", "node.py:1"),)), "unknown node 'n7'"),
+        (Scenario(unsynced=(Unsynced("n7"),)), "unknown node 'n7'"),
         (
             Scenario(switches=(Switch("n1", "node.py:1"), Switch("n1", "node.py:2", offset=4))),
             "expected an `offset` in all switches, or in none",
