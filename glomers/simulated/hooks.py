@@ -51,27 +51,29 @@ class Tracing:
     """By `sys.settrace`, while a node's code runs."""
 
     def __init__(self, before: Before, loop: TurnLoop, bytecodes: bool) -> None:
-        self._codes: set[CodeType] = set()
+        # What follows the lines of each code, which a frame tells at some cost (an audit event).
+        self._within_code: dict[CodeType, Callable[..., Any]] = {}
         self._before = before
         self._bytecodes = bytecodes
         self._loop = loop
 
     def add(self, code: CodeType) -> None:
-        self._codes.add(code)
+        def within(frame: FrameType, event: str, _: Any) -> Any:
+            if event == "line":
+                self._before(code, frame.f_lineno)
+            elif event == "opcode":
+                self._before(code, frame.f_lineno, frame.f_lasti)
+            return within
+
+        self._within_code[code] = within
 
     def _enter(self, frame: FrameType, event: str, _: Any) -> Any:
-        if frame.f_code not in self._codes:
+        within = self._within_code.get(frame.f_code)
+        if within is None:
             return None
         frame.f_trace_opcodes = self._bytecodes
         frame.f_trace_lines = not self._bytecodes
-        return self._within
-
-    def _within(self, frame: FrameType, event: str, _: Any) -> Any:
-        if event == "line":
-            self._before(frame.f_code, frame.f_lineno)
-        elif event == "opcode":
-            self._before(frame.f_code, frame.f_lineno, frame.f_lasti)
-        return self._within
+        return within
 
     @contextmanager
     def running(self) -> Iterator[None]:
