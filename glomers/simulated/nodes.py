@@ -31,6 +31,7 @@ from glomers.history.lost_turns import LostTurn
 from glomers.history.times import MILLIS, NANOS, nanos
 from glomers.launch.program import check_script
 from glomers.scenario import Switch, Unsynced
+from glomers.simulated import guard
 from glomers.simulated.borrowed import Belongings, lender
 from glomers.simulated.descriptors import Descriptors
 from glomers.simulated.disk import Disk, Range, drawn
@@ -553,6 +554,7 @@ class SimulatedCluster(Cluster):
         self.disk = Disk(lambda: EPOCH * NANOS + loop.now, decide)
         self.disk.lost = self._note_loss
         self._note_unsynced: Callable[[Unsynced], object] = lambda entry: None
+        guard.install()
         loop.borrow = self._borrow
         loop.patience += 10 * len(nodes) ** 2
 

@@ -255,6 +255,38 @@ def test_to_change_a_file_that_really_exists_is_refused(ask, tmp_path, call):
     assert real.read_text() == "by another run"
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "gzip.open({path!r}, 'wb')",
+        "zipfile.ZipFile({path!r}, 'w')",
+        "sqlite3.connect({path!r})",
+        "shelve.open({path!r})",
+    ],
+)
+def test_a_library_that_writes_by_itself_is_refused(ask, tmp_path, call):
+    path, module = str(tmp_path / "data"), call.partition(".")[0]
+    said = ask(f"import {module}\ndef answer(): return fails(lambda: {call.format(path=path)})")
+    assert "can't be simulated: a library would change the real disk" in said
+    assert [each.name for each in tmp_path.iterdir()] == ["node.py"]
+
+
+def test_a_library_writes_to_a_file_that_the_script_has_opened(ask):
+    source = """
+import gzip, json, sqlite3
+def answer():
+    with open("glomers-disk", "wb") as file, gzip.open(file, "wb") as packed:
+        packed.write(b"x" * 1000)
+    with open("glomers-disk", "rb") as file, gzip.open(file) as packed:
+        said = [len(packed.read())]
+    with open("glomers-json", "w") as file:
+        json.dump([1], file)
+    connection = sqlite3.connect(":memory:")
+    return [*said, json.loads(Path("glomers-json").read_text()), connection.close()]
+"""
+    assert ask(source) == [1000, [1], None]
+
+
 @pytest.mark.parametrize("name", files.DISK_REFUSED.split())
 def test_what_a_disk_of_files_and_folders_does_not_have_is_refused(ask, name):
     if hasattr(os, name):
