@@ -3,10 +3,10 @@
 Each node of a real test is a process with its own arguments, environment, working directory,
 standard streams and imported modules. Simulated nodes share one process. A script sees a `sys`, an
 `os` and a `print` of its own, but libraries don't: `argparse` reads the real `sys.argv`, `pickle`
-the real `sys.modules`, `pathlib` the real working directory. So while a simulation runs, these are
+the real `sys.modules`, code in C the real working directory. So while a simulation runs, these are
 set to what belongs to the node whose code runs, and afterwards they are restored. Which standard
 stream is used depends on the strand that writes, so the workbench and other threads still reach
-the real ones.
+the real ones. In the same way the node library, which nodes share, uses their `os` and `open`.
 
 Only one simulation runs at a time in a process; a simulation in another thread waits for its end.
 """
