@@ -128,6 +128,7 @@ class ProcessNode:
         self._guardian = guardian
         self._show_stderr = show_stderr
         self._unread = bytearray()  # what waits for the node to read its standard input
+        self._pipe_full = False  # the loop tells when the node has read some of it
         self._stdout = Lines(id)
         self._stderr = bytearray()
         self._last_stderr: deque[str] = deque(maxlen=LAST_LINES)
@@ -284,14 +285,19 @@ class ProcessNode:
     def _deliver(self, message: Message) -> None:
         if not self._running:
             return
-        had_unread = bool(self._unread)
         self._unread += message.line
         self._unread += b"\n"
-        if not had_unread:
-            self._write_stdin()
         if len(self._unread) > MOST_UNREAD:
             self._running = False
             raise unread_input(self.id, len(self._unread), self._stderr_evidence())
+
+    def pass_on(self) -> None:
+        """Write what has been delivered, if the pipe may take it.
+
+        A write wakes the node, which costs more than many messages; so it is done for all together.
+        """
+        if self._unread and not self._pipe_full and self._running:
+            self._write_stdin()
 
     def _write_stdin(self) -> None:
         try:
@@ -300,13 +306,17 @@ class ProcessNode:
                 written = os.write(self._stdin_fd, self._unread[:CHUNK])
                 del self._unread[:written]
         except BlockingIOError:
-            self._loop.watch(self._stdin_fd, selectors.EVENT_WRITE, self._write_stdin)
+            if not self._pipe_full:
+                self._pipe_full = True
+                self._loop.watch(self._stdin_fd, selectors.EVENT_WRITE, self._write_stdin)
             return
         except BrokenPipeError:
             # The node has died or closed its input; the next check tells which. Its messages are
             # lost from now on.
             self._unread.clear()
-        self._loop.unwatch(self._stdin_fd)
+        if self._pipe_full:
+            self._pipe_full = False
+            self._loop.unwatch(self._stdin_fd)
 
     # Standard output
 
@@ -378,6 +388,11 @@ class ProcessCluster(Cluster):
         self._started = count()
         self._guardian = Guardian(self._mark)
         self._nodes: dict[str, ProcessNode] = {}
+        loop.before_waiting(self._pass_on)
+
+    def _pass_on(self) -> None:
+        for node in self._nodes.values():
+            node.pass_on()
 
     def start(self) -> None:
         for id in self._ids:

@@ -6,8 +6,9 @@ is a function and the time at which it is due. Events that are due at the same t
 in which they were scheduled, so a run depends on nothing but its events.
 
 `Loop` is virtual: it jumps to the next event. `RealLoop` waits for the next event, and meanwhile
-serves the pipes of the nodes. Times are integers, nanoseconds since the loop was made, so rounding
-can't make two machines differ.
+serves the pipes of the nodes. A wake-up costs as much as several events, so the real loop does all
+that has come due in one go before it looks at the pipes again. Times are integers, nanoseconds
+since the loop was made, so rounding can't make two machines differ.
 """
 
 from __future__ import annotations
@@ -15,10 +16,16 @@ from __future__ import annotations
 import heapq
 import selectors
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from glomers.history.times import NANOS
+from glomers.history.times import MILLIS, NANOS
+
+SLICE = MILLIS  # nanoseconds for which events that schedule others may keep the pipes waiting
+
+# When it is due, its number, and what is to be called.
+Event = tuple[int, int, Callable[..., object], tuple[Any, ...]]
 
 
 class Loop:
@@ -27,7 +34,7 @@ class Loop:
     def __init__(self) -> None:
         self.now = 0
         self.events = 0
-        self._heap: list[tuple[int, int, Callable[..., object], tuple[Any, ...]]] = []
+        self._heap: list[Event] = []
         self._scheduled = 0
         self._stopped = False
 
@@ -43,7 +50,7 @@ class Loop:
         self.call_at(self.now + delay, function, *args)
 
     def repeat(self, interval: int, function: Callable[[], object]) -> None:
-        """Call `function` every `interval` nanoseconds, to show a person how the loop runs."""
+        """Call `function` every `interval` nanoseconds, to show or keep how the loop runs."""
 
         def call() -> None:
             function()
@@ -83,6 +90,17 @@ class RealLoop(Loop):
         super().__init__()
         self._origin = time.monotonic_ns()
         self._selector = selectors.DefaultSelector()
+        self._before_waiting: list[Callable[[], object]] = []
+        # Events that were due when they were scheduled, in order: with the timers of thousands of
+        # requests in the heap, it would take longer to put these on top of it, and off again.
+        self._ready: deque[Event] = deque()
+
+    def before_waiting(self, function: Callable[[], object]) -> None:
+        """Call `function` whenever the loop has nothing more to do and looks at the pipes.
+
+        What many events add to can so be passed on at once, and without delay.
+        """
+        self._before_waiting.append(function)
 
     def watch(self, fd: int, events: int, function: Callable[[], object]) -> None:
         """Call `function` whenever `fd` is ready for `events` (of `selectors`)."""
@@ -101,26 +119,45 @@ class RealLoop(Loop):
     def call_at(self, when: int, function: Callable[..., object], *args: Any) -> None:
         # The clock may have moved since the running event began.
         self._scheduled += 1
-        heapq.heappush(self._heap, (when, self._scheduled, function, args))
+        event = (when, self._scheduled, function, args)
+        if when <= self.now and (not self._ready or when >= self._ready[-1][0]):
+            self._ready.append(event)
+        else:
+            heapq.heappush(self._heap, event)
+
+    @property
+    def due(self) -> int | None:
+        return min((queue[0][0] for queue in (self._heap, self._ready) if queue), default=None)
 
     def run(self) -> None:
         self._stopped = False
-        while not self._stopped:
-            self._tick()
-            # Only events that are due by now, so that a flood of events can't starve the pipes.
-            due = self.now
-            while self._heap and self._heap[0][0] <= due and not self._stopped:
-                _, _, function, args = heapq.heappop(self._heap)
-                self._tick()
-                self.events += 1
-                function(*args)
+        while True:
+            self._run_due()
             if self._stopped:
                 return
+            for function in self._before_waiting:
+                function()
             for key, _ in self._selector.select(self._patience()):
                 self._tick()
                 key.data()
                 if self._stopped:
                     return
+
+    def _run_due(self) -> None:
+        """Run the events that are due, and for a SLICE those that come due meanwhile.
+
+        So a flood of events can't starve the pipes, nor a flood in the pipes the events.
+        """
+        heap, ready, clock, origin = self._heap, self._ready, time.monotonic_ns, self._origin
+        self.now = began = now = clock() - origin
+        while not self._stopped:
+            queue = ready if ready and not (heap and heap[0] < ready[0]) else heap
+            if not queue or queue[0][0] > (now if now - began < SLICE else began):
+                return
+            _, _, function, args = ready.popleft() if queue is ready else heapq.heappop(heap)
+            self.events += 1
+            function(*args)
+            self.now = now = clock() - origin
 
     def close(self) -> None:
         self._selector.close()
@@ -130,7 +167,8 @@ class RealLoop(Loop):
 
     def _patience(self) -> float | None:
         """Seconds until the next event is due."""
-        if not self._heap:
+        due = self.due
+        if due is None:
             return None
         self._tick()
-        return max(0, self._heap[0][0] - self.now) / NANOS
+        return max(0, due - self.now) / NANOS
