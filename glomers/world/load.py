@@ -10,9 +10,11 @@ A scenario may say instead which operations come, when, and which worker does ea
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+from operator import attrgetter
 from random import Random
 from typing import Any, Protocol
 
@@ -37,17 +39,22 @@ class Worker:
         self.number = number
         self.node = node
         self.process = number
-        self.busy = False
         self._load = load
         self._open()
+        self._is_free()
 
     def _open(self) -> None:
         self.client = self._load.new_client()
         self.session = self._load.workload.session(self.node)
 
+    def _is_free(self) -> None:
+        self.busy = False
+        insort(self._load.free, self, key=attrgetter("number"))
+
     def invoke(self, invocation: Invocation) -> None:
         """Begin an operation after its `wait`, unless the phase ends before that."""
         self.busy = True
+        self._load.free.remove(self)
         if invocation.wait:
             self._load.call_later(invocation.wait, self._begin_in_time, invocation)
         else:
@@ -55,7 +62,7 @@ class Worker:
 
     def _begin_in_time(self, invocation: Invocation) -> None:
         if self._load.over:
-            self.busy = False
+            self._is_free()
             self._load.worker_free()
         else:
             self._begin(invocation)
@@ -77,7 +84,7 @@ class Worker:
         value = outcome.value if outcome.type == "ok" else invocation.value
         done = invocation._replace(value=value)
         ended = load.record(outcome.type, self.process, done, outcome.error)
-        self.busy = False
+        self._is_free()
         if outcome.type == "info":
             self.process += load.concurrency
             if not load.workload.reusable_clients:
@@ -92,8 +99,11 @@ class Schedule(Protocol):
 
     due: int  # when the next operation is to come
 
-    def next(self, now: int, workers: Sequence[Worker]) -> tuple[int, Worker, Invocation] | None:
-        """An operation that can begin now, with its worker, and when it was due."""
+    def next(self, now: int, free: Sequence[Worker]) -> tuple[int, Worker, Invocation] | None:
+        """An operation that can begin now, with its worker, and when it was due.
+
+        `free` has the workers that do nothing, in the order of their numbers.
+        """
 
     @property
     def exhausted(self) -> bool:
@@ -116,10 +126,10 @@ class Drawn:
         self._rate = rate
         self._random = random
 
-    def next(self, now: int, workers: Sequence[Worker]) -> tuple[int, Worker, Invocation] | None:
+    def next(self, now: int, free: Sequence[Worker]) -> tuple[int, Worker, Invocation] | None:
         if self.due > now:
             return None
-        chosen = self._choose([worker for worker in workers if not worker.busy])
+        chosen = self._choose(list(free))
         if chosen is None:
             self._asked = now  # the next operation is late, which delays those after it
             return None
@@ -166,12 +176,12 @@ class Told:
     def exhausted(self) -> bool:
         return not self._coming and not self._waiting
 
-    def next(self, now: int, workers: Sequence[Worker]) -> tuple[int, Worker, Invocation] | None:
+    def next(self, now: int, free: Sequence[Worker]) -> tuple[int, Worker, Invocation] | None:
         while self._coming and self._coming[0][0] <= now:
             self._waiting.append(self._coming.popleft())
-        taken = {worker.number for worker in workers if worker.busy}
+        workers = {worker.number: worker for worker in free}
         for place, (due, invoke) in enumerate(self._waiting):
-            if invoke.worker in taken:
+            if invoke.worker not in workers:
                 continue
             del self._waiting[place]
             behind = self._waiting[place:] or self._coming
@@ -208,6 +218,7 @@ class Load:
         self.record = record
         self.concurrency = workload.options.concurrency
         self.generator: OperationGenerator
+        self.free: list[Worker] = []  # that do nothing, in the order of their numbers
         self._loop = loop
         self._network = network
         self._random = random
@@ -287,14 +298,14 @@ class Load:
         over = self.over
         if self._then is None:
             return
-        schedule, workers = self._schedule, self._workers
-        while not over and (found := schedule.next(now, workers)):
+        schedule = self._schedule
+        while not over and (found := schedule.next(now, self.free)):
             due, worker, invocation = found
             self.chosen(due - self._began, worker.number, invocation)
             worker.invoke(invocation)
             self._wake()
         is_ending = over or (schedule.exhausted and not self._lasts)
-        if is_ending and not any(worker.busy for worker in workers):
+        if is_ending and len(self.free) == len(self._workers):
             then, self._then = self._then, None
             then()
 
