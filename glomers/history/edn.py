@@ -374,11 +374,17 @@ def _ordered(items: Iterable[Any]) -> Iterable[Any]:
 def _text(value: str) -> str:
     if isinstance(value, Symbol):
         return str(value)
-    if isinstance(value, Keyword) and _KEYWORD.fullmatch(value):
+    if isinstance(value, Keyword) and _is_plain(value):
         return f":{value}"
     if _ESCAPED.search(value):
         value = _ESCAPED.sub(lambda found: _escape(found[0]), value)
     return f'"{value}"'
+
+
+@lru_cache(maxsize=1024)
+def _is_plain(keyword: Keyword) -> bool:
+    """Whether a keyword can be written without quotes."""
+    return _KEYWORD.fullmatch(keyword) is not None
 
 
 def _escape(character: str) -> str:

@@ -166,12 +166,22 @@ def to_json_line(operation: Operation) -> str:
     """The operation as a line of `history.jsonl`, without the line's end.
 
     The keys are those of EDN. JSON has neither keywords nor sets: they become strings and sorted
-    lists.
+    lists. Optimised like `to_edn_line`.
     """
-    return _JSON.encode(as_map(operation))
+    process = operation.process if operation.is_client else f'"{NEMESIS}"'
+    parts = [
+        f'{{"index": {operation.index}, "time": {operation.time}, "type": "{operation.type}", '
+        f'"process": {process}, "f": {_json(operation.f)}, "value": {_json(operation.value)}'
+    ]
+    if operation.error is not None:
+        parts.append(f'"error": {_json(operation.error)}')
+    if operation.final:
+        parts.append('"final?": true')
+    parts += [f"{_json(name)}: {_json(value)}" for name, value in operation.extra]
+    return ", ".join(parts) + "}"
 
 
-_JSON = json.JSONEncoder(default=edn.to_json)
+_json = json.JSONEncoder(default=edn.to_json).encode
 
 
 # Reading

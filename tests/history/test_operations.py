@@ -198,6 +198,8 @@ def test_any_operation_survives_in_both_notations(
     [from_edn], [from_json] = read_history(folder / "one.edn"), read_history(folder / "one.jsonl")
     assert from_edn == from_json
     assert edn.to_json(as_map(from_edn)) == edn.to_json(as_map(operation))
+    written = json.dumps(as_map(operation), default=edn.to_json)
+    assert to_json_line(operation) == written, "it is only put together faster"
 
 
 NOTATIONS = {
