@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from glomers.history.lost_turns import LostTurn
 from glomers.history.store import Store
+from glomers.history.times import MILLIS
 from glomers.options import Options, words_of
 from glomers.run import checks
 from glomers.run.checks import Checks
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from glomers.simulated.turns import TurnLoop
 
 MOST_MESSAGES = 1 << 28  # bytes of messages.jsonl; no verdict depends on it
+KEPT_AFTER = 20 * MILLIS  # nanoseconds until what happened can be read, or survives a kill
 
 L = TypeVar("L", bound=Loop)
 MakeCluster = Callable[[Options, L, Network, Incidents], Cluster]
@@ -75,7 +77,9 @@ def silent(line: str) -> None:
 
 def real_test(options: Options, store: Store, log: Log = silent) -> Test:
     """A test in real time, with a process for each node."""
-    return _test(options, RealLoop(), partial(processes, store=store, log=log), store, log)
+    loop = RealLoop()
+    loop.repeat(KEPT_AFTER, store.flush)
+    return _test(options, loop, partial(processes, store=store, log=log), store, log)
 
 
 def simulated_test(

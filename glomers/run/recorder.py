@@ -1,4 +1,7 @@
-"""Records a test while it runs: writes every operation and message to its folder at once.
+"""Records a test while it runs: writes every operation and message to its folder.
+
+A real test flushes the files many times a second, so that who watches sees what happens, and little
+is lost if the workbench is killed.
 
 Times are in nanoseconds since `begin`, when the load starts. The set-up before it has negative
 times.
@@ -123,7 +126,7 @@ class MessageJournal:
 
 
 class Recorder:
-    """Keeps the history of a test and, if there is a store, writes each operation to it at once.
+    """Keeps the history of a test and, if there is a store, writes each operation to it.
 
     The recorder tells `journal`, which records messages, when the load starts.
     """

@@ -272,6 +272,28 @@ def test_a_node_that_does_not_read_blocks_nobody(run, monkeypatch):
     assert "Node n1 does not read its standard input" in output
 
 
+def test_messages_that_come_together_are_written_to_a_node_together(tmp_path, monkeypatch):
+    loop = RealLoop()
+    network = Network(loop, Random(1), MessageJournal(None))
+    cluster = ProcessCluster(["n0"], ["/bin/cat"], loop, network, Incidents(), tmp_path)
+    written = []
+    try:
+        cluster.start()
+        network.join("c1", lambda message: None)
+        for number in range(3):
+            loop.call_at(0, network.send, "c1", "n0", {}, b"%d" % number)
+        monkeypatch.setattr(
+            "glomers.real.nodes.os.write", lambda fd, data: written.append(data) or len(data)
+        )
+        loop.before_waiting(loop.stop)
+        loop.run()
+    finally:
+        monkeypatch.undo()
+        cluster.stop()
+        loop.close()
+    assert written == [b"0\n1\n2\n"]
+
+
 def test_a_node_that_ignores_sigterm_is_killed(run):
     status, output = run(start=IGNORE_SIGTERM, end="time.sleep(60)")
     assert status == 0
@@ -362,6 +384,25 @@ def test_what_was_recorded_until_then_is_kept(run, tmp_path):
     assert "exit status 5" in results["error"]
     assert (kept / "history.edn").read_text().startswith("{:index 0, :time ")
     assert '"type": "init"' in (kept / "messages.jsonl").read_text()
+
+
+def test_what_happens_can_be_read_while_the_test_runs(tmp_path):
+    node = write_node(tmp_path / "node.py")
+    store = tmp_path / "store"
+    command = ["-w", "echo", "--bin", str(node), "--node-count", "1", "--time-limit", "60"]
+    test = subprocess.Popen(
+        [sys.executable, "-m", "glomers", "test", *command, "--rate", "1", "--store", str(store)],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        for name in ("messages.jsonl", "history.jsonl", "history.edn"):
+            wait_until(lambda file=store / "latest" / name: file.exists() and file.read_text())
+        test.kill()
+        test.wait()
+        assert '"type": "init_ok"' in (store / "latest" / "messages.jsonl").read_text()
+    finally:
+        test.kill()
+        test.wait()
 
 
 def test_standard_error_is_kept_and_shown_if_asked_for(run, tmp_path):
