@@ -1277,7 +1277,8 @@ class StdioRuntime(Runtime):
     One thread, the *reader*, reads all input. The reader completes answers itself, so that no
     answer waits behind a request, and puts requests into a queue. A *handler thread* takes requests
     from the queue until it is empty, and writes many answers at once: waking a thread for each
-    request would cost several times as much as a quick handler.
+    request would cost several times as much as a quick handler. Then the thread stays, and waits to
+    be woken: a task of its own for the pool would cost as much as the quick handler.
 
     A handler may block, and then its thread takes no more requests. So the reader adds a handler
     thread when a request comes into an empty queue, and doubles the number of threads whenever
@@ -1290,9 +1291,9 @@ class StdioRuntime(Runtime):
     takes longer than DRAIN is abandoned.
 
     What guards what: the queue guards itself, and so does the outbox, a list to which all threads
-    append and from which only the holder of `_writing` takes. `_counting` guards `_busy`.
-    `_waiting` and `_stalled` belong to the reader, and after the end of input to the thread that
-    serves.
+    append and from which only the holder of `_writing` takes. `_counting` guards `_threads` and
+    `_busy`. `_waiting` and `_stalled` belong to the reader, and after the end of input to the
+    thread that serves.
     """
 
     def __init__(self, stdin: int = 0, stdout: int = 1) -> None:
@@ -1305,7 +1306,9 @@ class StdioRuntime(Runtime):
         self._requests: SimpleQueue[bytes] = SimpleQueue()  # lines that no thread has taken
         self._waiting = 0  # how many those were at the last look
         self._stalled = 0.0  # seconds for which none has been taken
-        self._busy = 0  # handler threads that are at work, or about to be
+        self._threads = 0  # handler threads that there are
+        self._busy = 0  # how many of those are at work, or about to be
+        self._wakeups: SimpleQueue[bool] = SimpleQueue()  # for the others; False ends them
         self._counting = threading.Lock()
         self._outbox: list[str] = []  # lines to write
         self._writing = threading.Lock()
@@ -1324,6 +1327,7 @@ class StdioRuntime(Runtime):
             self._ended.wait()
             self._finish()
         finally:
+            self._wakeups.put(False)  # an exception, too, ends the threads that wait
             sys.stdout = stdout
             if interrupt is not None:
                 signal.signal(signal.SIGINT, interrupt)
@@ -1466,13 +1470,30 @@ class StdioRuntime(Runtime):
             if self._busy == MOST_THREADS:
                 return False
             self._busy += 1
+            if self._busy <= self._threads:
+                self._wakeups.put(True)
+                return True
+            self._threads += 1
         try:
             self._pool.submit(self._work)
         except RuntimeError:  # no more can be started; the first thread that is free will do it
+            with self._counting:
+                self._threads -= 1
+            self._wakeups.put(True)
             return False
         return True
 
     def _work(self) -> None:
+        """Handle the requests that wait, and again whenever this is woken."""
+        awake = True
+        while awake:
+            self._handle_waiting()
+            with self._counting:
+                self._busy -= 1
+            awake = self._wakeups.get()
+        self._wakeups.put(False)  # for the next
+
+    def _handle_waiting(self) -> None:
         """Handle requests until none waits."""
         take_in, handle = self._dispatcher.take_in, self._dispatcher.handle
         requests, outbox = self._requests, self._outbox
@@ -1488,8 +1509,6 @@ class StdioRuntime(Runtime):
             self._flush()
         except BaseException:
             self._give_up()
-        with self._counting:
-            self._busy -= 1
 
     def _refuse_requests(self) -> None:
         problem = f"no thread is free, all {self._busy} handlers are busy"
@@ -1558,7 +1577,8 @@ class StdioRuntime(Runtime):
                 self._give_up(problem, status=0)
         if self._status is not None:
             os._exit(self._status)  # threads may wait for ever
-        self._pool.shutdown()
+        self._wakeups.put(False)
+        self._pool.shutdown(cancel_futures=True)  # those that found no thread
 
 
 class LockWaiter(Waiter):

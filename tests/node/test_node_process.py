@@ -413,6 +413,16 @@ def test_a_request_for_which_there_is_no_thread_answers_11_at_once():
         assert stage.ask("wait")["type"] == "wait_ok"
 
 
+def test_a_handler_thread_stays_for_the_next_request(stage, monkeypatch):
+    stage.start()
+    assert stage.ask("echo", echo=1)["type"] == "echo_ok"
+    deadline = time.monotonic() + PATIENCE
+    while stage.runtime._busy and time.monotonic() < deadline:
+        time.sleep(0.001)
+    monkeypatch.setattr(stage.runtime._pool, "submit", None)  # no task is given to the pool
+    assert stage.ask("echo", echo=2)["type"] == "echo_ok"
+
+
 def test_a_request_is_refused_if_the_system_has_no_more_threads(stage, monkeypatch):
     entered, gate = threading.Event(), threading.Event()
 
@@ -434,7 +444,6 @@ def test_a_request_is_refused_if_the_system_has_no_more_threads(stage, monkeypat
     assert stage.ask("echo", echo=1)["type"] == "echo_ok"
     gate.set()
     assert stage.next()["body"]["type"] == "hold_ok"
-    stage.runtime._busy -= 1  # what was refused would in truth be done by the first free thread
 
 
 def test_a_function_for_which_there_is_no_thread_is_an_error_of_who_spawns_it(
