@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""How fast the workbench is in real time: `python -m benchmarks.real_time`.
+"""How fast the workbench is in real time, on Linux: `python -m benchmarks.real_time`.
 
-Messages a second, those of nodes and clients together, nodes and workbench on the same processors:
+Messages a second, those of nodes and clients together, nodes and workbench on the same processors;
+and the processor time for a message, in workbench and nodes together, which tells more where
+others use the machine as well:
 
 - echo: a hundred clients ask one node, or five, as fast as they are answered;
 - broadcast: twenty-five nodes, and clients that broadcast and read as fast as they are answered.
@@ -21,7 +23,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +35,10 @@ from glomers.history.times import NANOS
 ROOT = Path(__file__).resolve().parents[1]
 GOAL = 30_000  # messages a second, on two cores
 SECONDS = 5
+MEASURED = 0.9 * SECONDS  # from the first operation on
+PATIENCE = 60.0  # seconds for the nodes to start
 ROUNDS = 3
+TICKS = os.sysconf("SC_CLK_TCK")  # a second, in /proc
 FAST = ("--rate", "1000000")
 
 
@@ -52,33 +58,64 @@ CASES = (
 IDLE = (*ECHO, "--rate", "100", "--node-count", "1")
 
 
-def run(root: Path, words: Sequence[str], store: Path) -> Path:
-    """Run a test with the workbench in `root`; return its folder in a new store."""
+def run(
+    root: Path,
+    words: Sequence[str],
+    store: Path,
+    meanwhile: Callable[[int, Path], float] = lambda pid, folder: 0.0,
+) -> tuple[Path, float]:
+    """Run a test with the workbench in `root`, in a new store.
+
+    Returns the test's folder, and what `meanwhile` returned for the process and that folder.
+    """
     command = [sys.executable, "-m", "glomers", "test", *words, "--time-limit", str(SECONDS)]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
+    test = subprocess.Popen(
         [*command, "--store", str(store)],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root), "PATH": path},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     )
-    if done.returncode != 0:
-        raise SystemExit(f"a test in {root} wasn't valid:\n{done.stdout}{done.stderr}")
-    return (store / "latest").resolve()
+    seen = meanwhile(test.pid, store / "latest")
+    output, _ = test.communicate()
+    if test.returncode != 0:
+        raise SystemExit(f"a test in {root} wasn't valid:\n{output}")
+    return (store / "latest").resolve(), seen
 
 
-def carried(root: Path, words: Sequence[str]) -> float:
-    """Messages a second that were sent during the load."""
+def load(root: Path, words: Sequence[str]) -> tuple[float, float]:
+    """Messages a second, and seconds of processor time for a message."""
     with tempfile.TemporaryDirectory() as store:
-        messages = Messages.read(run(root, words, Path(store)) / "messages.jsonl")
-    return sum(0 <= sent.time < SECONDS * NANOS for sent in messages) / SECONDS
+        folder, used = run(root, words, Path(store), used_under_load)
+        messages = Messages.read(folder / "messages.jsonl")
+    sent = sum(0 <= message.time < MEASURED * NANOS for message in messages)
+    return sent / MEASURED, used / sent
+
+
+def used_under_load(pid: int, folder: Path) -> float:
+    """Seconds of processor time that a test and its nodes take after the first operation."""
+    history, deadline = folder / "history.jsonl", time.monotonic() + PATIENCE
+    while not (history.exists() and history.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    before = processor_time(pid)
+    time.sleep(MEASURED)
+    return processor_time(pid) - before
+
+
+def processor_time(pid: int) -> float:
+    """Seconds of processor time that a process and its children have taken until now."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    stats = [Path(f"/proc/{process}/stat").read_text() for process in (pid, *children)]
+    fields = [stat.rpartition(")")[2].split() for stat in stats]  # utime and stime are 14 and 15
+    return sum(int(field[11]) + int(field[12]) for field in fields) / TICKS
 
 
 def idle(root: Path) -> float:
     """Seconds from a request to its answer: the median of an idle run."""
     with tempfile.TemporaryDirectory() as store:
-        pairs = [*read_history(run(root, IDLE, Path(store))).pairs()]
+        pairs = [*read_history(run(root, IDLE, Path(store))[0]).pairs()]
     return statistics.median(end.time - began.time for began, end in pairs if end) / NANOS
 
 
@@ -88,19 +125,22 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="NUM")
     options = parser.parse_args()
     roots = [*([options.beside.resolve()] if options.beside else []), ROOT]
+    rounds = range(options.rounds)
     reached = True
     print(f"{'':<28}{'before':>12}{'here':>12}{'ratio':>8}")
     for case in CASES:
-        rates = [[carried(root, case.words) for root in roots] for _ in range(options.rounds)]
-        best = [max(rate) for rate in zip(*rates)]
+        runs = [[load(root, case.words) for root in roots] for _ in rounds]
+        most = [max(rate for rate, _ in of_root) for of_root in zip(*runs)]
+        least = [min(cost for _, cost in of_root) for of_root in zip(*runs)]
         goal = ""
         if case.goal:
-            reached &= best[-1] >= case.goal
-            goal = f"goal {case.goal:,}: {'reached' if best[-1] >= case.goal else 'MISSED'}"
-        show(f"{case.name}, messages/s", [f"{rate:,.0f}" for rate in best], best, goal)
-    times = [[idle(root) for root in roots] for _ in range(options.rounds)]
-    least = [min(time) for time in zip(*times)]
-    show("idle, an operation", [f"{time * 1e6:.0f} µs" for time in least], least)
+            reached &= most[-1] >= case.goal
+            goal = f"goal {case.goal:,}: {'reached' if most[-1] >= case.goal else 'MISSED'}"
+        show(f"{case.name}, a second", [f"{rate:,.0f}" for rate in most], most, goal)
+        show("  processor time, each", [f"{cost * 1e6:.0f} µs" for cost in least], least)
+    times = [[idle(root) for root in roots] for _ in rounds]
+    quickest = [min(of_root) for of_root in zip(*times)]
+    show("idle, an operation", [f"{time * 1e6:.0f} µs" for time in quickest], quickest)
     return 0 if reached else 1
 
 
