@@ -285,18 +285,18 @@ class ProcessNode:
     def _deliver(self, message: Message) -> None:
         if not self._running:
             return
+        if not self._unread:
+            # A write wakes the node, which costs more than many messages; so it is done for all
+            # that come together.
+            self._loop.before_waiting(self._pass_on)
         self._unread += message.line
         self._unread += b"\n"
         if len(self._unread) > MOST_UNREAD:
             self._running = False
             raise unread_input(self.id, len(self._unread), self._stderr_evidence())
 
-    def pass_on(self) -> None:
-        """Write what has been delivered, if the pipe may take it.
-
-        A write wakes the node, which costs more than many messages; so it is done for all together.
-        """
-        if self._unread and not self._pipe_full and self._running:
+    def _pass_on(self) -> None:
+        if self._running:
             self._write_stdin()
 
     def _write_stdin(self) -> None:
@@ -388,11 +388,6 @@ class ProcessCluster(Cluster):
         self._started = count()
         self._guardian = Guardian(self._mark)
         self._nodes: dict[str, ProcessNode] = {}
-        loop.before_waiting(self._pass_on)
-
-    def _pass_on(self) -> None:
-        for node in self._nodes.values():
-            node.pass_on()
 
     def start(self) -> None:
         for id in self._ids:

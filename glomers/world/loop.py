@@ -96,7 +96,7 @@ class RealLoop(Loop):
         self._ready: deque[Event] = deque()
 
     def before_waiting(self, function: Callable[[], object]) -> None:
-        """Call `function` whenever the loop has nothing more to do and looks at the pipes.
+        """Call `function` once, when the loop has nothing more to do and looks at the pipes.
 
         What many events add to can so be passed on at once, and without delay.
         """
@@ -135,7 +135,8 @@ class RealLoop(Loop):
             self._run_due()
             if self._stopped:
                 return
-            for function in self._before_waiting:
+            functions, self._before_waiting = self._before_waiting, []
+            for function in functions:
                 function()
             for key, _ in self._selector.select(self._patience()):
                 self._tick()
