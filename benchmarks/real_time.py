@@ -2,8 +2,9 @@
 """How fast the workbench is in real time, on Linux: `python -m benchmarks.real_time`.
 
 Messages a second, those of nodes and clients together, nodes and workbench on the same processors;
-and the processor time for a message, in workbench and nodes together, which tells more where
-others use the machine as well:
+and the processor time for a message, in workbench and nodes together, and in the workbench alone.
+Where others use the machine as well, the latter tell more: the workbench is one thread, so it can't
+carry more than one processor can, and all of them together not more than all processors can.
 
 - echo: a hundred clients ask one node, or five, as fast as they are answered;
 - broadcast: twenty-five nodes, and clients that broadcast and read as fast as they are answered.
@@ -42,6 +43,9 @@ TICKS = os.sysconf("SC_CLK_TCK")  # a second, in /proc
 FAST = ("--rate", "1000000")
 
 
+Times = tuple[float, float]  # seconds of processor time: a test with its nodes, and without them
+
+
 class Case(NamedTuple):
     name: str
     words: Sequence[str]
@@ -62,8 +66,8 @@ def run(
     root: Path,
     words: Sequence[str],
     store: Path,
-    meanwhile: Callable[[int, Path], float] = lambda pid, folder: 0.0,
-) -> tuple[Path, float]:
+    meanwhile: Callable[[int, Path], Times] = lambda pid, folder: (0.0, 0.0),
+) -> tuple[Path, Times]:
     """Run a test with the workbench in `root`, in a new store.
 
     Returns the test's folder, and what `meanwhile` returned for the process and that folder.
@@ -85,31 +89,33 @@ def run(
     return (store / "latest").resolve(), seen
 
 
-def load(root: Path, words: Sequence[str]) -> tuple[float, float]:
-    """Messages a second, and seconds of processor time for a message."""
+def load(root: Path, words: Sequence[str]) -> tuple[float, float, float]:
+    """Messages a second, and seconds of processor time for a message: in all, in the workbench."""
     with tempfile.TemporaryDirectory() as store:
-        folder, used = run(root, words, Path(store), used_under_load)
+        folder, (in_all, workbench) = run(root, words, Path(store), used_under_load)
         messages = Messages.read(folder / "messages.jsonl")
     sent = sum(0 <= message.time < MEASURED * NANOS for message in messages)
-    return sent / MEASURED, used / sent
+    return sent / MEASURED, in_all / sent, workbench / sent
 
 
-def used_under_load(pid: int, folder: Path) -> float:
-    """Seconds of processor time that a test and its nodes take after the first operation."""
+def used_under_load(pid: int, folder: Path) -> Times:
+    """What a test takes after the first operation."""
     history, deadline = folder / "history.jsonl", time.monotonic() + PATIENCE
     while not (history.exists() and history.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.005)
-    before = processor_time(pid)
+    before = processor_times(pid)
     time.sleep(MEASURED)
-    return processor_time(pid) - before
+    after = processor_times(pid)
+    return after[0] - before[0], after[1] - before[1]
 
 
-def processor_time(pid: int) -> float:
-    """Seconds of processor time that a process and its children have taken until now."""
+def processor_times(pid: int) -> Times:
+    """What a process with its children, and without them, has taken until now."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     stats = [Path(f"/proc/{process}/stat").read_text() for process in (pid, *children)]
     fields = [stat.rpartition(")")[2].split() for stat in stats]  # utime and stime are 14 and 15
-    return sum(int(field[11]) + int(field[12]) for field in fields) / TICKS
+    own, *others = [(int(field[11]) + int(field[12])) / TICKS for field in fields]
+    return own + sum(others), own
 
 
 def idle(root: Path) -> float:
@@ -130,21 +136,23 @@ def main() -> int:
     print(f"{'':<28}{'before':>12}{'here':>12}{'ratio':>8}")
     for case in CASES:
         runs = [[load(root, case.words) for root in roots] for _ in rounds]
-        most = [max(rate for rate, _ in of_root) for of_root in zip(*runs)]
-        least = [min(cost for _, cost in of_root) for of_root in zip(*runs)]
+        most = [max(rate for rate, _, _ in of_root) for of_root in zip(*runs)]
+        costs = [[min(cost) for cost in list(zip(*of_root))[1:]] for of_root in zip(*runs)]
         goal = ""
         if case.goal:
             reached &= most[-1] >= case.goal
             goal = f"goal {case.goal:,}: {'reached' if most[-1] >= case.goal else 'MISSED'}"
         show(f"{case.name}, a second", [f"{rate:,.0f}" for rate in most], most, goal)
-        show("  processor time, each", [f"{cost * 1e6:.0f} µs" for cost in least], least)
+        for name, least in zip(("in all", "workbench"), zip(*costs)):
+            cells = [f"{cost * 1e6:.0f} µs" for cost in least]
+            show(f"  processor time, {name}", cells, least)
     times = [[idle(root) for root in roots] for _ in rounds]
     quickest = [min(of_root) for of_root in zip(*times)]
     show("idle, an operation", [f"{time * 1e6:.0f} µs" for time in quickest], quickest)
     return 0 if reached else 1
 
 
-def show(name: str, cells: list[str], values: list[float], goal: str = "") -> None:
+def show(name: str, cells: Sequence[str], values: Sequence[float], goal: str = "") -> None:
     before, here = cells if len(cells) > 1 else ("", *cells)
     ratio = f"{values[-1] / values[0]:.2f}" if len(values) > 1 else ""
     print(f"{name:<28}{before:>12}{here:>12}{ratio:>8}  {goal}".rstrip(), flush=True)
