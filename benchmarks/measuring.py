@@ -38,6 +38,7 @@ from glomers.run.sweep import executor, seeds
 from glomers.workloads import WORKLOADS
 
 ROOT = Path(__file__).parents[1]
+READ_EVERY, READ_EVERY_REAL = 0.005, 0.02  # seconds from one look of a watch to the next
 CRASH = "crash"  # the operation of the kafka workload that never succeeds
 
 # The figures of one test, or of several, by their names. A figure that was not measured is missing.
@@ -90,11 +91,13 @@ class Case:
         return replace(options, bin=str(ROOT / options.bin), seed=seed)
 
     def missed(self, figures: Figures) -> list[str]:
-        """The goals that are missed, in words."""
+        """The goals that are missed, in words; one whose figure was never measured is."""
         return [
             f"{name} is {figures[name]:.4g}, not {goal.relation} {goal.limit:g}"
+            if name in figures
+            else f"{name} was not measured"
             for name, goal in self.goals.items()
-            if not goal.reached(figures[name])
+            if name not in figures or not goal.reached(figures[name])
         ]
 
 
@@ -105,13 +108,48 @@ def command(challenge: str, *flags: str, node: Sequence[str] = ()) -> str:
 
 
 def dialled(challenge: str, dial: str, *flags: str) -> str:
-    """A challenge's first command with the dial of its script turned to `dial`."""
-    return command(challenge, *flags, node=("--max-latency", dial))
+    """A challenge's first command with the dial of its script turned to `dial`.
+
+    At "0", what is new is pushed at once; that is what a script does without the argument.
+    """
+    return command(challenge, *flags, node=("--max-latency", dial) if dial != "0" else ())
 
 
 def seconds(dial: str) -> float:
     """The time that a dial says, such as 600ms or 2s; 0 needs no unit."""
     return float(dial[:-2]) / 1000 if dial.endswith("ms") else float(dial.rstrip("s"))
+
+
+# What the dial of kafka.py and that of txn.py are held against.
+DIALS = ("0", "100ms", "500ms", "1s")
+PARTITIONS = ("--nemesis", "partition", "--nemesis-interval", "4")
+SOUND = {"failed": Goal("<=", 0), "invalid": Goal("<=", 0)}
+HEALED = {**SOUND, "heal": Goal("<=", 2)}
+
+Goals = Mapping[str, Goal]
+
+
+def over_dial(
+    name: str,
+    challenge: str,
+    *flags: str,
+    goals: Mapping[str, Goals] | None = None,
+    published: Mapping[str, str] | None = None,
+) -> tuple[Case, ...]:
+    """A row for each place of the dial; `goals` and `published` are by the dial.
+
+    Everywhere, no operation may fail, and no lag may be longer than the dial permits.
+    """
+    in_time = {dial: {"max_lag": Goal("<=", seconds(dial) * 1000)} for dial in DIALS[1:]}
+    return tuple(
+        Case(
+            f"{name}, dial {dial}",
+            dialled(challenge, dial, *flags),
+            {**SOUND, **in_time.get(dial, {}), **(goals or {}).get(dial, {})},
+            (published or {}).get(dial, ""),
+        )
+        for dial in DIALS
+    )
 
 
 # Measuring
@@ -202,6 +240,20 @@ def lags(watch: Watch) -> dict[str, float]:
     return {**figures, **({"heal": max(watch.heals)} if watch.heals else {})}
 
 
+def costs_and_lags(
+    kind: Callable[[Test, float], Watch], case: Case, seed: int, real: bool
+) -> Figures:
+    """The figures of one test, with a watch of this kind."""
+    period = READ_EVERY_REAL if real else READ_EVERY
+    ran = run(case, seed, real, lambda test: kind(test, period))
+    return {**costs(ran), **(lags(ran.watch) if ran.watch else {})}
+
+
+def at_longest_lag(figures: Figures) -> Point:
+    """Where a curve of a picture over lags goes through; its axis of time begins at 1 ms."""
+    return max(figures["max_lag"], 1), figures["messages"]
+
+
 def summarise(columns: Sequence[Column], runs: Sequence[Figures]) -> Figures:
     """Each figure over the seeds, of those that measured it."""
     found = {column: [run[column.name] for run in runs if column.name in run] for column in columns}
@@ -211,22 +263,19 @@ def summarise(columns: Sequence[Column], runs: Sequence[Figures]) -> Figures:
 # The table
 
 
-COSTS = (
+HEAL = Column("heal", "after heal", "{:.2f} s", max)
+COSTS_AND_LAGS = (
     Column("messages", "messages/op", "{:.3f}"),
     Column("bytes", "bytes/op", "{:,.0f}"),
-)
-LAGS = (
     Column("lag", "lag", "{:,.0f} ms"),
-    Column("max_lag", "max", "{:,.0f} ms"),
-)
-ENDS = (
+    Column("max_lag", "max lag", "{:,.0f} ms", max),
+    HEAL,
     Column("wait", "latency", "{:.1f} ms"),
     Column("wait99", "p99", "{:.1f} ms"),
     Column("ok", "ok", "{:.4f}"),
     Column("failed", "failed", "{:g}", max),
     Column("invalid", "invalid", "{:g}", sum),
 )
-HEAL = Column("heal", "after heal", "{:.2f} s", max)
 
 
 def show(

@@ -7,8 +7,9 @@ not show everything yet. Its reads are no part of the history.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
+from typing import Any
 
 from glomers.history.operations import Operation
 from glomers.history.times import NANOS, nanos
@@ -18,7 +19,7 @@ from glomers.world.client import Client, Outcome
 
 TIMEOUT = 1.0  # seconds that a node may take to answer the watch
 
-Item = Hashable  # what a client was acknowledged, and others should be shown
+Item = Any  # what a client was acknowledged, and others should be shown; it has a hash
 
 
 class Watch(ABC):

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks import broadcast
+from benchmarks import broadcast, kafka, txn
 from benchmarks.measuring import (
     HEAL,
+    SOUND,
     Case,
     Column,
     Figures,
     Goal,
     command,
     dialled,
+    over_dial,
     seconds,
     show,
     summarise,
@@ -24,7 +26,7 @@ from benchmarks.measuring import (
 
 MESSAGES = Column("messages", "messages/op", "{:.2f}")
 LOST = Column("lost", "lost", "{:g}", max)
-BENCHMARKS = (broadcast.BENCHMARK,)
+BENCHMARKS = (broadcast.BENCHMARK, kafka.BENCHMARK, txn.BENCHMARK)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,10 @@ def test_a_goal_is_a_limit_that_may_or_may_not_be_touched(relation, value, reach
 def test_a_missed_goal_says_what_the_figure_is_and_what_it_should_be():
     case = Case("3c", "", {"messages": Goal("<=", 2), "lost": Goal("<", 1)})
     assert case.missed({"messages": 2.25, "lost": 0}) == ["messages is 2.25, not <= 2"]
+
+
+def test_a_goal_whose_figure_was_not_measured_is_missed():
+    assert Case("3c", "", {"heal": Goal("<=", 1)}).missed({}) == ["heal was not measured"]
 
 
 def test_the_median_of_the_seeds_is_shown_but_the_worst_of_what_must_not_happen():
@@ -85,6 +91,16 @@ def test_a_command_is_a_challenges_own_with_flags_of_its_own_and_other_arguments
     flags = command("3d", "--p-loss", "0.1", node=("--max-latency", "1s"))
     assert flags.endswith("--rate 100 --latency 100 --p-loss 0.1 -- --max-latency 1s")
     assert dialled("3d", "1s", "--p-loss", "0.1") == flags
+
+
+def test_a_row_for_each_place_of_a_dial_permits_no_longer_lag_than_the_dial():
+    goals, published = {"100ms": {"messages": Goal("<=", 0.08)}}, {"0": "1.37"}
+    pushed, batched, *_ = over_dial("5c", "5c", "--rate", "10", goals=goals, published=published)
+    assert (pushed.name, pushed.published) == ("5c, dial 0", "1.37")
+    assert pushed.goals == SOUND
+    assert (batched.name, batched.published) == ("5c, dial 100ms", "")
+    assert batched.flags.endswith("--rate 1000 --rate 10 -- --max-latency 100ms")
+    assert batched.goals == {**SOUND, "max_lag": Goal("<=", 100), "messages": Goal("<=", 0.08)}
 
 
 @pytest.mark.parametrize(("dial", "time"), [("0", 0), ("600ms", 0.6), ("2s", 2), ("1.5s", 1.5)])

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from benchmarks.broadcast import BroadcastWatch
+from benchmarks.kafka import KafkaWatch
+from benchmarks.txn import WRITE_EVERY, TxnWatch
+from benchmarks.watch import Watch
 from glomers.options import parse_test
 from glomers.run import drive
 from glomers.run.build import simulated_test
@@ -39,6 +42,80 @@ def resend():
 
 node.run()""",
 )
+# Each node appends to every log by itself, and tells the others.
+LOGS = """\
+from maelstrom_node import Node
+
+node = Node()
+logs = {}
+
+
+def append(key, offset, msg):
+    logs.setdefault(key, {})[offset] = msg
+
+
+@node.on("send")
+def send(message):
+    key, msg = message.body["key"], message.body["msg"]
+    offset = len(node.ids) * len(logs.get(key, ())) + node.ids.index(node.id)
+    append(key, offset, msg)
+    for peer in node.peers:
+        node.send(peer, {"type": "copy", "copy": [key, offset, msg]})
+    return {"type": "send_ok", "offset": offset}
+
+
+@node.on("copy")
+def copy(message):
+    append(*message.body["copy"])
+
+
+@node.on("poll")
+def poll(message):
+    asked = message.body["offsets"].items()
+    found = {key: sorted(logs.get(key, {}).items()) for key, _ in asked}
+    msgs = {key: [pair for pair in found[key] if pair[0] >= start] for key, start in asked}
+    return {"type": "poll_ok", "msgs": msgs}
+
+
+@node.on("commit_offsets")
+def commit_offsets(message):
+    return {"type": "commit_offsets_ok"}
+
+
+@node.on("list_committed_offsets")
+def list_committed_offsets(message):
+    return {"type": "list_committed_offsets_ok", "offsets": {}}
+
+
+node.run()
+"""
+VALUES = """\
+from maelstrom_node import Node
+
+node = Node()
+values = {}
+
+
+@node.on("txn")
+def txn(message):
+    done = []
+    for f, key, value in message.body["txn"]:
+        if f == "w":
+            values[key] = value
+            for peer in node.peers:
+                node.send(peer, {"type": "copy", "copy": [key, value]})
+        done.append([f, key, values.get(key)])
+    return {"type": "txn_ok", "txn": done}
+
+
+@node.on("copy")
+def copy(message):
+    key, value = message.body["copy"]
+    values[key] = value
+
+
+node.run()
+"""
 COMMAND = "-w broadcast --node-count 3 --latency 30 --time-limit 2"
 WRITES = [{"time": time, "worker": 0, "f": "broadcast", "value": time} for time in (0, 0.3, 1)]
 CUT_OFF = [
@@ -60,7 +137,15 @@ def simulated(source: str, folder: Path, *faults: dict[str, Any]) -> drive.Test:
     return simulated_test(parse_test(command, ["broadcast"]), scenario=told)
 
 
-def watched(kind: type[BroadcastWatch], test: drive.Test) -> BroadcastWatch:
+def loaded(workload: str, source: str, folder: Path) -> drive.Test:
+    """A test of two nodes with a load of its own."""
+    script = folder / "node.py"
+    script.write_text(source)
+    command = f"-w {workload} --node-count 2 --latency 30 --rate 50 --time-limit 2 --seed 0"
+    return simulated_test(parse_test(f"{command} --bin {shlex.quote(str(script))}", [workload]))
+
+
+def watched(kind: type[Watch], test: drive.Test) -> Watch:
     watch = kind(test, PERIOD)
     test.run()
     watch.finish()
@@ -113,3 +198,23 @@ def test_a_watch_is_no_part_of_the_history_and_sends_nothing_between_servers(tmp
     results = test.judge()
     assert results["net"]["servers"] == alone["net"]["servers"]
     assert [op.value for op in test.history] == [op.value for op in plain.history]
+
+
+def test_the_lag_of_a_message_is_that_until_all_nodes_poll_it(tmp_path):
+    test = loaded("kafka", LOGS, tmp_path)
+    watch = watched(KafkaWatch, test)
+    sends = [op for op in test.history if (op.f, op.type) == ("send", "ok")]
+    assert len(watch.lags) == len(sends)
+    # A message that comes meanwhile holds up a poll for another 30 ms at most.
+    assert min(watch.lags) >= LATENCY
+    assert max(watch.lags) <= 2 * LATENCY + PERIOD
+
+
+def test_transactions_are_watched_by_writes_of_their_own(tmp_path):
+    test = loaded("txn-rw-register", VALUES, tmp_path)
+    watch = watched(TxnWatch, test)
+    assert len(watch.lags) == watch.operations == pytest.approx(2 / WRITE_EVERY, rel=0.1)
+    *all_but_last, _ = watch.lags  # the test may end before the last one shows
+    assert min(all_but_last) >= LATENCY
+    assert max(all_but_last) <= 2 * LATENCY + 2 * PERIOD
+    assert "watch" not in str([op.value for op in test.history])
