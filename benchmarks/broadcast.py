@@ -130,7 +130,7 @@ class BroadcastWatch(Watch):
 
     def read(self, missing: Collection[Item]) -> Conversation:
         answer = yield {"type": "read"}
-        return frozenset(answer["messages"])
+        return answer["messages"]
 
 
 def measure(case: Case, seed: int, real: bool) -> Figures:

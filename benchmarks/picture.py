@@ -44,6 +44,26 @@ class Picture:
     legend: str = "upper right"
 
 
+LAGS = (1, 2000)  # ms
+
+
+def of_lags(
+    name: str, time: str, marks: Sequence[Mark] = (), guides: Sequence[Curve] = ()
+) -> Picture:
+    """A picture with those axes that pictures over lags have in common."""
+    return Picture(
+        name,
+        time,
+        marks,
+        guides,
+        times=LAGS,
+        messages=(0.001, 1000),
+        ticks=(0.001, 0.01, 0.1, 1, 10, 100, 1000),
+        time_ticks=(1, 3, 10, 30, 100, 300, 1000),
+        legend="lower left",
+    )
+
+
 SAFE, UNSAFE, UNKNOWN, PROTOTYPE = "published, safe", "published, unsafe", "published", "prototype"
 COLOURS = {SAFE: "#b3541e", UNSAFE: "#b3541e", UNKNOWN: "#b3541e", PROTOTYPE: "#6b6b6b"}
 SHAPES = {SAFE: "o", UNSAFE: "x", UNKNOWN: "D", PROTOTYPE: "+"}

@@ -57,7 +57,7 @@ class Watch(ABC):
 
     @abstractmethod
     def read(self, missing: Collection[Item]) -> Conversation:
-        """Ask a node that lacks these items; return those that it shows, and any others."""
+        """Ask a node that lacks these items; return what it shows, perhaps with others."""
 
     def client(self, name: str) -> Client:
         world = self.test.world
@@ -109,10 +109,11 @@ class Watch(ABC):
         if outcome.type != "ok":
             return
         missing = self._missing[node]
-        for item in [item for item in missing if item in outcome.value]:
-            del missing[item]
-            if not any(item in others for others in self._missing.values()):
-                self._shown(item)
+        for item in outcome.value:
+            if item in missing:
+                del missing[item]
+                if not any(item in others for others in self._missing.values()):
+                    self._shown(item)
 
     def _shown(self, item: Item) -> None:
         """Every node has shown the item."""
