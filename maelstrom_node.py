@@ -39,6 +39,7 @@ import threading
 import time
 import traceback
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
@@ -50,6 +51,7 @@ from queue import Empty, SimpleQueue
 from random import Random
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
+from zlib import crc32
 
 try:
     from ujson import dumps, loads
@@ -949,28 +951,55 @@ class TSO:
 # ---------------------------------------------------------------------------------------------
 
 
+class Log:
+    """The entries of one life of a node, as far as they are here. The first may be dropped."""
+
+    __slots__ = ("dropped", "early", "entries")
+
+    def __init__(self) -> None:
+        self.dropped = 0  # how many entries there were before those in `entries`
+        self.entries: list[Any] = []
+        self.early: dict[int, Any] = {}  # entries before their turn, by number
+
+    def __len__(self) -> int:
+        """How many entries there have been, without a gap."""
+        return self.dropped + len(self.entries)
+
+    def since(self, number: int) -> list[Any]:
+        return self.entries[number - self.dropped :]
+
+
 class Replication:
-    """Data that every node must have, despite lost messages.
+    """Data that every node must have, despite lost messages, and lost nodes.
 
     Each node has a *log*, a list of entries to which only that node appends. Every node gets the
-    entries of every log, in the order of the log. Entries are anything that JSON knows.
+    entries of every log, in the order of the log. Entries are anything that JSON knows. A node that
+    is started again has lost its memory, so each *life* of a node has a log of its own. It is named
+    after the node and the time at which the life began: `n1.0kB3xF`. The node learns from its peers
+    what it has forgotten.
 
-    A *version vector* says how much of every log a node has: one number per node, however many
-    entries there are. Every message carries its sender's vector, and so acknowledges for free.
+    A *version vector* says how much of every log a node has: one number per log, however many
+    entries there are. A message tells what in it is new to its receiver, so it acknowledges for
+    free.
 
-    - Push. `push` sends a peer the new entries, and again the latest ones that the peer hasn't
-      acknowledged; so the next push brings what was lost.
-    - Repair. A node that has waited too long for an acknowledgement sends "compare", and then each
-      of the two sends what the other lacks.
+    - Push. `append` adds an entry, `push` sends it on its way: at once, or, with the dial
+      `max_latency`, in a batch with what comes after it.
+    - Repair. A node that has waited too long for an acknowledgement, or that sees a gap in what it
+      is sent, sends "compare", and then each of the two sends what the other lacks.
     - Silence. A peer that doesn't answer is marked silent and is sent no more entries. It is probed
       now and then; as soon as one silent peer is heard, all are probed.
+    - Disk. With `durable`, a folder, what a node has is in a file before the node relies on it. So
+      it goes on with its life after a crash, and forgets nothing.
+    - Memory. If `state` and `merge` are overridden, old entries are dropped: a peer that lacks some
+      of them gets the state instead.
 
-    A subclass says what an entry does, by overriding `apply`, and may override `add_entries`,
-    `unacknowledged` and `on_message`. The first three are called with the lock held, `on_message`
-    without. The messages have the types "news" and "compare".
+    A subclass says what an entry does, by overriding `apply`, and may override the other methods
+    of the first group. They are called with the lock held, except `delay`, `first_asked` and
+    `on_message`. The messages have the types "news" and "compare".
 
     `lock` is the script's: it guards the logs and whatever the script computes from them.
-    `patience` is for how many seconds an entry may remain unacknowledged before the node asks.
+    `patience` is for how many seconds an entry may remain unacknowledged before the node asks; a
+    peer that is seldom heard is given longer.
 
     A method that must be called with the lock held, or without it, raises RuntimeError otherwise.
     But a plain lock doesn't tell who holds it. So where the lock must be held, it is enough that
@@ -980,112 +1009,255 @@ class Replication:
     Maintenance, 1987; the vectors are those of Parker and others, 1983.
     """
 
-    MOST_RESENT = 16  # entries of a log that a push sends again
+    STABILITY = False  # must each node know what every node has, of every log? See `settle`
+    BATCHES = 1  # how many batches after one another have to fit into `max_latency`
+    MARGIN = 0.01  # seconds that a batch leaves early, for what computing takes
+    KEPT = 10_000  # entries of a log that are not dropped
+    INTERVALS = 5  # so many times the usual is a long time not to hear a peer
+    MOST_PATIENCE = 9.0  # seconds, with a peer that is seldom heard
     CHECK_INTERVAL = 0.5  # seconds from one check for the unacknowledged to the next
     TIMEOUT = 0.7  # seconds that an answer may take
+    GRACE = 0.1  # seconds that messages may overtake one another before a gap is a loss
     LOCK_TIMEOUT = 4.0  # seconds to wait for the lock: fewer than Maelstrom's clients wait, 5
 
     def __init__(self, node: Node, lock: threading.Lock, patience: float = 1.0) -> None:
         self.node = node
+        self.max_latency = 0.0  # seconds until every node should have an entry; 0 is at once
+        self.durable: str | None = None  # the folder of the files of all nodes
         self.lock = lock  # guards everything below, and what the script keeps
         self.patience = patience  # seconds that an entry may remain unacknowledged
-        self.logs: dict[str, list[Any]] = {}  # node -> its entries, as far as they are here
+        self.own = ""  # the log of this life of this node
+        self.logs: dict[str, Log] = {}  # as far as they are here
+        self._logs_of: dict[str, list[str]] = {}  # node -> the logs of its lives
         self.acked: dict[str, dict[str, int]] = {}  # peer -> how much it has of each, as it told us
+        self.stable: dict[str, int] = {}  # log -> how many entries every node has, see `settle`
         self.silent: dict[str, bool] = {}  # who didn't answer, the one asked longest ago first
+        self._lives: dict[str, str] = {}  # peer -> the log of its present life
+        self._claimed: dict[str, dict[str, int]] = {}  # peer -> the same as `acked`, but unproved
+        self._partly_known: set[str] = set()  # peers started again that haven't told all since
         self._sent: dict[str, dict[str, int]] = {}  # peer -> how much of which log it was sent
+        self._told: dict[str, dict[str, int]] = {}  # peer -> what we acknowledged
+        self._heard: dict[str, float] = {}  # peer -> when
+        self._since = 0.0  # when this process began its life
+        self._received = 0  # messages since
+        self._intervals: dict[str, float] = {}  # peer -> seconds from message to message, about
         self._asked: set[str] = set()  # who has been asked, and may still answer
-        self._checks: list[dict[str, int]] = []  # what we had at the last checks, and at first
-        self._early: dict[str, dict[int, Any]] = {}  # node -> entries before their turn, by number
+        self._to_meet: set[str] = set()  # who must be asked in this life
+        self._met: set[str] = set()  # who has answered in this life
+        self._mending: set[str] = set()  # who sent something after a gap
+        self._checks: list[dict[str, int]] = [{}]  # what we had at the last checks, and at first
+        self._is_fresh = False  # is there something to send?
+        self._batch_waits = False  # is there a batch that will be sent?
+        self._round_trips: deque[float] = deque(maxlen=2)  # seconds that the last answers took
+        self._journal: Journal | None = None
+        self._recovered = False  # did this life begin before this process?
         node.on("init")(self._init)
         node.on("news")(self._news)
         node.on("compare")(self._compare)
-        node.every(self.CHECK_INTERVAL)(self._check_for_the_unacknowledged)
+        node.every(self.CHECK_INTERVAL)(self._check)
         node.every(self.TIMEOUT)(self._try_the_silent)
 
     # What a subclass may say
 
-    def apply(self, origin: str, entry: Any) -> None:
-        """Let an entry of the log of node `origin` take effect.
+    def apply(self, log: str, entry: Any) -> None:
+        """Let an entry of a log take effect.
 
         Called once for each entry, in the order of its log, with the lock held. It must not block.
+        After a restart it is called again for entries of earlier lives. If `state` is overridden,
+        it may also be called for entries whose effect `merge` has brought already.
         """
 
-    def add_entries(self, origin: str, first: int, entries: list[Any]) -> None:
-        """Put entries into the log of node `origin`; the first of them has the number `first`.
+    def settle(self, log: str, entry: Any) -> None:
+        """Called for each entry that is *stable*, in the order of its log, if STABILITY is set.
+
+        Every node has it, and whatever a node had appended before it had the entry is here. So
+        what is still unknown here was appended by nodes that knew this entry.
+        """
+
+    def state(self) -> Any:
+        """Return what the entries up to now have brought about, as JSON. None: keep all entries."""
+
+    def merge(self, state: Any) -> None:
+        """Let a peer's state take effect, in addition to what is here."""
+
+    def add_entries(self, log: str, first: int, entries: list[Any]) -> None:
+        """Put entries into a log; the first of them has the number `first`.
 
         Entries that are there already are left alone; those after a gap wait until it is filled.
         Must be called with the lock held.
         """
         self._check_locked("add_entries")
-        log, early = self.logs[origin], self._early[origin]
+        kept = self._log(log)
+        before = len(kept)
         for number, entry in enumerate(entries, first):
-            if number >= len(log):
-                early[number] = entry
-        while len(log) in early:
-            entry = early.pop(len(log))
-            log.append(entry)
-            self.apply(origin, entry)
+            if number >= before:
+                kept.early[number] = entry
+        while len(kept) in kept.early:
+            entry = kept.early.pop(len(kept))
+            kept.entries.append(entry)
+            self.apply(log, entry)
+        if self._journal and len(kept) > before:
+            self._journal.append([log, before, *kept.since(before)])
 
     def unacknowledged(self) -> dict[str, dict[str, int]]:
         """Return the logs that this node brings to each peer.
 
         They are peer -> log -> number of entries that the peer has acknowledged. By default a node
-        brings only its own log. Must be called with the lock held.
+        brings only its own logs, those of all its lives. Must be called with the lock held.
         """
         self._check_locked("unacknowledged")
-        me = self.node.id
-        return {peer: {me: self.acked[peer][me]} for peer in self.node.peers}
+        own = self.logs_of(self.node.id)
+        return {
+            peer: {log: self.acked[peer].get(log, 0) for log in own} for peer in self.node.peers
+        }
+
+    def acknowledges(self, peer: str) -> list[str]:
+        """Return the logs that this node acknowledges to a peer: by default, those of the peer."""
+        return list(self.logs) if self.STABILITY else self.logs_of(peer)
+
+    def acknowledges_alone(self) -> bool:
+        """Is an acknowledgement enough of a reason to send a batch?"""
+        return self.STABILITY
+
+    def delay(self) -> float:
+        """Return how many seconds from now the next batch should leave; 0 is at once."""
+        if not self.max_latency:
+            return 0.0
+        return max(0.0, self.max_latency / self.BATCHES - (self.rtt or 0.0) / 2 - self.MARGIN)
+
+    def on_batch(self) -> Body:
+        """Called when a batch leaves. Return further fields of its messages, for `on_message`."""
+        return {}
 
     def on_message(self, peer: str, body: Body) -> None:
         """Called with the body of every message from a peer, after its entries are in the logs."""
 
+    def first_asked(self) -> list[str]:
+        """Return the peers to compare with when a life begins."""
+        if self.STABILITY or self._recovered:
+            return self.node.peers
+        return self.node.peers[:2] if self.max_latency else []
+
     # What a script does
+
+    def parse_args(self, description: str) -> None:
+        """Take `--max-latency TIME` and `--durable FOLDER` from the command line."""
+        import argparse  # most nodes don't need it, and it takes a while
+
+        parser = argparse.ArgumentParser(description=description)
+        parser.add_argument(
+            "--max-latency",
+            type=_seconds,
+            default=0.0,
+            metavar="TIME",
+            help="how long it may take until every node has something: 0 (at once), 600ms, 2s, …",
+        )
+        parser.add_argument(
+            "--durable",
+            metavar="FOLDER",
+            help="where each node keeps a file of what it has, to go on from after a crash; "
+            "a new folder for each test",
+        )
+        args = parser.parse_args()
+        self.max_latency, self.durable = args.max_latency, args.durable
+        if self.durable:
+            try:
+                os.makedirs(self.durable, exist_ok=True)
+            except OSError as error:
+                parser.error(f"argument --durable: {error}")
 
     def append(self, entry: Any) -> None:
         """Append an entry to this node's log. Must be called with the lock held."""
         self._check_locked("append")
-        self.add_entries(self.node.id, len(self.logs[self.node.id]), [entry])
+        self.add_entries(self.own, len(self.logs[self.own]), [entry])
+        self._is_fresh = True
+        self._find_stable()
 
-    def push(self, **extra: Any) -> None:
-        """Send each peer that isn't silent the entries that it hasn't acknowledged.
+    def push(self) -> None:
+        """Send what was appended on its way, at once or in a batch; make it durable before.
 
-        `extra` are further fields of the messages, for `on_message`. Doesn't wait for answers.
-        Must be called without the lock.
+        To be called after `append` and before a client is answered; doesn't wait for peers. Must be
+        called without the lock.
         """
-        with self._locked_for("push"):
-            have = self._have()
-            due = {peer: self._news_for(peer, known) for peer, known in self._due().items()}
-        for peer, news in due.items():
-            self.node.send(peer, {"type": "news", "news": news, "have": have, **extra})
+        self.sync()
+        if self._is_fresh:
+            self._send_soon()
+
+    def sync(self) -> None:
+        """Return when all that is in the logs is on the disk, if it is to be durable.
+
+        Call it before you answer with something that would be missed after a crash.
+        """
+        if self._journal:
+            self._journal.sync()
 
     def ask(self, peer: str) -> bool:
-        """Compare vectors with a peer, so that each sends what the other lacks.
+        """Compare vectors with a peer, so that each sends what the other lacks, of any log.
 
         Blocks for TIMEOUT at most. Return whether the peer answered; False, too, if it is being
         asked already. Must be called without the lock.
         """
+        return self._compare_with(peer, True)
+
+    def _compare_with(self, peer: str, everything: bool) -> bool:
+        """Compare, either everything, or what the two bring and acknowledge to each other."""
         with self._locked_for("ask"):
             if peer in self._asked:
                 return False
             self._asked.add(peer)
-            question = {"type": "compare", "have": self._have()}
+            question = {"type": "compare", **self._about_us(peer, {}, everything)}
+        self.sync()
+        began = self.node.now()
+        answer, is_silent = None, False
         try:
             answer = self.node.rpc(peer, question, self.TIMEOUT)
+        except RPCTimeout:
+            is_silent = True
         except RPCError:
-            answer = None
+            pass  # such as one that isn't ready
         with self.lock:
             self._asked.discard(peer)
-            if answer is None:
-                self.silent.pop(peer, None)  # the one asked last comes last
+            if is_silent:
+                was_silent = self.silent.pop(peer, False)  # the one asked last comes last
                 self.silent[peer] = True
         if answer is None:
+            if is_silent and not was_silent:
+                self._send_soon()  # a subclass may know another way for what waits
             return False
+        self._round_trips.append(self.node.now() - began)
         self._receive(peer, answer)
         with self.lock:
-            body = self._answer_to(peer)
-        if body["news"]:
+            counts_now = everything and self._note_met(peer)
+            body, lacks = self._answer_to(peer, everything)
+        if lacks:
+            self.sync()
             self.node.send(peer, {"type": "news", **body})
+        if counts_now and self.STABILITY:
+            self._send_soon()
         return True
+
+    @property
+    def rtt(self) -> float | None:
+        """Seconds that a message and its answer take: the quicker of the last two measured."""
+        return min(self._round_trips, default=None)
+
+    def wait_until_met(self) -> None:
+        """Return when every peer has told this life what earlier ones may have known.
+
+        A node that numbers things so that all agree must know the numbers that it has seen. Blocks
+        for LOCK_TIMEOUT at most, then raises RPCError 11. Must be called without the lock.
+        """
+        until = self.node.now() + self.LOCK_TIMEOUT
+        while not self._counts():
+            if self.node.now() > until:
+                missing = ", ".join(peer for peer in self.node.peers if peer not in self._met)
+                problem = f"{self.node.id} has been started, but hasn't heard {missing} since"
+                raise RPCError(Code.TEMPORARILY_UNAVAILABLE, problem)
+            self.node.sleep(0.01)
+
+    def logs_of(self, node: str) -> list[str]:
+        """The logs of all lives of a node, as far as they are known here."""
+        return self._logs_of.get(node, [])
 
     # Inside
 
@@ -1115,12 +1287,81 @@ class Replication:
         finally:
             self.lock.release()
 
+    # A life begins
+
     def _init(self, message: Message) -> None:
-        nothing = dict.fromkeys(self.node.ids, 0)
-        self._checks = [nothing]
-        for id in self.node.ids:
-            self.logs[id], self._early[id] = [], {}
-            self.acked[id], self._sent[id] = nothing, nothing.copy()
+        self._since = self.node.now()
+        with self.lock:
+            for peer in self.node.peers:
+                self._lives[peer] = ""
+                self._forget(peer)
+            if self.durable:
+                self._recover(self.durable)
+            if not self._recovered:
+                self._begin(f"{self.node.id}.{_life(self.node._runtime.date())}")
+        self._meet(self.first_asked())
+
+    def _begin(self, log: str) -> None:
+        """Begin a life."""
+        self.own = log
+        self._log(log)
+        if self._journal:
+            self._journal.append({"life": log})
+
+    def _recover(self, folder: str) -> None:
+        """Take in the file of this node."""
+        name = self.node.id.replace("/", "%2F")
+        journal = Journal(self.node._runtime, f"{folder}/{name}")
+        for record in journal.recover():
+            if isinstance(record, list):
+                log, first, *entries = record
+                self.add_entries(log, first, entries)
+            elif "life" in record:
+                self._begin(record["life"])
+                self._recovered = True
+            elif "met" in record:
+                self._met.update(record["met"])
+            elif "torn" in record:
+                problem = "a file had a torn end, which is cut off"
+                self.node._dispatcher.complain(problem, f"{record['torn']} bytes of {journal.path}")
+            else:
+                self._take_state(record)
+        self._journal = journal
+
+    def _meet(self, peers: list[str]) -> None:
+        """Compare with peers; with those that can't be reached, once they can."""
+        self._to_meet.update(peers)
+        for peer in peers:
+            self.node.spawn(self._meet_one, peer, 1 + (peer == peers[0]))
+
+    def _meet_one(self, peer: str, times: int) -> None:
+        """Compare with a peer; with one of them twice, since two answers tell the round trip.
+
+        The first may have waited for the peer to start.
+        """
+        for _ in range(times):
+            while not self.ask(peer) and peer not in self.silent:
+                self.node.sleep(self.GRACE)
+
+    def _counts(self) -> bool:
+        """Does it count what this node has? Or may its earlier lives have had more?"""
+        return len(self._met) >= len(self.node.peers)
+
+    def _note_met(self, peer: str) -> bool:
+        """Note that a peer has told us everything. Return whether what we have counts now."""
+        counted = self._counts()
+        self._to_meet.discard(peer)
+        self._met.add(peer)
+        if counted or not self._counts():
+            return False
+        if self._journal:
+            self._journal.append({"met": sorted(self._met)})
+        for told in self._told.values():
+            told.clear()  # it didn't count
+        self._find_stable()
+        return True
+
+    # Messages
 
     def _news(self, message: Message) -> None:
         self._receive(message.src, message.body)
@@ -1128,24 +1369,176 @@ class Replication:
     def _compare(self, message: Message) -> Body:
         self._receive(message.src, message.body)
         with self.lock:
-            return {"type": "compare_ok", **self._answer_to(message.src)}
+            answer, _ = self._answer_to(message.src, message.body.get("everything", False))
+        self.sync()
+        return {"type": "compare_ok", **answer}
 
     def _receive(self, peer: str, body: Body) -> None:
         """Take in the news of a peer, and what it has."""
+        life, *own = body["log"]
+        log = f"{peer}.{life}"
+        news = {log: own, **body.get("others", {})}
         with self.lock:
-            for origin, (first, *entries) in body.get("news", {}).items():
-                self.add_entries(origin, first, entries)
-            if sum(body["have"]) > sum(self.acked[peer].values()):  # older ones may come later
-                self.acked[peer] = dict(zip(self.node.ids, body["have"]))
+            former = self._lives[peer]
+            if log < former:
+                return  # the peer sent this before it was started again
+            if log > former:
+                self._lives[peer] = log
+                self._forget(peer)
+                if former:
+                    self._partly_known.add(peer)
+            lives = len(self.logs_of(self.node.id))
+            has_grown = self._take_in(peer, news, body)
+            is_restart = lives == 1 < len(self.logs_of(self.node.id))
+            self._believe(peer, body)
+            self._find_stable()
             is_back = self.silent.pop(peer, False)
-        if is_back:  # so others may be
+            self._note_interval(peer)
+            to_mend = peer not in self._mending and any(self.logs[log].early for log in news)
+            if to_mend:
+                self._mending.add(peer)
+        if to_mend:
+            self.node.spawn(self._mend, peer)
+        if log > former != "":  # it may have forgotten what it told nobody but us
+            self.node.spawn(self.ask, peer)
+        if is_restart:
+            self._meet(self.node.peers)
+        elif is_back:  # so others may be
             for other in list(self.silent):
                 self.node.spawn(self.ask, other)
         self.on_message(peer, body)
+        if has_grown and (self._is_fresh or self.acknowledges_alone()):
+            self._send_soon()
 
-    def _have(self) -> list[int]:
-        """Our version vector: how long the logs are, in the order of node.ids."""
-        return list(map(len, self.logs.values()))
+    def _take_in(self, peer: str, news: dict[str, list[Any]], body: Body) -> bool:
+        """Put entries into the logs, and note what the peer has. Return whether any are new."""
+        claimed, has_grown = self._claimed[peer], "state" in body
+        if "state" in body:
+            self._take_state(body)
+            if self._journal:
+                self._journal.append({"state": body["state"], "dropped": body["dropped"]})
+        for log, (first, *entries) in news.items():
+            before = len(self._log(log))
+            self.add_entries(log, first, entries)
+            has_grown = has_grown or len(self.logs[log]) > before
+            claimed[log] = max(claimed.get(log, 0), first + len(entries))
+            if log != self.own and _node_of(log) == self.node.id:
+                for other, sent in self._sent.items():  # those that haven't been met will be asked
+                    if other == peer or other not in self._met:
+                        sent[log] = len(self.logs[log])
+                self._is_fresh = True
+        for log, number in body.get("has", {}).items():
+            self._log(log)
+            claimed[log] = max(claimed.get(log, 0), number)
+        latest = max(self.logs_of(self.node.id))
+        if latest > self.own:  # an earlier life has a later name, so the clock has gone back
+            self._begin(f"{latest}0")
+        return has_grown
+
+    def _take_state(self, body: Body) -> None:
+        """Let a state stand for the entries that a peer has dropped."""
+        self.merge(body["state"])
+        for log, dropped in body["dropped"].items():
+            kept = self._log(log)
+            if len(kept) < dropped:
+                kept.dropped, kept.entries = dropped, []
+                kept.early = {number: e for number, e in kept.early.items() if number >= dropped}
+                self.stable[log] = dropped
+                self.add_entries(log, dropped, [])  # some may have come early
+
+    def _believe(self, peer: str, body: Body) -> None:
+        """Believe what peers have, once we have what they had appended when they said so.
+
+        That matters to `settle`: an entry of theirs that is missing here may come before others. It
+        may be one of an earlier life, so a new life must have told of all logs.
+        """
+        if body.get("new"):
+            return
+        if body.get("everything"):
+            self._partly_known.discard(peer)
+        claimed = self._claimed[peer]
+        if peer not in self._partly_known and all(
+            len(self.logs[log]) >= claimed.get(log, 0) for log in self.logs_of(peer)
+        ):
+            self.acked[peer].update(claimed)
+
+    def _find_stable(self) -> None:
+        if not self.STABILITY or not self._counts():
+            return
+        for log, kept in self.logs.items():
+            known = self.stable.get(log, 0)
+            if known < len(kept):
+                numbers = [acked.get(log, 0) for acked in self.acked.values()]
+                self.stable[log] = max(known, min([len(kept), *numbers]))
+                for number in range(known, self.stable[log]):
+                    self.settle(log, kept.entries[number - kept.dropped])
+
+    def _log(self, log: str) -> Log:
+        """A log, which is empty until more is known of it."""
+        if log not in self.logs:
+            self.logs[log] = Log()
+            self._logs_of.setdefault(_node_of(log), []).append(log)
+        return self.logs[log]
+
+    def _mend(self, peer: str) -> None:
+        """Ask for what is missing in a log, unless it was only late."""
+        self.node.sleep(self.GRACE + (self.rtt or 0.0))
+        with self.lock:
+            self._mending.discard(peer)
+            has_gap = any(kept.early for kept in self.logs.values())
+        if has_gap:
+            self._compare_with(peer, self.STABILITY)
+
+    def _forget(self, peer: str) -> None:
+        """Know nothing of what a peer has, and has been told."""
+        for known in (self.acked, self._claimed, self._sent, self._told):
+            known[peer] = {}
+
+    def _note_interval(self, peer: str) -> None:
+        """Note how often a peer is heard. A silence counts no more than twice our patience."""
+        now = self.node.now()
+        if peer in self._heard:
+            interval = min(now - self._heard[peer], 2 * self.patience)
+            self._intervals[peer] = 0.9 * self._interval(peer) + 0.1 * interval
+        self._heard[peer] = now
+        self._received += 1
+
+    def _interval(self, peer: str) -> float:
+        """About how many seconds there are from one message of a peer to the next.
+
+        If it hasn't been heard twice, it is taken for an average one.
+        """
+        if peer in self._intervals:
+            return self._intervals[peer]
+        average = (self.node.now() - self._since) * len(self.node.peers) / (self._received + 1)
+        return min(average, 2 * self.patience)
+
+    # What is sent
+
+    def _send_soon(self) -> None:
+        """Send what is new, at once or in a batch that leaves later."""
+        delay = self.delay()
+        if not delay:
+            self._send()
+            return
+        with self._locked_for("push"):
+            waits, self._batch_waits = self._batch_waits, True
+        if not waits:
+            self.node.spawn(self._send_later, delay)
+
+    def _send_later(self, delay: float) -> None:
+        self.node.sleep(delay)
+        self._send()
+
+    def _send(self) -> None:
+        with self._locked_for("push"):
+            self._batch_waits = self._is_fresh = False
+            bodies = {peer: self._news_for(peer, known) for peer, known in self._due().items()}
+            more = self.on_batch()
+        self.sync()
+        for peer, body in bodies.items():
+            if body:
+                self.node.send(peer, {"type": "news", **body, **more})
 
     def _due(self) -> dict[str, dict[str, int]]:
         """What those who aren't silent haven't acknowledged."""
@@ -1153,44 +1546,232 @@ class Replication:
         return {peer: known for peer, known in every.items() if peer not in self.silent}
 
     def _news_for(self, peer: str, known: dict[str, int]) -> Body:
-        """What the logs hold beyond `known`; of what the peer was sent already, only the latest."""
+        """What a peer wasn't sent yet, with the acknowledgements that are due. Empty: nothing."""
+        news = self._unsent(peer, known)
+        due = self._unacknowledged_to(peer)
+        if not news and not (due and self.acknowledges_alone()):
+            return {}
+        is_all = self.STABILITY and due and not self._told[peer]
+        body = self._body(peer, news, due)
+        return {**body, "everything": True} if is_all else body
+
+    def _unacknowledged_to(self, peer: str) -> dict[str, int]:
+        """What is to be acknowledged to a peer. It can wait, if there is another message soon."""
+        told, had = self._told[peer], self._had(1)
+        is_soon = self._interval(peer) < 2 * self.CHECK_INTERVAL
+        waits = is_soon and not self.max_latency and not self.STABILITY
+        due = {}
+        for log in self.acknowledges(peer):
+            number = len(self.logs[log])
+            waited = had.get(log, 0) if waits else number
+            if log != self.own and waited > told.get(log, 0):
+                due[log] = number
+        return due
+
+    def _unsent(self, peer: str, known: dict[str, int]) -> dict[str, list[Any]]:
+        """The entries beyond `known` that a peer wasn't sent, which counts them as sent."""
         news, sent = {}, self._sent[peer]
-        for id, number in known.items():
-            log = self.logs[id]
-            if number < len(log):
-                first = max(number, min(sent[id], len(log) - self.MOST_RESENT))
-                news[id] = [first, *log[first:]]
-                sent[id] = len(log)
+        for log, number in known.items():
+            kept = self.logs[log]
+            first = max(number, sent.get(log, 0), kept.dropped)
+            if first < len(kept):
+                news[log] = [first, *kept.since(first)]
+                sent[log] = len(kept)
         return news
 
-    def _answer_to(self, peer: str) -> Body:
-        """All that a peer lacks which has just said what it has: it was sent no more than that."""
-        self._sent[peer] = self.acked[peer].copy()
-        return {"news": self._news_for(peer, self.acked[peer]), "have": self._have()}
+    def _body(self, peer: str, news: dict[str, list[Any]], has: dict[str, int]) -> Body:
+        """A message: our log first; then other logs, and what we have without sending it."""
+        own = news.pop(self.own, [len(self.logs[self.own])])
+        self._told[peer].update(has)
+        body: Body = {"log": [self.own.rpartition(".")[2], *own]}
+        if news:
+            body["others"] = news
+        if has:
+            body["has"] = has
+        if self.STABILITY and not self._counts():
+            body["new"] = True  # what we have doesn't count yet: we may lack what we once had
+        return body
 
-    def _check_for_the_unacknowledged(self) -> None:
-        """Ask those who should have acknowledged something long ago."""
-        checks = ceil(self.patience / self.CHECK_INTERVAL)
+    def _about_us(self, peer: str, news: dict[str, list[Any]], everything: bool) -> Body:
+        """A message with all that we have of the logs that matter to a peer, or of all logs."""
+        logs = list(self.logs) if everything else self.acknowledges(peer)
+        has = {log: len(self.logs[log]) for log in logs if log != self.own and self.logs[log]}
+        body = self._body(peer, news, has)
+        return {**body, "everything": True} if everything else body
+
+    def _answer_to(self, peer: str, everything: bool) -> tuple[Body, bool]:
+        """All that a peer lacks which has just said what it has, and whether it lacks something."""
+        claimed = self._claimed[peer]
+        logs = list(self.logs) if everything else list(self.unacknowledged().get(peer, ()))
+        dropped = {log: kept.dropped for log, kept in self.logs.items() if kept.dropped}
+        needs_state = any(claimed.get(log, 0) < dropped.get(log, 0) for log in logs)
+        self._sent[peer].update((log, claimed.get(log, 0)) for log in logs)
+        news = self._unsent(peer, dict.fromkeys(logs, 0))
+        lacks = bool(news) or needs_state
+        body = self._about_us(peer, news, everything)
+        if needs_state:
+            body["state"], body["dropped"] = self.state(), dropped
+        return body, lacks
+
+    # Now and then
+
+    def _check(self) -> None:
+        """Ask those who should have acknowledged something long ago; drop what is old."""
         with self.lock:
-            self._checks.append(dict(zip(self.node.ids, self._have())))
-            del self._checks[: -checks - 2]
-            late = [
-                peer for peer, known in self._due().items() if self._is_late(peer, known, checks)
-            ]
-        for peer in late:
-            self.node.spawn(self.ask, peer)
+            self._checks.append({log: len(kept) for log, kept in self.logs.items()})
+            longest = max(self.patience + self.max_latency, self.MOST_PATIENCE)
+            del self._checks[: -ceil(longest / self.CHECK_INTERVAL) - 3]
+            late = [peer for peer, known in self._due().items() if self._is_late(peer, known)]
+            unmet = sorted(self._to_meet.difference(self.silent))
+            if not self._met and len(self._checks) > self._patience_with(""):
+                unmet += self._unheard()[:1]
+            self._drop()
+        for peer in dict.fromkeys([*late, *unmet]):
+            self.node.spawn(self._compare_with, peer, self.STABILITY or peer in unmet)
 
-    def _is_late(self, peer: str, known: dict[str, int], checks: int) -> bool:
-        """Does a peer lack something that was here so many checks ago?"""
+    def _unheard(self) -> list[str]:
+        """The peers of which nothing is known, as of those who said nothing since our restart.
+
+        What others send tells when something is missing: it comes after a gap.
+        """
+        after = self.node.ids.index(self.node.id)
+        ids = self.node.ids[after:] + self.node.ids[:after]
+        return [id for id in ids[1:] if not self.logs_of(id) and id not in self.silent]
+
+    def _patience_with(self, peer: str) -> int:
+        """How many checks to wait for an acknowledgement of a peer."""
+        if self.STABILITY:  # it comes with the peer's next batch, even alone
+            return ceil((self.patience + self.max_latency) / self.CHECK_INTERVAL)
+        usual = min(self.INTERVALS * self._interval(peer), self.MOST_PATIENCE)
+        return ceil(max(self.patience, usual) / self.CHECK_INTERVAL)
+
+    def _had(self, checks: int) -> dict[str, int]:
+        """What was here so many checks ago."""
+        return self._checks[max(0, len(self._checks) - 1 - checks)]
+
+    def _is_late(self, peer: str, known: dict[str, int]) -> bool:
+        """Is it too long ago that something was here which a peer hasn't acknowledged?"""
+        checks = self._patience_with(peer)
         checks += self.node.id > peer  # two that wait for each other need not both ask
-        had = self._checks[max(0, len(self._checks) - 1 - checks)]
-        return any(number < had[id] for id, number in known.items())
+        had = self._had(checks)
+        if self.STABILITY:
+            acked = self.acked[peer]
+            known = {log: acked.get(log, 0) for log in had}
+        return any(number < had.get(log, 0) for log, number in known.items())
+
+    def _drop(self) -> None:
+        """Drop old entries, if the state can stand for them."""
+        if type(self).state is Replication.state:
+            return
+        for log, kept in self.logs.items():
+            last = len(kept) - self.KEPT
+            if self.STABILITY:
+                last = min(last, self.stable.get(log, 0))
+            if last - kept.dropped > self.KEPT:  # seldom, and many at a time
+                del kept.entries[: last - kept.dropped]
+                kept.dropped = last
 
     def _try_the_silent(self) -> None:
         with self.lock:
             peer = next(iter(self.silent), None)
         if peer is not None:
             self.ask(peer)
+
+
+def _node_of(log: str) -> str:
+    return log.rpartition(".")[0]
+
+
+def _life(date: float) -> str:
+    """A name for a life that begins now: later ones are greater, if they begin before 2043.
+
+    It has six digits in base 62 and counts hundredths of seconds since the beginning of 2025.
+    """
+    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    number = int((date - 1_735_689_600) * 100)
+    return "".join(digits[number // 62**place % 62] for place in range(5, -1, -1))
+
+
+def _seconds(text: str) -> float:
+    """A duration such as 600ms, 2s or 0 in seconds."""
+    number = text.removesuffix("ms") if text.endswith("ms") else text.removesuffix("s")
+    seconds = float(number) / (1000 if text.endswith("ms") else 1)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(text)
+    return seconds
+
+
+class Journal:
+    """A file of records, each of them JSON. It survives its process, and the failure of a machine.
+
+    Each record is a line: its CRC-32 in hexadecimal, a space, and the JSON. A crash may leave an
+    end of the file that was never synced, and is torn; then `recover` cuts it off.
+    """
+
+    def __init__(self, runtime: Runtime, path: str) -> None:
+        self.path = path
+        self._syncing = runtime.lock()  # held while the file is synced; guards `_synced`
+        self._written = 0  # records
+        self._synced = 0
+        self._problem = ""  # what went wrong; from then on nothing is durable
+        self._file: Any = None
+
+    def recover(self) -> Iterator[Any]:
+        """Return the records, and get ready to append. Raises OSError."""
+        whole = 0
+        if os.path.exists(self.path):
+            with open(self.path, "rb") as file:
+                for line in file:
+                    checksum, _, text = line.partition(b" ")
+                    if checksum != b"%08x" % crc32(text) or not text.endswith(b"\n"):
+                        break
+                    whole += len(line)
+                    yield decode(text)
+            torn = os.path.getsize(self.path) - whole
+            if torn:
+                yield {"torn": torn}
+                os.truncate(self.path, whole)
+        self._file = open(self.path, "ab")  # noqa: SIM115
+        self._sync_folder()
+
+    def append(self, record: Any) -> None:
+        """Add a record; it is durable after the next `sync`. Not to be called by two at once."""
+        text = encode(record).encode() + b"\n"
+        try:
+            self._file.write(b"%08x %b" % (crc32(text), text))
+        except OSError as error:
+            self._problem = f"can't write {self.path}: {error}"
+        self._written += 1  # not before: a sync that is under way would count it
+
+    def sync(self) -> None:
+        """Return when what was appended is on the disk. Many may call it; they wait together.
+
+        Raises RPCError 13 if the file can't be written, from then on always.
+        """
+        written = self._written
+        if self._synced >= written:
+            return
+        with self._syncing:
+            if self._synced >= written:
+                return
+            written = self._written  # before: the problem is known when its record counts
+            if not self._problem:
+                try:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+                    self._synced = written
+                    return
+                except OSError as error:
+                    self._problem = f"can't write {self.path}: {error}"
+            raise RPCError(Code.CRASH, self._problem)
+
+    def _sync_folder(self) -> None:
+        """Make the name of the file durable, too."""
+        folder = os.open(os.path.dirname(self.path), os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -1223,6 +1804,14 @@ class Runtime(ABC):
     """
 
     random: Random
+
+    def date(self) -> float:
+        """Seconds since the beginning of 1970."""
+        return time.time()
+
+    def lock(self) -> threading.Lock:
+        """Return a new lock, for what threads of a node share."""
+        return threading.Lock()
 
     @abstractmethod
     def serve(self, dispatcher: Dispatcher) -> None:

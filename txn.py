@@ -2,15 +2,15 @@
 """Challenge 6, transactions: each node answers from what it has, and all nodes come to agree.
 
 A transaction takes effect on the node that it is sent to, at once and as a whole, and is answered
-then, whichever other nodes can be reached. Its writes get a *stamp*: Lamport time and the node's
-name. A node's time is ahead of all stamps it has seen, so a transaction that overwrites or reads a
-value has a later stamp than that value. Of each key a node keeps the value with the latest stamp.
-Hence all nodes agree, whatever the order in which they hear of writes, and no two transactions come
-before each other.
+then, whichever other nodes can be reached. Its writes get a *stamp*: Lamport time and the name of
+the node's log. A node's time is ahead of all stamps it has seen, so a transaction that overwrites
+or reads a value has a later stamp than that value. Of each key a node keeps the value with the
+latest stamp. Hence all nodes agree, whatever the order in which they hear of writes, and no two
+transactions come before each other.
 
-The writes of a transaction go to all other nodes at once, in one message. A node applies them as a
-whole, and another node's transactions in their order: these are that node's log. `Replication`
-brings every log to every node, despite lost messages.
+What a transaction wrote is one entry of its node's log, which other nodes apply as a whole.
+`Replication` brings every log to every node, despite lost messages: at once, or, with
+`--max-latency TIME`, in batches.
 """
 
 import threading
@@ -26,17 +26,19 @@ stamps: dict[object, tuple[int, str]] = {}  # key -> the stamp of its value
 
 
 class Transactions(Replication):
-    """A log for each node of the transactions that wrote something: [Lamport time, writes]."""
+    """The logs of the transactions that wrote something: [Lamport time, [[key, value], …]]."""
 
-    def apply(self, origin, transaction):
-        """Let the writes of a transaction show, those that aren't overwritten already."""
-        global lamport_time
+    def apply(self, log, transaction):
         stamp_time, writes = transaction
-        lamport_time = max(lamport_time, stamp_time)
-        stamp = (stamp_time, origin)
         for key, value in writes:
-            if stamp > stamps.get(key, (0, "")):
-                values[key], stamps[key] = value, stamp
+            write(key, value, (stamp_time, log))
+
+    def state(self):
+        return [[key, value, *stamps[key]] for key, value in values.items()]
+
+    def merge(self, state):
+        for key, value, *stamp in state:
+            write(key, value, tuple(stamp))
 
 
 transactions = Transactions(node, lock)
@@ -48,8 +50,7 @@ def txn(message):
         answer, writes = execute(message.body["txn"])
         if writes:
             transactions.append([lamport_time + 1, writes])
-    if writes:
-        transactions.push()
+    transactions.push()
     return {"type": "txn_ok", "txn": answer}
 
 
@@ -68,5 +69,14 @@ def execute(operations):
     return answer, list(writes.items())
 
 
+def write(key, value, stamp):
+    """Let a write show, unless it is overwritten already."""
+    global lamport_time
+    lamport_time = max(lamport_time, stamp[0])
+    if stamp > stamps.get(key, (0, "")):
+        values[key], stamps[key] = value, stamp
+
+
 if __name__ == "__main__":
+    transactions.parse_args("A node for challenge 6, transactions.")
     node.run()

@@ -165,7 +165,7 @@ CHALLENGES = (
         "5c",
         "Efficient Kafka-Style Log",
         "the same with fewer messages",
-        (f"{KAFKA} --node-count 2 {KAFKA_LOAD}",),
+        (f"{KAFKA} --node-count 2 {KAFKA_LOAD} -- --max-latency 100ms",),
         (Target(LOG_ERRORS, "=", 0),),
     ),
     Challenge(
@@ -196,7 +196,8 @@ CHALLENGES = (
         "nor dirty reads, in spite of partitions",
         (
             f"{TXN} --node-count 2 {TXN_LOAD} "
-            "--consistency-models read-committed --availability total --nemesis partition",
+            "--consistency-models read-committed --availability total --nemesis partition "
+            "-- --max-latency 100ms",
         ),
         (TOTAL, Target(ANOMALIES, "=", 0)),
     ),

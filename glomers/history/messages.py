@@ -156,7 +156,10 @@ def _search(value: Any) -> Any:
 
 
 def places(whole: Any, value: Any) -> Iterator[Place]:
-    """Where this JSON value is in another one. As always in JSON, 1 is neither 1.0 nor true."""
+    """Where this JSON value is in another one. As always in JSON, 1 is neither 1.0 nor true.
+
+    A list may begin with names, and what comes after them is a first element, too.
+    """
     waiting: list[tuple[Any, Place]] = [(whole, ())]
     while waiting:
         part, place = waiting.pop()
@@ -168,8 +171,9 @@ def places(whole: Any, value: Any) -> Iterator[Place]:
         elif type(part) is list:
             kinds = set(map(type, part))
             if (type(value) in kinds and value in part) or list in kinds or dict in kinds:
+                head = next((i for i, inner in enumerate(part) if type(inner) is not str), 0)
                 waiting += [
-                    (inner, (*outer, FIRST if i == 0 else "*")) for i, inner in enumerate(part)
+                    (inner, (*outer, FIRST if i <= head else "*")) for i, inner in enumerate(part)
                 ]
 
 

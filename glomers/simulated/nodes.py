@@ -134,6 +134,12 @@ class SimulatedRuntime(maelstrom_node.Runtime):
         self._host = host
         self._loop = loop
 
+    def date(self) -> float:
+        return EPOCH + self._loop.now / NANOS
+
+    def lock(self) -> Any:
+        return self._host.make_lock()
+
     def serve(self, dispatcher: maelstrom_node.Dispatcher) -> None:
         self._host.serve(dispatcher)
 
@@ -213,6 +219,9 @@ class Host:
             self._inner_modules(),
             cluster.preempter,
         )
+
+    def make_lock(self) -> Any:
+        return self._importer.load("threading").Lock()
 
     def _make_lock(self) -> Any:
         return self._importer.load("threading").RLock()

@@ -38,6 +38,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from inspect import unwrap
+from itertools import chain
 from math import exp, log, log1p
 from random import Random
 from types import CodeType
@@ -51,7 +52,7 @@ from glomers.simulated.hooks import Hook, Monitoring, Tracing, all_codes, monito
 from glomers.simulated.turns import Owner, Strand, TurnLoop
 from glomers.world.cluster import stream
 from glomers.world.decisions import Clock, Pending
-from maelstrom_node import Replication
+from maelstrom_node import Journal, Replication
 
 SHORTEST, LONGEST = MILLIS // 100, 300 * MILLIS  # nanoseconds of a wait
 ALLOWANCE, SHARE = 300 * MILLIS, 0.25  # how long a node's strands may wait, see above
@@ -166,7 +167,7 @@ class Preempter:
         hook = Monitoring if monitoring else Tracing
         self._hook: Hook = hook(self._before, loop, strategy.by == "bytecodes")
         loop.turn_taken = self._turn_taken
-        for function in vars(Replication).values():
+        for function in chain(vars(Replication).values(), vars(Journal).values()):
             if code := getattr(unwrap(function), "__code__", None):
                 self.watch(code)
 

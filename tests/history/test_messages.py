@@ -65,6 +65,9 @@ def test_what_is_no_event_is_left_out(journal, tmp_path):
     [
         ({"message": 5}, 5, {("message",)}),
         ({"news": {"n3": [5, 6]}}, 5, {("news", "*", "first")}),
+        ({"log": ["00A", 5, 6]}, 5, {("log", "first")}),
+        ({"log": ["00A", 5, 6]}, 6, {("log", "*")}),
+        ({"log": ["00A", 5]}, 5, {("log", "first")}),
         ({"news": {"n3": [5, 6]}}, 6, {("news", "*", "*")}),
         ({"log": [[0, 5], [1, 7]]}, 7, {("log", "*", "*")}),
         ({"a": 5.0, "b": True, "c": "5", "d": [15, 51]}, 5, set()),

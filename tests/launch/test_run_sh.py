@@ -54,7 +54,8 @@ COMMANDS = {
         "-w kafka --bin BIN/kafka.py --node-count 2 --concurrency 2n --time-limit 20 --rate 1000"
     ],
     "5c": [
-        "-w kafka --bin BIN/kafka.py --node-count 2 --concurrency 2n --time-limit 20 --rate 1000"
+        "-w kafka --bin BIN/kafka.py --node-count 2 --concurrency 2n --time-limit 20 --rate 1000 "
+        "-- --max-latency 100ms"
     ],
     "6a": [
         "-w txn-rw-register --bin BIN/txn.py --node-count 1 --time-limit 20 --rate 1000 "
@@ -70,7 +71,7 @@ COMMANDS = {
     "6c": [
         "-w txn-rw-register --bin BIN/txn.py --node-count 2 --time-limit 20 --rate 1000 "
         "--concurrency 2n --consistency-models read-committed --availability total "
-        "--nemesis partition"
+        "--nemesis partition -- --max-latency 100ms"
     ],
 }
 

@@ -10,7 +10,6 @@ import random
 import re
 import subprocess
 import sys
-import threading
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -22,7 +21,7 @@ from hypothesis import strategies as st
 from stage import ROOT, Stage, init, message
 
 import maelstrom_node
-from maelstrom_node import KV, TSO, Code, Message, Node, Replication, RPCError, RPCTimeout
+from maelstrom_node import KV, TSO, Code, Message, Node, RPCError, RPCTimeout
 
 
 @pytest.fixture
@@ -1237,53 +1236,6 @@ def test_services_time_out(stage):
 def test_the_oracle_tells_timestamps(stage):
     stage.play("lin-tso", lambda body: {"type": "ts_ok", "ts": 17})
     assert stage.node.lin_tso.ts() == 17
-
-
-# Replication
-
-
-def test_a_replication_remembers_no_more_checks_than_its_patience_needs(bare):
-    replication = Replication(bare.node, threading.Lock(), patience=2.0)
-    bare.init()
-    interval = Replication.CHECK_INTERVAL
-    (check,) = [task for seconds, task in bare.runtime.periodic if seconds == interval]
-    for _ in range(50):
-        check()
-    assert len(replication._checks) == 2.0 / interval + 2
-
-
-@pytest.fixture
-def replication(bare):
-    """One whose lock nobody holds, and which doesn't wait long for it."""
-
-    class Entries(Replication):
-        LOCK_TIMEOUT = 0.02
-
-    replication = Entries(bare.node, threading.Lock())
-    bare.init()
-    return replication
-
-
-@pytest.mark.parametrize(
-    ("method", "arguments"),
-    [("append", ["entry"]), ("add_entries", ["n1", 0, ["entry"]]), ("unacknowledged", [])],
-)
-def test_what_needs_the_lock_of_a_replication_says_so(replication, method, arguments):
-    problem = rf"^Entries\.{method} must be called with the lock held, but nobody holds it$"
-    with pytest.raises(RuntimeError, match=problem):
-        getattr(replication, method)(*arguments)
-    assert replication.logs["n1"] == []
-    with replication.lock:
-        getattr(replication, method)(*arguments)
-
-
-@pytest.mark.parametrize(("method", "arguments"), [("push", []), ("ask", ["n2"])])
-def test_what_takes_the_lock_of_a_replication_says_that_it_is_held(replication, method, arguments):
-    problem = rf"^Entries\.{method} must be called without the lock, but .* held for 0\.02 s, by "
-    with pytest.raises(RuntimeError, match=problem), replication.lock:
-        getattr(replication, method)(*arguments)
-    getattr(replication, method)(*arguments)
-    assert not replication.lock.locked()
 
 
 # In the background

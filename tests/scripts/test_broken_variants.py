@@ -25,6 +25,12 @@ CHALLENGE_3C = Options(
     workload="broadcast", nodes=FIVE, time_limit=20, rate=10, nemesis=("partition",)
 )
 WITH_HUB = replace(CHALLENGE_3C, latency=100, args=("--max-latency", "600ms"))
+DURABLE = replace(
+    WITH_HUB,
+    nemesis=("kill",),
+    nemesis_interval=3,
+    args=("--max-latency", "600ms", "--durable", "disk"),
+)
 UNIQUE_IDS = Options(
     workload="unique-ids",
     nodes=("n0", "n1", "n2"),
@@ -42,22 +48,26 @@ globals().update({{n: v for n, v in vars(maelstrom_node).items() if not n.starts
 {getsource(Replication)}"""
 
 
-def broadcast_but(*changes: tuple[str, str]) -> str:
-    """broadcast.py and the class it is based on, with some passages changed, all of them there."""
-    source = (ROOT / "broadcast.py").read_text()
+def variant(script: str, *changes: tuple[str, str]) -> str:
+    """A script and the class it is based on, with some passages changed, all of them there."""
+    source = (ROOT / script).read_text()
     for old, new in ((IMPORT, WITH_ITS_CLASS), *changes):
         assert source.count(old) == 1, f"it has changed: {old!r}"
         source = source.replace(old, new)
     return source
 
 
-NO_QUESTIONS = ("        for peer in late:\n", "        for peer in []:\n")
+def broadcast_but(*changes: tuple[str, str]) -> str:
+    return variant("broadcast.py", *changes)
+
+
+NO_QUESTIONS = ("for peer in dict.fromkeys([*late, *unmet]):\n", "for peer in ():\n")
 NO_RETRIES = ("        if peer is not None:\n            self.ask(peer)\n", "")
-NOTHING_RESENT = ("    MOST_RESENT = 16 ", "    MOST_RESENT = 0 ")
-NO_PUSHES = ("for peer, news in due.items():\n", "for peer, news in ():\n")
+GAPS_LEFT = ("            self.node.spawn(self._mend, peer)\n", "            pass\n")
+NO_PUSHES = ("for peer, body in bodies.items():\n", "for peer, body in ():\n")
 
 BROKEN = {
-    "no repair": (CHALLENGE_3C, [NO_QUESTIONS, NO_RETRIES, NOTHING_RESENT]),
+    "no repair": (CHALLENGE_3C, [NO_QUESTIONS, NO_RETRIES, GAPS_LEFT]),
     "a repair that only comes with news": (CHALLENGE_3C, [NO_QUESTIONS, NO_RETRIES]),
     "a retry that gives up": (CHALLENGE_3C, [NO_RETRIES]),
     "a repair that forgets one link": (
@@ -72,28 +82,36 @@ BROKEN = {
     ),
     "what was sent is believed to have come": (
         CHALLENGE_3C,
-        [NOTHING_RESENT, ("number < had", "max(number, self._sent[peer][id]) < had")],
+        [
+            GAPS_LEFT,
+            ("any(number < had.get", "any(max(number, self._sent[peer].get(log, 0)) < had.get"),
+        ],
     ),
     "what came before its turn is acknowledged like all": (
         replace(CHALLENGE_3C, nemesis=(), p_loss=0.1),
-        [NOTHING_RESENT, ("early[number] = entry", "early[len(log) + len(early)] = entry")],
+        [("early[number] = entry", "early[len(kept) + len(kept.early)] = entry")],
     ),
     "a hub that passes on its own values only": (
         WITH_HUB,
-        [("return {peer: self.acked[peer] for peer in node.peers}", "return own")],
+        [
+            (
+                "{peer: {log: self.acked[peer].get(log, 0) for log in self.logs} for peer in own}",
+                "own",
+            )
+        ],
     ),
 }
 
 
 # What is said of the first value that each of them loses.
 LOST_HOW = {
-    "no repair": "its messages to n0, n2 and n4 were cut by the partition (majority) at",
+    "no repair": "its message to n2 was cut by the partition (one) at",
     "a repair that only comes with news": "was cut by the partition (one) at",
     "a retry that gives up": "was cut by the partition (one) at",
     "a repair that forgets one link": "no message to n2 held it; n2 never had it",
-    "what was sent is believed to have come": "were cut by the partition (majority) at",
+    "what was sent is believed to have come": "to n2 was cut by the partition (one) at",
     "what came before its turn is acknowledged like all": "to n2 was lost on the way at",
-    "a hub that passes on its own values only": "no message to n3 held it; n3 never had it",
+    "a hub that passes on its own values only": "no message to n1, n3 and n4 held it; n1, n3 and",
 }
 
 
@@ -107,6 +125,12 @@ def test_a_broken_broadcast_is_found_and_how_values_were_lost(name, script, tmp_
     assert set(reason.picture["without"]) == missing(reason, tmp_path)
 
 
+def test_a_value_that_is_acknowledged_before_it_is_on_the_disk_is_found(script):
+    early = ("        self.sync()\n        if self._is_fresh:\n", "        if self._is_fresh:\n")
+    failure = first_failure(replace(DURABLE, bin=str(script(broadcast_but(early)))), range(SEEDS))
+    assert cases(failure)["lost"].text.endswith("; no read ever showed it")
+
+
 def missing(reason: Reason, root: Path) -> set[str]:
     """The nodes whose final reads miss the value of a reason."""
     history = read_history(root / "latest")
@@ -115,7 +139,7 @@ def missing(reason: Reason, root: Path) -> set[str]:
     return {f"n{int(read.process) % 5}" for read in finals if value not in read.value}
 
 
-@pytest.mark.parametrize("options", [CHALLENGE_3C, WITH_HUB])
+@pytest.mark.parametrize("options", [CHALLENGE_3C, WITH_HUB, DURABLE])
 def test_without_a_change_a_variant_is_as_good_as_the_original(options, script):
     variant = replace(options, bin=str(script(broadcast_but())))
     original = replace(options, bin=str(ROOT / "broadcast.py"))
@@ -178,11 +202,62 @@ def test_ids_from_a_clock_only_are_found(script):
     assert len(cases(failure)["duplicate-id"].nodes) == 2
 
 
+KAFKA = Options(
+    workload="kafka",
+    nodes=("n0", "n1", "n2"),
+    concurrency=6,
+    time_limit=2,
+    rate=300,
+    latency=20,
+    latency_dist="exponential",
+    p_loss=0.1,
+)
+SHOW = "advance(readable, {entry[0]: entry[1]})\n"
+SKIPPED = r"offset \d+\) and next \d+ \(offset \d+\) of key \d+, without \d+ between them"
+
+# For each broken variant: what is changed, what the checker finds, and what it says of that.
+BROKEN_KAFKA = {
+    "the same offset twice": (
+        [("return least + (node.ids.index(node.id) - least) % len(node.ids)", "return least")],
+        "inconsistent-offsets",
+        r"holds \d+ \(n\d acknowledged it there at \d.\d\d s\) and \d+ \(n\d acknowledged it there",
+    ),
+    "a message is shown as soon as it is here": (
+        [("            insert(*entry)\n", f"            insert(*entry)\n            {SHOW}")],
+        "int-poll-skip",
+        SKIPPED,
+    ),
+    "a message is shown when most nodes have it": (
+        [("min([len(kept), *numbers])", "sorted([len(kept), *numbers])[len(numbers) // 2]")],
+        "int-poll-skip",
+        SKIPPED,
+    ),
+    "a message is shown before what its readers had appended earlier": (
+        [("peer not in self._partly_known and all(", "peer not in self._partly_known or all(")],
+        "int-poll-skip",
+        SKIPPED,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_KAFKA)
+def test_a_broken_kafka_is_found_and_what_it_showed(name, script):
+    changes, kind, says = BROKEN_KAFKA[name]
+    options = replace(KAFKA, bin=str(script(variant("kafka.py", *changes))))
+    failure = first_failure(options, range(5))
+    assert kind in failure["workload"]["bad-error-types"]
+    reason = cases(failure)[kind]
+    assert re.search(says, reason.text)
+    assert reason.nodes
+
+
 @pytest.mark.parametrize(
     ("script_name", "options"),
     [
         ("broadcast.py", CHALLENGE_3C),
         ("broadcast.py", WITH_HUB),
+        ("kafka.py", KAFKA),
+        ("broadcast.py", DURABLE),
         ("unique_ids.py", replace(UNIQUE_IDS, nemesis=("partition",), availability="total")),
     ],
 )

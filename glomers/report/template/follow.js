@@ -185,8 +185,9 @@ function scan(body, visit) {
   const visitValue = (value, field, list) => {
     if (typeof value === "number") visit(field, value, list);
     else if (Array.isArray(value)) {
-      const head = value.length > 1 && typeof value[0] === "number" ? value : null;
-      value.forEach((item, i) => visitValue(item, `${field}.*`, i === 0 ? head : null));
+      const first = value.findIndex((item) => typeof item !== "string"); // names may come before
+      const isHead = typeof value[first] === "number" && value.length > 1;
+      value.forEach((item, i) => visitValue(item, `${field}.*`, isHead && i === first ? value.slice(i) : null));
     } else if (value && typeof value === "object") {
       for (const item of Object.values(value)) visitValue(item, `${field}.*`, null);
     }
