@@ -1535,10 +1535,14 @@ class Replication:
             self._batch_waits = self._is_fresh = False
             bodies = {peer: self._news_for(peer, known) for peer, known in self._due().items()}
             more = self.on_batch()
-        self.sync()
+        self._send_news({peer: {**body, **more} for peer, body in bodies.items() if body})
+
+    def _send_news(self, bodies: dict[str, Body]) -> None:
+        """Send messages, and rely on what is in them only when it is on the disk."""
+        if bodies:
+            self.sync()
         for peer, body in bodies.items():
-            if body:
-                self.node.send(peer, {"type": "news", **body, **more})
+            self.node.send(peer, {"type": "news", **body})
 
     def _due(self) -> dict[str, dict[str, int]]:
         """What those who aren't silent haven't acknowledged."""
@@ -1616,7 +1620,7 @@ class Replication:
     # Now and then
 
     def _check(self) -> None:
-        """Ask those who should have acknowledged something long ago; drop what is old."""
+        """Ask who should have acknowledged long ago, and acknowledge before others ask."""
         with self.lock:
             self._checks.append({log: len(kept) for log, kept in self.logs.items()})
             longest = max(self.patience + self.max_latency, self.MOST_PATIENCE)
@@ -1625,7 +1629,10 @@ class Replication:
             unmet = sorted(self._to_meet.difference(self.silent))
             if not self._met and len(self._checks) > self._patience_with(""):
                 unmet += self._unheard()[:1]
+            waiting = [peer for peer in self._due() if self._keeps_waiting(peer)]
+            due = {peer: self._body(peer, {}, self._unacknowledged_to(peer)) for peer in waiting}
             self._drop()
+        self._send_news(due)
         for peer in dict.fromkeys([*late, *unmet]):
             self.node.spawn(self._compare_with, peer, self.STABILITY or peer in unmet)
 
@@ -1658,6 +1665,13 @@ class Replication:
             acked = self.acked[peer]
             known = {log: acked.get(log, 0) for log in had}
         return any(number < had.get(log, 0) for log, number in known.items())
+
+    def _keeps_waiting(self, peer: str) -> bool:
+        """Will a peer ask soon, because of something that we haven't acknowledged?"""
+        had, told = self._had(self._patience_with(peer) - 1), self._told[peer]
+        return any(
+            had.get(log, 0) > told.get(log, 0) for log in self.acknowledges(peer) if log != self.own
+        )
 
     def _drop(self) -> None:
         """Drop old entries, if the state can stand for them."""
