@@ -6,7 +6,7 @@ rest, where there are any: to whom the value was sent, and what became of it on 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,8 @@ def _reason(
         clauses.append(f"{names(without)} never had it")
     else:
         clauses += _in_reads(shown, way)
+    if acknowledged and (node := evidence.node(acknowledged)):
+        clauses += killed({node: acknowledged.time, **way.had}, evidence)
     last = [reads.missed for reads in shown.values()]
     return Reason(
         "lost",
@@ -91,6 +93,12 @@ def _reason(
         (*evidence.nodes_of(add), *without),
         _picture(value, way, without, acknowledged, evidence),
     )
+
+
+def killed(had: Mapping[str, int], evidence: Evidence) -> Iterator[str]:
+    """Which of the nodes that had got something, at these times (ns), were killed after it."""
+    for time, nodes in evidence.kills(had):
+        yield f"{names(nodes)} {'was' if len(nodes) == 1 else 'were'} killed {at(time)}"
 
 
 def _reads(value: Any, add: Operation, evidence: Evidence) -> dict[str, Shown]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,6 +63,23 @@ class Evidence:
     def who(self, operation: Operation) -> str:
         """Who answered an operation, in a sentence."""
         return self.node(operation) or f"the node of process {operation.process}"
+
+    def kills(self, had: Mapping[str, int]) -> Iterator[tuple[int, list[str]]]:
+        """When (ns) which of these nodes were first killed after the time at which they had got
+        something."""
+        had = dict(had)
+        for operation in self.history:
+            if operation.f == "kill" and isinstance(operation.value, Mapping):
+                became = {str(node): str(word) for node, word in operation.value.items()}
+                killed = [
+                    node
+                    for node, time in had.items()
+                    if time <= operation.time and became.get(node) == "killed"
+                ]
+                for node in killed:
+                    del had[node]
+                if killed:
+                    yield operation.time, killed
 
     def cut(self, time: int, src: str, dest: str) -> str:
         """The partition that kept `dest` from hearing `src` at `time` (ns), in a sentence."""

@@ -276,6 +276,14 @@ def test_an_anomaly_of_a_log_names_messages_offsets_and_nodes(kind, parts, text)
     assert set(reason.nodes) == {node for node in NODES if f"{node} at" in text or node in text}
 
 
+@pytest.mark.parametrize("polled", [[0, 1], [2, 3]])
+def test_of_a_lost_message_it_is_told_when_its_node_was_killed(polled):
+    kill = [nemesis("kill", {"n0": "killed", "n1": "killed"}, at=7000)]
+    kind = "unseen" if polled == [0, 1] else "lost-write"
+    text = cases("kafka", written(sends(3), kill, poll(1, polled)))[kind].text
+    assert text.endswith("; n0 was killed at 7.00 s")
+
+
 def test_the_picture_of_a_log_has_what_each_side_saw():
     parts = [sends(3), poll(1, [0, 1]), poll(1, [2, 3]), poll(2, [0, 1], [1, 2], [2, 3])]
     picture = cases("kafka", written(*parts))["poll-skip"].picture

@@ -107,6 +107,21 @@ def test_a_reason_refers_to_the_messages_that_failed(explained):
     ]
 
 
+def test_of_nodes_that_had_a_lost_value_it_is_told_when_they_were_killed(explained):
+    kills = [
+        nemesis("kill", {"n0": "killed"}, at=3000),  # before it had the value
+        nemesis("kill", {"n0": "killed", "n1": "not-running", "n2": "killed"}, at=5000),
+        nemesis("kill", {"n0": "killed", "n1": "killed"}, at=6000),
+    ]
+    steps = broadcast(17)
+    steps[2:2] = kills[:1]
+    steps[5:5] = kills[1:]
+    messages = [gossip(4300, "n0", "n1", "recv"), gossip(4300, "n0", "n2", "cut")]
+    [reason] = explained("broadcast", history(*steps), GIVEN, *messages)
+    told = "; n2 never had it; n0 was killed at 5.00 s; n1 was killed at 6.00 s"
+    assert reason.text.endswith(told)
+
+
 # Counters in a service
 
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from glomers.checkers.kafka.facts import ByKey, Facts, Message, gather, plain, polls, sends
+from glomers.checkers.lost_values import killed
 from glomers.history import edn
 from glomers.history.evidence import Evidence
 from glomers.history.operations import Operation
@@ -159,7 +160,13 @@ class Teller:
             f" showed it, though {self._poll(reader)} showed what is behind it"
         )
         beyond = self._beyond(reader, key, offset)
-        return text + beyond, [writer, reader]
+        return text + beyond + self._killed(writer), [writer, reader]
+
+    def _killed(self, writer: Operation | None) -> str:
+        """When the node that had acknowledged something was killed."""
+        node = self.evidence.node(writer) if writer else ""
+        had = {node: writer.time} if writer and node else {}
+        return "".join(f"; {clause}" for clause in killed(had, self.evidence))
 
     def _beyond(self, reader: Operation | None, key: str, offset: Any) -> str:
         """The first message behind that offset that a poll showed."""
@@ -179,7 +186,7 @@ class Teller:
             f"message {_shown(message)} of key {word(key)}: {self._did(writer, where)},"
             f" but no poll showed it until the end"
         )
-        return text, [writer]
+        return text + self._killed(writer), [writer]
 
     def _aborted_read(self, case: Case) -> Told:
         key, message = case["key"], case["value"]
