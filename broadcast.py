@@ -34,7 +34,7 @@ class Values(Replication):
     """Which node sends what to whom, when, and what else there is in a message."""
 
     def add_entries(self, log, first, values):
-        seen.update(values)  # they show even before their turn
+        seen.update(value for value in values if value is not None)  # even before their turn
         super().add_entries(log, first, values)
 
     def state(self):

@@ -973,10 +973,10 @@ class Replication:
     """Data that every node must have, despite lost messages, and lost nodes.
 
     Each node has a *log*, a list of entries to which only that node appends. Every node gets the
-    entries of every log, in the order of the log. Entries are anything that JSON knows. A node that
-    is started again has lost its memory, so each *life* of a node has a log of its own. It is named
-    after the node and the time at which the life began: `n1.0kB3xF`. The node learns from its peers
-    what it has forgotten.
+    entries of every log, in the order of the log. Entries are anything that JSON knows, but null,
+    which stands for entries that are lost. A node that is started again has lost its memory, so
+    each *life* of a node has a log of its own. It is named after the node and the time at which the
+    life began: `n1.0kB3xF`. The node learns from its peers what it has forgotten.
 
     A *version vector* says how much of every log a node has: one number per log, however many
     entries there are. A message tells what in it is new to its receiver, so it acknowledges for
@@ -1095,7 +1095,8 @@ class Replication:
         while len(kept) in kept.early:
             entry = kept.early.pop(len(kept))
             kept.entries.append(entry)
-            self.apply(log, entry)
+            if entry is not None:
+                self.apply(log, entry)
         if self._journal and len(kept) > before:
             self._journal.append([log, before, *kept.since(before)])
 
@@ -1167,8 +1168,13 @@ class Replication:
                 parser.error(f"argument --durable: {error}")
 
     def append(self, entry: Any) -> None:
-        """Append an entry to this node's log. Must be called with the lock held."""
+        """Append an entry, which isn't None, to this node's log.
+
+        Must be called with the lock held.
+        """
         self._check_locked("append")
+        if entry is None:
+            raise ValueError("append was given None, which stands for a lost entry in a log")
         self.add_entries(self.own, len(self.logs[self.own]), [entry])
         self._is_fresh = True
         self._find_stable()
@@ -1232,7 +1238,7 @@ class Replication:
         if lacks:
             self.sync()
             self.node.send(peer, {"type": "news", **body})
-        if counts_now and self.STABILITY:
+        if counts_now and (self._is_fresh or self.STABILITY):
             self._send_soon()
         return True
 
@@ -1358,8 +1364,21 @@ class Replication:
             self._journal.append({"met": sorted(self._met)})
         for told in self._told.values():
             told.clear()  # it didn't count
+        self._close_gaps()
         self._find_stable()
         return True
+
+    def _close_gaps(self) -> None:
+        """Let null stand for entries of earlier lives that nobody has, if somebody has later ones.
+
+        Every peer has told what it has of these lives, and hears nothing of them but from us.
+        """
+        for log in self.logs_of(self.node.id):
+            kept = self.logs[log]
+            if kept.early:
+                numbers = range(len(kept), max(kept.early) + 1)
+                self.add_entries(log, len(kept), [kept.early.get(number) for number in numbers])
+                self._is_fresh = True
 
     # Messages
 
@@ -1427,6 +1446,9 @@ class Replication:
                     if other == peer or other not in self._met:
                         sent[log] = len(self.logs[log])
                 self._is_fresh = True
+        for log, early in body.get("early", {}).items():
+            for number, entry in early:
+                self.add_entries(log, number, [entry])
         for log, number in body.get("has", {}).items():
             self._log(log)
             claimed[log] = max(claimed.get(log, 0), number)
@@ -1471,7 +1493,9 @@ class Replication:
                 numbers = [acked.get(log, 0) for acked in self.acked.values()]
                 self.stable[log] = max(known, min([len(kept), *numbers]))
                 for number in range(known, self.stable[log]):
-                    self.settle(log, kept.entries[number - kept.dropped])
+                    entry = kept.entries[number - kept.dropped]
+                    if entry is not None:
+                        self.settle(log, entry)
 
     def _log(self, log: str) -> Log:
         """A log, which is empty until more is known of it."""
@@ -1611,11 +1635,19 @@ class Replication:
         needs_state = any(claimed.get(log, 0) < dropped.get(log, 0) for log in logs)
         self._sent[peer].update((log, claimed.get(log, 0)) for log in logs)
         news = self._unsent(peer, dict.fromkeys(logs, 0))
-        lacks = bool(news) or needs_state
+        early = self._early_of(peer)
+        lacks = bool(news or early) or needs_state
         body = self._about_us(peer, news, everything)
         if needs_state:
             body["state"], body["dropped"] = self.state(), dropped
+        if early:
+            body["early"] = early
         return body, lacks
+
+    def _early_of(self, peer: str) -> dict[str, list[tuple[int, Any]]]:
+        """What is here, after a gap, of a peer's earlier lives: entries with their numbers."""
+        early = {log: sorted(self.logs[log].early.items()) for log in self.logs_of(peer)}
+        return {log: pairs for log, pairs in early.items() if pairs and log != self._lives[peer]}
 
     # Now and then
 

@@ -473,6 +473,25 @@ def test_what_it_had_told_only_one_peer_comes_back_to_everybody(three, knows, la
         assert sorted(seen(three, node)) == ["a", *later]
 
 
+def test_what_came_after_a_gap_that_nobody_can_fill_comes_to_all(three):
+    for peer in ("n1", "n2", "n2"):
+        three.drop_next("n0", peer)
+    append(three, "n0", "lost")
+    append(three, "n0", "kept")
+    log = own_log(three)
+    three.advance(0.02)
+    three.restart("n0")
+    three.advance(10)
+    for node in three.nodes:
+        assert seen(three, node) == ["kept"]
+        assert three[node].entries.logs[log].entries == [None, "kept"]
+
+
+def test_no_entry_is_none_for_that_stands_for_a_lost_one(replication):
+    with replication.lock, pytest.raises(ValueError, match="append was given None"):
+        replication.append(None)
+
+
 def test_what_an_earlier_life_sent_and_comes_late_is_ignored(push):
     say(push, "n1", "a", log=["00000A", 0, "a"])
     say(push, "n1", "b", log=["00000B", 0, "b"])
