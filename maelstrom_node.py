@@ -1012,7 +1012,7 @@ class Replication:
     STABILITY = False  # must each node know what every node has, of every log? See `settle`
     BATCHES = 1  # how many batches after one another have to fit into `max_latency`
     MARGIN = 0.01  # seconds that a batch leaves early, for what computing takes
-    KEPT = 10_000  # entries of a log that are not dropped
+    KEPT = 10_000  # entries of the lives of a node that are not dropped
     INTERVALS = 5  # so many times the usual is a long time not to hear a peer
     MOST_PATIENCE = 9.0  # seconds, with a peer that is seldom heard
     CHECK_INTERVAL = 0.5  # seconds from one check for the unacknowledged to the next
@@ -1706,16 +1706,21 @@ class Replication:
         )
 
     def _drop(self) -> None:
-        """Drop old entries, if the state can stand for them."""
+        """Drop old entries, of a node's earliest life first, if the state can stand for them."""
         if type(self).state is Replication.state:
             return
-        for log, kept in self.logs.items():
-            last = len(kept) - self.KEPT
-            if self.STABILITY:
-                last = min(last, self.stable.get(log, 0))
-            if last - kept.dropped > self.KEPT:  # seldom, and many at a time
-                del kept.entries[: last - kept.dropped]
-                kept.dropped = last
+        for logs in self._logs_of.values():
+            surplus = sum(len(self.logs[log].entries) for log in logs) - self.KEPT
+            if surplus <= self.KEPT:
+                continue  # seldom, and many at a time
+            for log in sorted(logs):
+                kept = self.logs[log]
+                number = min(surplus, len(kept.entries))
+                if self.STABILITY:
+                    number = min(number, self.stable.get(log, 0) - kept.dropped)
+                del kept.entries[:number]
+                kept.dropped += number
+                surplus -= number
 
     def _try_the_silent(self) -> None:
         with self.lock:

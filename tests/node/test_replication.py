@@ -582,6 +582,23 @@ def test_entries_for_which_the_state_can_stand_are_dropped(dropping):
         assert sorted(map(str, seen(dropping, node))) == sorted(map(str, ["early", *range(20)]))
 
 
+def test_of_all_lives_of_a_node_no_more_is_kept_than_of_one(dropping):
+    dropping.heal()
+    for life in range(5):
+        dropping.restart("n1")
+        append(dropping, "n1", *(f"{life}.{number}" for number in range(4)))
+        dropping.advance(2)
+    for node in dropping.nodes:
+        logs = dropping[node].entries.logs
+        kept = {log: len(logs[log].entries) for log in sorted(logs) if log.startswith("n1.")}
+        assert len(kept) == 6
+        assert 3 <= sum(kept.values()) <= 2 * 3
+        assert list(kept.values())[-1] >= 3  # the latest are kept
+    dropping.restart("n2")
+    dropping.advance(10)
+    assert set(seen(dropping, "n2")) == set(seen(dropping, "n0"))
+
+
 def test_a_peer_that_was_away_gets_the_state_and_what_follows_fits(dropping):
     dropping.heal()
     dropping.advance(1)
