@@ -13,8 +13,9 @@ Every node appends what its clients send, and answers at once. No other node is 
   than others. During a partition polls show nothing new.
 - Commit. Of the offsets that were committed for a key the greatest counts.
 
-A node that is started again has forgotten which offsets it has seen. Before it assigns any it hears
-from all others. With `--durable FOLDER` it doesn't forget.
+A node that is started again has forgotten which offsets it has seen. So before it assigns any it
+asks the others, and waits for all if one of them knows it from before. With `--durable FOLDER` it
+forgets nothing.
 """
 
 import threading

@@ -1248,13 +1248,15 @@ class Replication:
         return min(self._round_trips, default=None)
 
     def wait_until_met(self) -> None:
-        """Return when every peer has told this life what earlier ones may have known.
+        """Return when the peers have told this life what earlier ones may have known.
 
-        A node that numbers things so that all agree must know the numbers that it has seen. Blocks
-        for LOCK_TIMEOUT at most, then raises RPCError 11. Must be called without the lock.
+        A node that numbers things so that all agree must know the numbers that it has seen. If any
+        peer knows of an earlier life, all peers must have answered. Otherwise this is taken for the
+        first one, and peers that are silent needn't. Blocks for LOCK_TIMEOUT at most, then raises
+        RPCError 11. Must be called without the lock.
         """
         until = self.node.now() + self.LOCK_TIMEOUT
-        while not self._counts():
+        while not self._knows_enough():
             if self.node.now() > until:
                 missing = ", ".join(peer for peer in self.node.peers if peer not in self._met)
                 problem = f"{self.node.id} has been started, but hasn't heard {missing} since"
@@ -1352,6 +1354,11 @@ class Replication:
     def _counts(self) -> bool:
         """Does it count what this node has? Or may its earlier lives have had more?"""
         return len(self._met) >= len(self.node.peers)
+
+    def _knows_enough(self) -> bool:
+        """Does this node know what its earlier lives knew, if there were any?"""
+        is_first = len(self.logs_of(self.node.id)) == 1
+        return self._counts() or (is_first and self._to_meet <= self.silent.keys())
 
     def _note_met(self, peer: str) -> bool:
         """Note that a peer has told us everything. Return whether what we have counts now."""
@@ -1624,8 +1631,13 @@ class Replication:
         """A message with all that we have of the logs that matter to a peer, or of all logs."""
         logs = list(self.logs) if everything else self.acknowledges(peer)
         has = {log: len(self.logs[log]) for log in logs if log != self.own and self.logs[log]}
+        if everything:  # that there was another life matters, even if it said nothing
+            has.update((log, len(self.logs[log])) for log in self._former_lives(peer))
         body = self._body(peer, news, has)
         return {**body, "everything": True} if everything else body
+
+    def _former_lives(self, peer: str) -> list[str]:
+        return [log for log in self.logs_of(peer) if log != self._lives[peer]]
 
     def _answer_to(self, peer: str, everything: bool) -> tuple[Body, bool]:
         """All that a peer lacks which has just said what it has, and whether it lacks something."""
@@ -1646,8 +1658,8 @@ class Replication:
 
     def _early_of(self, peer: str) -> dict[str, list[tuple[int, Any]]]:
         """What is here, after a gap, of a peer's earlier lives: entries with their numbers."""
-        early = {log: sorted(self.logs[log].early.items()) for log in self.logs_of(peer)}
-        return {log: pairs for log, pairs in early.items() if pairs and log != self._lives[peer]}
+        early = {log: sorted(self.logs[log].early.items()) for log in self._former_lives(peer)}
+        return {log: pairs for log, pairs in early.items() if pairs}
 
     # Now and then
 

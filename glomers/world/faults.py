@@ -379,7 +379,7 @@ class Kill(NodeFault):
     """
 
     name = "kill"
-    help = "nodes die (SIGKILL), and start anew later, with nothing but a new init"
+    help = "nodes die (SIGKILL), and start anew later, with nothing but a new init and their files"
     f = ("kill", "start")
     package = "nodes"
 

@@ -112,6 +112,13 @@ def answer(cluster: Simulation, peer: str, *entries: object, **fields: object) -
     return question
 
 
+def acknowledges_alone(cluster: Simulation, number: int) -> None:
+    """n0 tells n1 how many entries of it it has, in a message of its own, and nothing else."""
+    cluster.advance(10)
+    cluster.assert_sent("n0", "n1", "news", log=[life(cluster), 0], has={f"n1.{LIFE}": number})
+    cluster.assert_silent(30)
+
+
 @pytest.fixture
 def push(simulate, script):
     """n0 pushes at once; n1 and n2, which it has heard of, are played by the test."""
@@ -151,8 +158,9 @@ def test_entries_that_are_pushed_together_share_a_message(push):
 
 def test_what_comes_is_applied_and_not_passed_on(push):
     say(push, "n1", "a", "b")
-    push.assert_silent(30)
+    push.advance(0.1)
     assert seen(push, "n0") == ["a", "b"]
+    acknowledges_alone(push, 2)
 
 
 def test_entries_are_applied_once_and_in_their_order_whichever_comes_first(push):
@@ -162,8 +170,9 @@ def test_entries_are_applied_once_and_in_their_order_whichever_comes_first(push)
     assert seen(push, "n0") == []
     say(push, "n1", "a")
     say(push, "n1", "a", "b", "c")
-    push.assert_silent(30)
+    push.advance(0.1)
     assert seen(push, "n0") == ["a", "b", "c"]
+    acknowledges_alone(push, 3)
 
 
 def test_messages_do_not_grow_while_nobody_acknowledges_what_they_bring(push):
@@ -186,14 +195,16 @@ def test_a_peer_that_sends_something_after_a_gap_is_asked_unless_the_gap_is_fill
     say(push, "n1", "d", first=3)
     push.advance(0.02)
     say(push, "n1", "c", first=2)
-    push.assert_silent(30)
+    push.advance(0.1)
     assert seen(push, "n0") == ["a", "b", "c", "d"]
+    acknowledges_alone(push, 4)
 
 
 # Acknowledgements
 
 
 def test_what_came_is_acknowledged_to_its_sender_with_what_goes_anyway(push):
+    push["n0"].entries.patience = 3.0
     say(push, "n1", "a")
     push.assert_silent(1)
     append(push, "n0", "x")
@@ -201,6 +212,21 @@ def test_what_came_is_acknowledged_to_its_sender_with_what_goes_anyway(push):
     assert push.assert_sent("n0", "n1", "news").body["has"] == {f"n1.{LIFE}": 1}
     assert "has" not in push.assert_sent("n0", "n2", "news").body
     push.assert_silent()
+
+
+def test_an_acknowledgement_goes_alone_and_once_before_the_peer_asks_for_it(simulate, script):
+    cluster = simulate(script(SCRIPT), 2, latency=10)
+    append(cluster, "n0", "a")
+    append(cluster, "n1", "b")
+    cluster.advance(30)
+    cluster.forget()
+    append(cluster, "n0", "c")
+    cluster.advance(30)
+    between = [message for message in cluster.sent() if message.dest in cluster.nodes]
+    assert [(m.src, m.body["log"]) for m in between if m.src in cluster.nodes] == [
+        ("n0", [life(cluster, "n0"), 1, "c"]),
+        ("n1", [life(cluster, "n1"), 1]),
+    ]
 
 
 def test_an_acknowledgement_to_a_peer_that_says_much_waits_half_a_second_for_more(push):
@@ -217,15 +243,12 @@ def test_an_acknowledgement_to_a_peer_that_says_much_waits_half_a_second_for_mor
 
 def test_what_has_been_acknowledged_is_not_acknowledged_again(push):
     say(push, "n1", "a")
-    push.advance(1)
+    push.advance(10)
     append(push, "n0", "x")
-    append(push, "n0", "y")
-    say(push, "n1", "b", first=1)
-    push.advance(1)
-    append(push, "n0", "z")
-    push.advance(0.1)
-    told = [message.body.get("has") for message in push.sent("n0", "n1")]
-    assert told == [{f"n1.{LIFE}": 1}, None, {f"n1.{LIFE}": 2}]
+    say(push, "n1", first=1)
+    push.advance(10)
+    told = [message.body.get("has") for message in push.sent("n0", "n1", "news")]
+    assert told == [{f"n1.{LIFE}": 1}, None]
     push.ignore_the_rest()
 
 

@@ -54,7 +54,9 @@ def test_what_comes_as_news_is_read_and_not_passed_on(push):
     say(push, "n1", 5, 6)
     push.advance(0.1)
     assert values(push, "n0") == [5, 6]
-    push.assert_silent(30)
+    push.advance(30)
+    push.assert_sent("n0", "n1", "news", has={"n1.00000A": 2})
+    push.assert_silent()
 
 
 def test_a_value_is_read_even_if_one_before_it_is_missing_and_that_one_is_asked_for(push):

@@ -413,6 +413,20 @@ def test_it_assigns_no_offset_before_it_has_heard_from_all_others(cluster):
     assert [msg for _, msg in poll(cluster, "n1")] == [0, 1, 2, 3, 4, 9]
 
 
+def test_a_node_that_nobody_knows_from_before_need_not_hear_all_others(simulate):
+    cluster = simulate(SCRIPT, 3, latency=10)
+    cluster.isolate("n1")
+    began = cluster.now
+    assert send(cluster, "n1", 5) == 1
+    assert send(cluster, "n0", 6) == 0
+    assert cluster.now - began < 1
+    cluster.advance(5)
+    assert polls(cluster) == [[]] * 3
+    cluster.heal()
+    cluster.advance(1.7)
+    assert polls(cluster) == [[[0, 6], [1, 5]]] * 3
+
+
 def test_a_send_to_it_fails_for_now_if_it_cannot_hear_from_all_others(cluster):
     cluster.cut("n1", "n2")
     cluster.restart("n1")

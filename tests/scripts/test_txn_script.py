@@ -99,7 +99,9 @@ def test_a_transaction_that_comes_before_its_turn_waits_for_it(alone):
     say(alone, [1, [[1, 6], [2, 7]]])
     alone.advance(0.02)
     assert values(alone, "n0", 1, 2) == [8, 7]
-    alone.assert_silent(30)  # nothing is missing
+    alone.advance(30)
+    alone.assert_sent("n0", "n1", "news", has={"n1.00000A": 2})  # so nothing is missing
+    alone.assert_silent()
 
 
 def test_of_two_writes_the_one_with_the_later_time_wins(alone):
