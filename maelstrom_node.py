@@ -1234,7 +1234,10 @@ class Replication:
         self._receive(peer, answer)
         with self.lock:
             counts_now = everything and self._note_met(peer)
+            told = self._told[peer].copy()
             body, lacks = self._answer_to(peer, everything)
+            if not lacks:
+                self._told[peer] = told  # for the answer isn't sent
         if lacks:
             self.sync()
             self.node.send(peer, {"type": "news", **body})

@@ -241,6 +241,15 @@ def test_an_acknowledgement_to_a_peer_that_says_much_waits_half_a_second_for_mor
     push.ignore_the_rest()
 
 
+def test_what_came_while_a_question_was_under_way_is_acknowledged_though_nothing_is_missing(push):
+    say(push, "n1", "b", first=1)
+    push.advance(Replication.GRACE + 0.05)
+    say(push, "n1", "a", "b")
+    push.advance(0.02)
+    answer(push, "n1")
+    acknowledges_alone(push, 2)
+
+
 def test_what_has_been_acknowledged_is_not_acknowledged_again(push):
     say(push, "n1", "a")
     push.advance(10)
