@@ -95,7 +95,7 @@ class Values(Replication):
             hub_sent_at = node.now() - rtt / 2
 
 
-values = Values(node, lock)
+values = Values(node, lock, PATIENCE)
 
 
 def is_hub():
@@ -105,11 +105,6 @@ def is_hub():
 def has_hub():
     """Is there a hub that sees to it that everybody gets everything?"""
     return bool(values.max_latency) and node.ids[0] not in values.silent
-
-
-@node.on("init")
-def init(message):
-    values.patience = PATIENCE + values.max_latency
 
 
 @node.on("topology")

@@ -47,6 +47,7 @@ from errno import EBADF
 from functools import lru_cache
 from itertools import count
 from math import ceil
+from math import log as ln
 from queue import Empty, SimpleQueue
 from random import Random
 from typing import Any, NamedTuple, TypeVar
@@ -1013,7 +1014,6 @@ class Replication:
     BATCHES = 1  # how many batches after one another have to fit into `max_latency`
     MARGIN = 0.01  # seconds that a batch leaves early, for what computing takes
     KEPT = 10_000  # entries of the lives of a node that are not dropped
-    INTERVALS = 5  # so many times the usual is a long time not to hear a peer
     MOST_PATIENCE = 9.0  # seconds, with a peer that is seldom heard
     CHECK_INTERVAL = 0.5  # seconds from one check for the unacknowledged to the next
     TIMEOUT = 0.7  # seconds that an answer may take
@@ -1422,12 +1422,15 @@ class Replication:
             self._believe(peer, body)
             self._find_stable()
             is_back = self.silent.pop(peer, False)
+            suspects = self._suspects(peer)
             self._note_interval(peer)
             to_mend = peer not in self._mending and any(self.logs[log].early for log in news)
             if to_mend:
                 self._mending.add(peer)
         if to_mend:
             self.node.spawn(self._mend, peer)
+        for other in suspects:
+            self.node.spawn(self._compare_with, other, self.STABILITY)
         if log > former != "":  # it may have forgotten what it told nobody but us
             self.node.spawn(self.ask, peer)
         if is_restart:
@@ -1596,8 +1599,7 @@ class Replication:
     def _unacknowledged_to(self, peer: str) -> dict[str, int]:
         """What is to be acknowledged to a peer. It can wait, if there is another message soon."""
         told, had = self._told[peer], self._had(1)
-        is_soon = self._interval(peer) < 2 * self.CHECK_INTERVAL
-        waits = is_soon and not self.max_latency and not self.STABILITY
+        waits = self._is_soon(peer) and not self.max_latency and not self.STABILITY
         due = {}
         for log in self.acknowledges(peer):
             number = len(self.logs[log])
@@ -1694,10 +1696,34 @@ class Replication:
 
     def _patience_with(self, peer: str) -> int:
         """How many checks to wait for an acknowledgement of a peer."""
-        if self.STABILITY:  # it comes with the peer's next batch, even alone
-            return ceil((self.patience + self.max_latency) / self.CHECK_INTERVAL)
-        usual = min(self.INTERVALS * self._interval(peer), self.MOST_PATIENCE)
-        return ceil(max(self.patience, usual) / self.CHECK_INTERVAL)
+        patience = self.patience + self.max_latency
+        if not self.STABILITY and not self.max_latency:  # it comes with what the peer says anyway
+            # Of so many peers about one is not heard for so many intervals.
+            usual = ln(len(self.node.peers)) * self._interval(peer)
+            patience = max(patience, min(usual, self.MOST_PATIENCE))
+        return ceil(patience / self.CHECK_INTERVAL)
+
+    def _suspects(self, peer: str) -> list[str]:
+        """Who lacks something that there was time to acknowledge, if that is so of `peer`.
+
+        The peer has just been heard, so it was lost. What others lack may be lost as well: a
+        partition may be over.
+        """
+        had = self._had(2 + self._is_soon(peer) + ceil(self.max_latency / self.CHECK_INTERVAL))
+        if all(
+            self.acked[peer].get(log, 0) >= had.get(log, 0) for log in self.logs_of(self.node.id)
+        ):
+            return []
+        suspects = [
+            other
+            for other, known in self._due().items()
+            if any(number < had.get(log, 0) for log, number in known.items())
+        ]
+        return suspects if peer in suspects else []
+
+    def _is_soon(self, peer: str) -> bool:
+        """Will there be another message soon to and from a peer?"""
+        return self._interval(peer) < 2 * self.CHECK_INTERVAL
 
     def _had(self, checks: int) -> dict[str, int]:
         """What was here so many checks ago."""
