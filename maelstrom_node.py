@@ -1044,6 +1044,7 @@ class Replication:
         self._asked: set[str] = set()  # who has been asked, and may still answer
         self._to_meet: set[str] = set()  # who must be asked in this life
         self._met: set[str] = set()  # who has answered in this life
+        self._suspected: set[str] = set()  # who has been asked as a suspect since the last check
         self._mending: set[str] = set()  # who sent something after a gap
         self._checks: list[dict[str, int]] = [{}]  # what we had at the last checks, and at first
         self._is_fresh = False  # is there something to send?
@@ -1429,7 +1430,7 @@ class Replication:
                 self._mending.add(peer)
         if to_mend:
             self.node.spawn(self._mend, peer)
-        for other in suspects:
+        for other in sorted(suspects):
             self.node.spawn(self._compare_with, other, self.STABILITY)
         if log > former != "":  # it may have forgotten what it told nobody but us
             self.node.spawn(self.ask, peer)
@@ -1671,6 +1672,7 @@ class Replication:
     def _check(self) -> None:
         """Ask who should have acknowledged long ago, and acknowledge before others ask."""
         with self.lock:
+            self._suspected.clear()
             self._checks.append({log: len(kept) for log, kept in self.logs.items()})
             longest = max(self.patience + self.max_latency, self.MOST_PATIENCE)
             del self._checks[: -ceil(longest / self.CHECK_INTERVAL) - 3]
@@ -1703,23 +1705,23 @@ class Replication:
             patience = max(patience, min(usual, self.MOST_PATIENCE))
         return ceil(patience / self.CHECK_INTERVAL)
 
-    def _suspects(self, peer: str) -> list[str]:
+    def _suspects(self, peer: str) -> set[str]:
         """Who lacks something that there was time to acknowledge, if that is so of `peer`.
 
         The peer has just been heard, so it was lost. What others lack may be lost as well: a
         partition may be over.
         """
-        had = self._had(2 + self._is_soon(peer) + ceil(self.max_latency / self.CHECK_INTERVAL))
-        if all(
-            self.acked[peer].get(log, 0) >= had.get(log, 0) for log in self.logs_of(self.node.id)
-        ):
-            return []
-        suspects = [
-            other
-            for other, known in self._due().items()
-            if any(number < had.get(log, 0) for log, number in known.items())
-        ]
-        return suspects if peer in suspects else []
+        checks = 2 + self._is_soon(peer) + ceil(self.max_latency / self.CHECK_INTERVAL)
+        own = self.logs_of(self.node.id)
+        if not self._lacks(peer, {log: self.acked[peer].get(log, 0) for log in own}, checks):
+            return set()
+        due = self._due()
+        suspects = {other for other, known in due.items() if self._lacks(other, known, checks)}
+        if peer not in suspects:
+            return set()
+        suspects -= self._suspected
+        self._suspected |= suspects
+        return suspects
 
     def _is_soon(self, peer: str) -> bool:
         """Will there be another message soon to and from a peer?"""
@@ -1733,10 +1735,14 @@ class Replication:
         """Is it too long ago that something was here which a peer hasn't acknowledged?"""
         checks = self._patience_with(peer)
         checks += self.node.id > peer  # two that wait for each other need not both ask
-        had = self._had(checks)
         if self.STABILITY:
             acked = self.acked[peer]
-            known = {log: acked.get(log, 0) for log in had}
+            known = {log: acked.get(log, 0) for log in self.logs}
+        return self._lacks(peer, known, checks)
+
+    def _lacks(self, peer: str, known: dict[str, int], checks: int) -> bool:
+        """Does a peer, which has so much, lack something that was here so many checks ago?"""
+        had = self._had(checks)
         return any(number < had.get(log, 0) for log, number in known.items())
 
     def _keeps_waiting(self, peer: str) -> bool:

@@ -63,11 +63,12 @@ def broadcast_but(*changes: tuple[str, str]) -> str:
 
 NO_QUESTIONS = ("for peer in dict.fromkeys([*late, *unmet]):\n", "for peer in ():\n")
 NO_RETRIES = ("        if peer is not None:\n            self.ask(peer)\n", "")
+SUSPECTS_LEFT = ("        for other in sorted(suspects):\n", "        for other in ():\n")
 GAPS_LEFT = ("            self.node.spawn(self._mend, peer)\n", "            pass\n")
 NO_PUSHES = ("for peer, body in bodies.items():\n", "for peer, body in ():\n")
 
 BROKEN = {
-    "no repair": (CHALLENGE_3C, [NO_QUESTIONS, NO_RETRIES, GAPS_LEFT]),
+    "no repair": (CHALLENGE_3C, [NO_QUESTIONS, NO_RETRIES, GAPS_LEFT, SUSPECTS_LEFT]),
     "a repair that only comes with news": (CHALLENGE_3C, [NO_QUESTIONS, NO_RETRIES]),
     "a retry that gives up": (CHALLENGE_3C, [NO_RETRIES]),
     "a repair that forgets one link": (
@@ -84,6 +85,7 @@ BROKEN = {
         CHALLENGE_3C,
         [
             GAPS_LEFT,
+            SUSPECTS_LEFT,
             ("any(number < had.get", "any(max(number, self._sent[peer].get(log, 0)) < had.get"),
         ],
     ),
@@ -110,7 +112,7 @@ LOST_HOW = {
     "a retry that gives up": "was cut by the partition (one) at",
     "a repair that forgets one link": "no message to n2 held it; n2 never had it",
     "what was sent is believed to have come": "to n2 was cut by the partition (one) at",
-    "what came before its turn is acknowledged like all": "to n2 was lost on the way at",
+    "what came before its turn is acknowledged like all": "lost on the way at",
     "a hub that passes on its own values only": "no message to n1, n3 and n4 held it; n1, n3 and",
 }
 

@@ -17,7 +17,7 @@ from glomers.run.build import simulated_test
 from maelstrom_node import Replication
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 40  # within which a failure must show
+SEEDS = 160  # within which a failure must show
 FAULTS = {"nemesis": ("kill", "partition"), "nemesis_interval": 3.0, "p_loss": 0.05}
 CHALLENGES = {
     "3c": options("3c", **FAULTS),
