@@ -1701,7 +1701,7 @@ class Replication:
         patience = self.patience + self.max_latency
         if not self.STABILITY and not self.max_latency:  # it comes with what the peer says anyway
             # Of so many peers about one is not heard for so many intervals.
-            usual = ln(len(self.node.peers)) * self._interval(peer)
+            usual = ln(max(1, len(self.node.peers))) * self._interval(peer)
             patience = max(patience, min(usual, self.MOST_PATIENCE))
         return ceil(patience / self.CHECK_INTERVAL)
 

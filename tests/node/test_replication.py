@@ -156,6 +156,13 @@ def test_entries_that_are_pushed_together_share_a_message(push):
     push.ignore_the_rest()
 
 
+def test_a_node_that_is_alone_has_nobody_to_tell(simulate, script):
+    alone = simulate(script(SCRIPT), 1)
+    append(alone, "n0", "a")
+    alone.advance(30)
+    assert seen(alone, "n0") == ["a"]
+
+
 def test_what_comes_is_applied_and_not_passed_on(push):
     say(push, "n1", "a", "b")
     push.advance(0.1)

@@ -153,6 +153,7 @@ def test_after_the_answer_each_has_what_the_other_lacked(push):
     push.advance(0.1)
     assert values(push, "n0") == [5, 7]
     push.assert_sent("n0", "n1", "news", log=[log(push)[1], 0, 7])
+    push.ignore_the_rest()
 
 
 def test_a_question_is_answered_with_what_the_peer_lacks(push):
