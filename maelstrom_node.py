@@ -1212,12 +1212,12 @@ class Replication:
             if peer in self._asked:
                 return False
             self._asked.add(peer)
-            question = {"type": "compare", **self._about_us(peer, {}, everything)}
+            question = self._about_us(peer, {}, everything)
         self.sync()
         began = self.node.now()
         answer, is_silent = None, False
         try:
-            answer = self.node.rpc(peer, question, self.TIMEOUT)
+            answer = self.node.rpc(peer, {"type": "compare", **question}, self.TIMEOUT)
         except RPCTimeout:
             is_silent = True
         except RPCError:
@@ -1235,13 +1235,9 @@ class Replication:
         self._receive(peer, answer)
         with self.lock:
             counts_now = everything and self._note_met(peer)
-            told = self._told[peer].copy()
-            body, lacks = self._answer_to(peer, everything)
-            if not lacks:
-                self._told[peer] = told  # for the answer isn't sent
-        if lacks:
-            self.sync()
-            self.node.send(peer, {"type": "news", **body})
+            lacking = self._lacking(peer, everything)
+            due = {peer: self._about_us(peer, lacking, everything)} if lacking else {}
+        self._send_news(due)
         if counts_now and (self._is_fresh or self.STABILITY):
             self._send_soon()
         return True
@@ -1398,8 +1394,10 @@ class Replication:
 
     def _compare(self, message: Message) -> Body:
         self._receive(message.src, message.body)
+        everything = message.body.get("everything", False)
         with self.lock:
-            answer, _ = self._answer_to(message.src, message.body.get("everything", False))
+            lacking = self._lacking(message.src, everything)
+            answer = self._about_us(message.src, lacking, everything)
         self.sync()
         return {"type": "compare_ok", **answer}
 
@@ -1602,10 +1600,10 @@ class Replication:
         told, had = self._told[peer], self._had(1)
         waits = self._is_soon(peer) and not self.max_latency and not self.STABILITY
         due = {}
-        for log in self.acknowledges(peer):
+        for log in self._theirs(peer):
             number = len(self.logs[log])
             waited = had.get(log, 0) if waits else number
-            if log != self.own and waited > told.get(log, 0):
+            if waited > told.get(log, 0):
                 due[log] = number
         return due
 
@@ -1633,34 +1631,42 @@ class Replication:
             body["new"] = True  # what we have doesn't count yet: we may lack what we once had
         return body
 
-    def _about_us(self, peer: str, news: dict[str, list[Any]], everything: bool) -> Body:
-        """A message with all that we have of the logs that matter to a peer, or of all logs."""
-        logs = list(self.logs) if everything else self.acknowledges(peer)
-        has = {log: len(self.logs[log]) for log in logs if log != self.own and self.logs[log]}
+    def _about_us(self, peer: str, lacking: Body, everything: bool) -> Body:
+        """A message with what a peer lacks, and all that we have of the logs that matter to it.
+
+        Those are the logs that are acknowledged to it, or all.
+        """
+        logs = [log for log in self.logs if log != self.own] if everything else self._theirs(peer)
+        has = {log: len(self.logs[log]) for log in logs if self.logs[log]}
         if everything:  # that there was another life matters, even if it said nothing
             has.update((log, len(self.logs[log])) for log in self._former_lives(peer))
-        body = self._body(peer, news, has)
-        return {**body, "everything": True} if everything else body
+        body = self._body(peer, lacking.pop("news", {}), has)
+        return {**body, **({"everything": True} if everything else {}), **lacking}
+
+    def _theirs(self, peer: str) -> list[str]:
+        """The logs that are acknowledged to a peer; not ours, whose length each message tells."""
+        return [log for log in self.acknowledges(peer) if log != self.own]
 
     def _former_lives(self, peer: str) -> list[str]:
         return [log for log in self.logs_of(peer) if log != self._lives[peer]]
 
-    def _answer_to(self, peer: str, everything: bool) -> tuple[Body, bool]:
-        """All that a peer lacks which has just said what it has, and whether it lacks something."""
+    def _lacking(self, peer: str, everything: bool) -> Body:
+        """What a peer lacks which has just said what it has. Empty: nothing.
+
+        `news` are the entries, and `state` stands for those that are dropped.
+        """
         claimed = self._claimed[peer]
         logs = list(self.logs) if everything else list(self.unacknowledged().get(peer, ()))
         dropped = {log: kept.dropped for log, kept in self.logs.items() if kept.dropped}
-        needs_state = any(claimed.get(log, 0) < dropped.get(log, 0) for log in logs)
         self._sent[peer].update((log, claimed.get(log, 0)) for log in logs)
-        news = self._unsent(peer, dict.fromkeys(logs, 0))
-        early = self._early_of(peer)
-        lacks = bool(news or early) or needs_state
-        body = self._about_us(peer, news, everything)
-        if needs_state:
-            body["state"], body["dropped"] = self.state(), dropped
-        if early:
-            body["early"] = early
-        return body, lacks
+        lacking: Body = {}
+        if news := self._unsent(peer, dict.fromkeys(logs, 0)):
+            lacking["news"] = news
+        if any(claimed.get(log, 0) < dropped.get(log, 0) for log in logs):
+            lacking["state"], lacking["dropped"] = self.state(), dropped
+        if early := self._early_of(peer):
+            lacking["early"] = early
+        return lacking
 
     def _early_of(self, peer: str) -> dict[str, list[tuple[int, Any]]]:
         """What is here, after a gap, of a peer's earlier lives: entries with their numbers."""
@@ -1676,11 +1682,12 @@ class Replication:
             self._checks.append({log: len(kept) for log, kept in self.logs.items()})
             longest = max(self.patience + self.max_latency, self.MOST_PATIENCE)
             del self._checks[: -ceil(longest / self.CHECK_INTERVAL) - 3]
-            late = [peer for peer, known in self._due().items() if self._is_late(peer, known)]
+            every = self._due()
+            late = [peer for peer, known in every.items() if self._is_late(peer, known)]
             unmet = sorted(self._to_meet.difference(self.silent))
             if not self._met and len(self._checks) > self._patience_with(""):
                 unmet += self._unheard()[:1]
-            waiting = [peer for peer in self._due() if self._keeps_waiting(peer)]
+            waiting = [peer for peer in every if self._keeps_waiting(peer)]
             due = {peer: self._body(peer, {}, self._unacknowledged_to(peer)) for peer in waiting}
             self._drop()
         self._send_news(due)
@@ -1748,9 +1755,7 @@ class Replication:
     def _keeps_waiting(self, peer: str) -> bool:
         """Will a peer ask soon, because of something that we haven't acknowledged?"""
         had, told = self._had(self._patience_with(peer) - 1), self._told[peer]
-        return any(
-            had.get(log, 0) > told.get(log, 0) for log in self.acknowledges(peer) if log != self.own
-        )
+        return any(had.get(log, 0) > told.get(log, 0) for log in self._theirs(peer))
 
     def _drop(self) -> None:
         """Drop old entries, of a node's earliest life first, if the state can stand for them."""
