@@ -39,13 +39,13 @@ from benchmarks.measuring import (
     dialled,
     main,
     run,
-    seconds,
 )
 from benchmarks.picture import PROTOTYPE, SAFE, UNKNOWN, UNSAFE, Curve, Mark, Picture
 from benchmarks.watch import Item, Watch
 from glomers.history.operations import Operation
 from glomers.options import Options
 from glomers.workloads.base import Conversation
+from maelstrom_node import _seconds
 
 READ_EVERY = 0.01  # seconds
 PARTITION, LOSS = ("--nemesis", "partition"), ("--p-loss", "0.1")
@@ -159,7 +159,7 @@ def limit(options: Options) -> float:
     dial = dict(zip(options.args, options.args[1:])).get("--max-latency", "0")
     if dial == "0":
         return (n - 1) / 2
-    return (2 * n - 2) / (seconds(dial) - 2 * options.latency / 1000) / options.rate
+    return (2 * n - 2) / (_seconds(dial) - 2 * options.latency / 1000) / options.rate
 
 
 # Showing

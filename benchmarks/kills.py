@@ -22,24 +22,21 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from glomers import challenges
-from glomers.options import Options, parse_test
+from benchmarks.measuring import Case, command
+from glomers.options import Options
 from glomers.run.build import simulated_test
 from glomers.run.drive import Test
 from glomers.run.sweep import executor, seeds
 from glomers.simulated.nodes import Host
-from glomers.workloads.broadcast import BroadcastWorkload
 
-ROOT = Path(__file__).parents[1]
-FLAGS = "--nemesis kill --nemesis-interval 5"
+FLAGS = ("--nemesis", "kill", "--nemesis-interval", "5")
 CASES = {"in memory": (), "durable": ("--durable", "disk")}
 FATES = ("sent to nobody", "all killed", "kept")
 
@@ -77,11 +74,9 @@ class Watch:
         return "all killed" if len({host.id for host in having}) > 1 else "sent to nobody"
 
 
-def options(args: Sequence[str]) -> Options:
+def options(args: Sequence[str], seed: int = 0) -> Options:
     """The test, in which nodes get these arguments."""
-    command = f"{challenges.find('3c').commands[0]} {FLAGS}"
-    test = parse_test(command, [BroadcastWorkload.name])
-    return replace(test, bin=str(ROOT / test.bin), args=tuple(args))
+    return Case("3c", command("3c", *FLAGS, node=args)).options(seed)
 
 
 def measure(options: Options) -> Losses:
@@ -107,7 +102,7 @@ def added(losses: Iterable[Losses]) -> Losses:
 
 def measure_all(numbers: Sequence[int], pool: Executor) -> dict[str, list[Losses]]:
     futures = {
-        name: [pool.submit(measure, replace(options(args), seed=seed)) for seed in numbers]
+        name: [pool.submit(measure, options(args, seed)) for seed in numbers]
         for name, args in CASES.items()
     }
     return {name: [each.result() for each in row] for name, row in futures.items()}

@@ -36,6 +36,7 @@ from glomers.run.build import real_test, simulated_test
 from glomers.run.drive import Results, Test
 from glomers.run.sweep import executor, seeds
 from glomers.workloads import WORKLOADS
+from maelstrom_node import _seconds
 
 ROOT = Path(__file__).parents[1]
 READ_EVERY, READ_EVERY_REAL = 0.005, 0.02  # seconds from one look of a watch to the next
@@ -115,11 +116,6 @@ def dialled(challenge: str, dial: str, *flags: str) -> str:
     return command(challenge, *flags, node=("--max-latency", dial) if dial != "0" else ())
 
 
-def seconds(dial: str) -> float:
-    """The time that a dial says, such as 600ms or 2s; 0 needs no unit."""
-    return float(dial[:-2]) / 1000 if dial.endswith("ms") else float(dial.rstrip("s"))
-
-
 # What the dial of kafka.py and that of txn.py are held against.
 DIALS = ("0", "100ms", "500ms", "1s")
 PARTITIONS = ("--nemesis", "partition", "--nemesis-interval", "4")
@@ -140,7 +136,7 @@ def over_dial(
 
     Everywhere, no operation may fail, and no lag may be longer than the dial permits.
     """
-    in_time = {dial: {"max_lag": Goal("<=", seconds(dial) * 1000)} for dial in DIALS[1:]}
+    in_time = {dial: {"max_lag": Goal("<=", _seconds(dial) * 1000)} for dial in DIALS[1:]}
     return tuple(
         Case(
             f"{name}, dial {dial}",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from benchmarks.kills import ROOT, Losses, added, measure, options
+from benchmarks.kills import Losses, added, measure, options
+from benchmarks.measuring import ROOT
 
 SEEDS = range(10)
 FORGETFUL = """    values.ask = lambda peer: False
@@ -15,7 +16,7 @@ SECRETIVE = '    if message.body["message"] % 2:\n        values.push()\n'
 
 
 def losses(*args: str, **changes: object) -> list[Losses]:
-    return [measure(replace(options(args), seed=seed, **changes)) for seed in SEEDS]
+    return [measure(replace(options(args, seed), **changes)) for seed in SEEDS]
 
 
 def broken(old: str, new: str) -> str:

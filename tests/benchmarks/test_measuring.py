@@ -19,10 +19,10 @@ from benchmarks.measuring import (
     command,
     dialled,
     over_dial,
-    seconds,
     show,
     summarise,
 )
+from maelstrom_node import _seconds as seconds
 
 MESSAGES = Column("messages", "messages/op", "{:.2f}")
 LOST = Column("lost", "lost", "{:g}", max)
